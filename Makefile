@@ -1,0 +1,37 @@
+# `make tune` and `make test` set up what they need in .venv, then run.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: tune test lint setup dev clean
+.DEFAULT_GOAL := tune
+
+tune: .venv/.runtime  ## the main job on the built-in sample corpus
+	$(BIN)/python jobs/tune.py --recipe jobs/recipes/sample.yaml
+
+test: .venv/.dev lint  ## lint, types and every test
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: .venv/.runtime
+dev: .venv/.dev
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"{sys.executable} is Python {v.major}.{v.minor}; hbt_ray needs 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing the dependencies into .venv (a few minutes the first time) ..."
+	$(PIP) -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	$(PIP) -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,185 @@
+"""Which streams there are for a corpus and a batch size, and with what probability each is drawn.
+
+Language first, then the source in proportion to its size (or its weight) among those that have the language. A
+source too small to fill a batch in a language is not thrown away: such sources are pooled, and where even the
+pool is too small it joins the smallest source that is large enough. A language with fewer items than a batch
+cannot be X-X at all, because no item may be in a batch twice; `Mix.notes` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hbt_ray.batches.index import ItemIndex
+from hbt_ray.batches.streams import Stream
+from hbt_ray.config import PlanConfig
+from hbt_ray.errors import PlanError
+
+MONO, CROSS, PAIR = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """A stream by what it is made of; `langs` is one language (X-X), a pair, or empty (mixed X-Y)."""
+
+    kind: int
+    langs: tuple[int, ...]
+    sources: tuple[int, ...]
+    size: int
+
+
+@dataclass
+class Mix:
+    """The streams of X-X steps, or of X-Y steps, with the probability of each."""
+
+    streams: list[StreamInfo] = field(default_factory=list)
+    probabilities: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    notes: list[str] = field(default_factory=list)
+
+
+def lang_weights(index: ItemIndex, config: PlanConfig) -> np.ndarray:
+    """float64 [num_langs]: relative weight of each language, items^(1/T), or 1 where T is null (uniform)."""
+    counts = index.lang_counts.sum(axis=0).astype(np.float64)
+    if config.lang_temperature is None:
+        return np.asarray(counts > 0, np.float64)
+    return np.asarray(counts ** (1 / config.lang_temperature), np.float64)
+
+
+def mono_mix(index: ItemIndex, config: PlanConfig) -> Mix:
+    """Streams of X-X steps."""
+    sizes = _by_source(index, index.lang_counts)
+    weights = lang_weights(index, config)
+    mix, lang_probability = Mix(), []
+    short = []
+    for lang, code in enumerate(index.langs):
+        streams = _split_sources(MONO, (lang,), sizes[:, lang], index, config)
+        if not streams and sizes[:, lang].sum():
+            short.append(f"{code} ({int(sizes[:, lang].sum())})")
+        mix.streams.extend(streams)
+        lang_probability.extend([weights[lang]] * len(streams))
+    if short:
+        mix.notes.append(
+            f"X-X steps leave out {len(short)} languages with fewer items than plan.batch_size="
+            f"{config.batch_size}: {', '.join(short)}; X-Y steps use them"
+        )
+    return _with_probabilities(mix, lang_probability, index, config)
+
+
+def cross_mix(index: ItemIndex, config: PlanConfig) -> Mix:
+    """Streams of X-Y steps: by source (`mixed`), or by ordered language pair and source (`single`)."""
+    if config.pairs == "mixed":
+        sizes = _by_source(index, index.multi_counts[:, None])[:, 0]
+        mix = Mix(_split_sources(CROSS, (), sizes, index, config))
+        return _with_probabilities(mix, [1.0] * len(mix.streams), index, config)
+    weights = lang_weights(index, config)
+    sizes = _pair_sizes(index)
+    mix, pair_probability = Mix(), []
+    for query, passage in np.argwhere(sizes.sum(axis=0) > 0):
+        if query != passage:
+            streams = _split_sources(PAIR, (int(query), int(passage)), sizes[:, query, passage], index, config)
+            mix.streams.extend(streams)
+            pair_probability.extend([weights[query] * weights[passage]] * len(streams))
+    return _with_probabilities(mix, pair_probability, index, config)
+
+
+def make_stream(index: ItemIndex, info: StreamInfo, config: PlanConfig, seed: int) -> Stream:
+    """The stream itself, ready to give batches."""
+    groups = np.flatnonzero(np.isin(index.group_source, info.sources))
+    members = MEMBERS[info.kind](index, info.langs)
+    if info.kind == MONO:
+        counts = index.lang_counts[groups, info.langs[0]]
+    elif info.kind == CROSS:
+        counts = index.multi_counts[groups]
+    else:
+        counts = np.array([len(members(int(group))) for group in groups])
+    used = counts > 0
+    key = (seed, info.kind, *info.langs, info.sources[0])
+    return Stream(
+        groups[used],
+        counts[used],
+        members,
+        key=key,
+        batch_size=config.batch_size,
+        window=config.shuffle_row_groups,
+    )
+
+
+def _by_source(index: ItemIndex, counts: np.ndarray) -> np.ndarray:
+    """[num_sources, ...]: per-group counts added up by source."""
+    out = np.zeros((len(index.sources), *counts.shape[1:]), np.int64)
+    np.add.at(out, index.group_source, counts)
+    return out
+
+
+def _pair_sizes(index: ItemIndex) -> np.ndarray:
+    """int64 [num_sources, num_langs, num_langs]: items that have both languages."""
+    sizes = np.zeros((len(index.sources), len(index.langs), len(index.langs)), np.int64)
+    for group, source in enumerate(index.group_source):
+        has = index.has_lang(group).astype(np.float32)
+        sizes[source] += (has.T @ has).astype(np.int64)
+    return sizes
+
+
+def _split_sources(
+    kind: int, langs: tuple[int, ...], sizes: np.ndarray, index: ItemIndex, config: PlanConfig
+) -> list[StreamInfo]:
+    """Streams over sources of the given sizes: large ones alone, the small ones pooled."""
+    wanted = [s for s in np.flatnonzero(sizes) if config.source_weights.get(index.sources[s], 1.0) > 0]
+    large = sorted((s for s in wanted if sizes[s] >= config.batch_size), key=lambda s: (-sizes[s], s))
+    small = [s for s in wanted if sizes[s] < config.batch_size]
+    parts = [[int(s)] for s in large]
+    pooled = int(sizes[small].sum()) if small else 0
+    if pooled >= config.batch_size:
+        parts.append([int(s) for s in small])
+    elif pooled and parts:
+        parts[-1] += [int(s) for s in small]
+    return [StreamInfo(kind, langs, tuple(sorted(part)), int(sizes[part].sum())) for part in parts]
+
+
+def _with_probabilities(mix: Mix, outer: list[float], index: ItemIndex, config: PlanConfig) -> Mix:
+    """P(stream) = P(its languages) x P(its sources | its languages)."""
+    _check_source_names(index, config.source_weights)
+    inner = np.array([_source_weight(info, index, config.source_weights) for info in mix.streams])
+    outer_weight = np.array(outer)
+    totals: dict[tuple[int, ...], float] = {}
+    for info, weight in zip(mix.streams, inner, strict=True):
+        totals[info.langs] = totals.get(info.langs, 0.0) + weight
+    share = np.array([w / totals[info.langs] for info, w in zip(mix.streams, inner, strict=True)])
+    weights = share * outer_weight if len(share) else np.zeros(0)
+    mix.probabilities = weights / weights.sum() if weights.sum() > 0 else weights
+    return mix
+
+
+def _source_weight(info: StreamInfo, index: ItemIndex, weights: Mapping[str, float]) -> float:
+    named = [weights[index.sources[s]] for s in info.sources if index.sources[s] in weights]
+    return sum(named) if len(named) == len(info.sources) else float(info.size)
+
+
+def _check_source_names(index: ItemIndex, weights: Mapping[str, float]) -> None:
+    for name in weights:
+        if name not in index.sources:
+            raise PlanError(
+                f"plan.source_weights.{name}: the corpus has no such source; it has {', '.join(index.sources)}"
+            )
+
+
+def _mono_members(index: ItemIndex, langs: tuple[int, ...]) -> Callable[[int], np.ndarray]:
+    return lambda group: index.group_start[group] + np.flatnonzero(index.has_lang(group)[:, langs[0]])
+
+
+def _cross_members(index: ItemIndex, langs: tuple[int, ...]) -> Callable[[int], np.ndarray]:
+    return lambda group: index.group_start[group] + np.flatnonzero(index.has_lang(group).sum(axis=1) >= 2)
+
+
+def _pair_members(index: ItemIndex, langs: tuple[int, ...]) -> Callable[[int], np.ndarray]:
+    return lambda group: index.group_start[group] + np.flatnonzero(index.has_lang(group)[:, list(langs)].all(axis=1))
+
+
+MEMBERS: dict[int, Callable[[ItemIndex, tuple[int, ...]], Callable[[int], np.ndarray]]] = {
+    MONO: _mono_members,
+    CROSS: _cross_members,
+    PAIR: _pair_members,
+}

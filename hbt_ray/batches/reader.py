@@ -1,0 +1,129 @@
+"""Rows of the shards by item number: reads the row groups and columns that are asked for, and keeps recent ones."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hbt_ray.batches.index import ItemIndex
+from hbt_ray.batches.plan import StepPlan
+from hbt_ray.batches.slices import Slice
+from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.errors import CorpusError
+
+CACHE_BYTES = 512 << 20
+T = TypeVar("T")
+
+
+class RowReader:
+    """Token ids, hashes and weights of items in given languages."""
+
+    def __init__(self, corpus: Corpus, index: ItemIndex, split: str = "train", cache_bytes: int = CACHE_BYTES) -> None:
+        self.index = index
+        self._corpus = corpus
+        self._shards = corpus.manifest.splits[split].shards
+        self._file = lru_cache(maxsize=64)(self._open)
+        self._columns: OrderedDict[tuple[int, str], tuple[np.ndarray, ...]] = OrderedDict()
+        self._bytes, self._cache_bytes = 0, cache_bytes
+        self.num_bytes_read = 0
+        """Bytes of decoded columns read from the shards so far."""
+
+    def slice(self, plan: StepPlan, rank: int = 0, world_size: int = 1) -> Slice:
+        """The rows of a step that `rank` of `world_size` workers trains on."""
+        n = len(plan.items) // world_size
+        rows = slice(rank * n, (rank + 1) * n)
+        items, query, passage = plan.items[rows], plan.query_langs[rows], plan.passage_langs[rows]
+        query_values, query_lengths = self.tokens(items, query, "query")
+        passage_values, passage_lengths = self.tokens(items, passage, "passage")
+        return Slice(
+            step=plan.step,
+            rank=rank,
+            monolingual=plan.monolingual,
+            items=items,
+            weights=self.weights(items),
+            query_langs=query,
+            passage_langs=passage,
+            query_values=query_values,
+            query_lengths=query_lengths,
+            passage_values=passage_values,
+            passage_lengths=passage_lengths,
+            passage_hashes=self.hashes(items, passage),
+        )
+
+    def tokens(self, items: np.ndarray, langs: np.ndarray, role: str) -> tuple[np.ndarray, np.ndarray]:
+        """`(values int32 [sum of lengths], lengths int32 [n])` of each item's text in its language."""
+        groups, rows = self._locate(items)
+        parts: list[np.ndarray] = []
+        for group, row, lang in zip(groups.tolist(), rows.tolist(), langs.tolist(), strict=True):
+            values, offsets = self._column(group, f"{role}_{self.index.langs[lang]}")
+            parts.append(values[offsets[row] : offsets[row + 1]])
+        lengths = np.array([len(part) for part in parts], np.int32)
+        return (np.concatenate(parts) if parts else np.zeros(0, np.int32)), lengths
+
+    def hashes(self, items: np.ndarray, langs: np.ndarray) -> np.ndarray:
+        """int64 [n]: hash of each item's passage in its language."""
+        groups, rows = self._locate(items)
+        found = zip(groups.tolist(), rows.tolist(), langs.tolist(), strict=True)
+        return np.array([self._column(g, f"hash_{self.index.langs[lang]}")[0][row] for g, row, lang in found], np.int64)
+
+    def weights(self, items: np.ndarray) -> np.ndarray:
+        """float32 [n]."""
+        groups, rows = self._locate(items)
+        found = zip(groups.tolist(), rows.tolist(), strict=True)
+        return np.array([self._column(group, "weight")[0][row] for group, row in found], np.float32)
+
+    def item_ids(self, items: np.ndarray) -> list[str]:
+        """The ids that the items have in the input."""
+        groups, rows = self._locate(items)
+        shards, where = self.index.group_shard[groups], self.index.group_row_group[groups]
+        tables = {
+            (s, g): self._file(int(s)).read_row_group(int(g), columns=["item_id"])["item_id"]
+            for s, g in set(zip(shards.tolist(), where.tolist(), strict=True))
+        }
+        return [tables[s, g][r].as_py() for s, g, r in zip(shards.tolist(), where.tolist(), rows.tolist(), strict=True)]
+
+    def _locate(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        groups = self.index.group_of(items)
+        return groups, items - self.index.group_start[groups]
+
+    def _column(self, group: int, name: str) -> tuple[np.ndarray, ...]:
+        """A decoded column of a row group: (values, offsets) of a list column, (values,) of a flat one."""
+        key = (group, name)
+        if key in self._columns:
+            self._columns.move_to_end(key)
+            return self._columns[key]
+        table = self._guard(
+            int(self.index.group_shard[group]),
+            lambda file: file.read_row_group(int(self.index.group_row_group[group]), columns=[name]),
+        )
+        column = table[name].combine_chunks()
+        if pa.types.is_list(column.type):
+            decoded: tuple[np.ndarray, ...] = (column.values.to_numpy(), column.offsets.to_numpy())
+        else:
+            decoded = (column.fill_null(0).to_numpy(zero_copy_only=False),)
+        size = sum(array.nbytes for array in decoded)
+        self.num_bytes_read += size
+        self._columns[key] = decoded
+        self._bytes += size
+        while self._bytes > self._cache_bytes and len(self._columns) > 1:
+            _, old = self._columns.popitem(last=False)
+            self._bytes -= sum(array.nbytes for array in old)
+        return decoded
+
+    def _guard(self, shard: int, read: Callable[[Any], T]) -> T:
+        try:
+            return read(self._file(shard))
+        except (OSError, pa.ArrowException) as error:
+            name = f"{self._corpus.directory}/{self._shards[shard].name}"
+            raise CorpusError(f"{name} cannot be read ({' '.join(str(error).split())[:160]}); prepare again") from None
+
+    def _open(self, shard: int) -> Any:
+        fs, root = fsspec.core.url_to_fs(self._corpus.directory)
+        return pq.ParquetFile(fs.open(f"{root}/{self._shards[shard].name}"))

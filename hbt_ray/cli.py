@@ -1,0 +1,44 @@
+"""What the jobs share: their arguments, and errors as one line with a status."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from hbt_ray.errors import HbtError
+
+USAGE_STATUS, INTERRUPTED = 2, 130
+console = Console(highlight=False, soft_wrap=True)
+
+
+def say(line: str) -> None:
+    """News of a job: one line, at once."""
+    console.print(line, markup=False)
+    sys.stdout.flush()
+
+
+def recipe_parser(description: str, *, recipe_required: bool = True) -> argparse.ArgumentParser:
+    """Arguments of a job that follows a recipe: `--recipe FILE [section.field=value ...]`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--recipe", required=recipe_required, help="YAML file, see jobs/recipes")
+    parser.add_argument("overrides", nargs="*", metavar="section.field=value", help="fields to change")
+    parser.add_argument("--verbose", action="store_true", help="show what the workers print")
+    return parser
+
+
+def run_job(main: Callable[[Sequence[str]], int], argv: Sequence[str] | None = None) -> None:
+    """Run `main` and exit: 2 with one line for an error of the user's, 130 when interrupted."""
+    try:
+        status = main(sys.argv[1:] if argv is None else argv)
+    except HbtError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        status = USAGE_STATUS
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        status = INTERRUPTED
+    sys.stdout.flush()
+    sys.stderr.flush()
+    raise SystemExit(status)

@@ -1,0 +1,177 @@
+"""Ray at the rim: connecting, preflight checks, and errors from remote tasks as the errors they were."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hbt_ray import errors
+from hbt_ray.config import Recipe
+from hbt_ray.errors import ClusterError
+
+DRIVER_RESOURCE = "hbt_driver"
+"""Custom resource of nodes that may run trial drivers (the head); a cluster without it uses a sliver of CPU."""
+DRIVER_CPU = 0.001
+JOB_DIRECTORY = "runtime_resources"
+
+
+def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
+    """Join the running cluster (RAY_ADDRESS, or a submitted job), or start one on this machine alone.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or lacks what the recipe needs.
+    """
+    warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
+    joins = "RAY_ADDRESS" in os.environ
+    if not joins:  # a cluster of one machine listens on the loopback only; read when Ray is imported
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    import ray
+
+    settings: dict[str, Any] = {"log_to_driver": log_to_driver, "logging_level": "ERROR"}
+    try:
+        if joins:
+            ray.init(**settings)
+        else:
+            # Early-stopped trials give their CPUs back through the State API, which the dashboard serves.
+            ray.init(
+                num_cpus=local_cpus(recipe),
+                resources={DRIVER_RESOURCE: 64},
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                _node_ip_address="127.0.0.1",
+                **settings,
+            )
+    except Exception as error:  # Ray raises many kinds here
+        raise _connection_error(error) from None
+    check_capacity(recipe)
+
+
+def local_cpus(recipe: Recipe) -> int:
+    """CPUs that a cluster on this machine declares: its cores, or what one trial needs where that is more."""
+    return max(os.cpu_count() or 1, math.ceil(_cpus_of_trial(recipe)))
+
+
+def check_capacity(recipe: Recipe) -> int:
+    """How many trials fit at once, by CPUs, GPUs and driver slots.
+
+    A trial's workers hold their CPUs while Ray Data's tasks wait for theirs: where both do not fit, training
+    would wait for ever and say nothing. So this is checked before anything starts.
+
+    Raises:
+        ClusterError: not even one fits, or the State API does not answer.
+    """
+    import ray
+
+    have = ray.cluster_resources()
+    resources = recipe.resources
+    fits = {"CPU": have.get("CPU", 0.0) / _cpus_of_trial(recipe)}
+    if resources.use_gpu:
+        fits["GPU"] = have.get("GPU", 0.0) / resources.num_workers
+    if DRIVER_RESOURCE in have:
+        fits[DRIVER_RESOURCE] = have[DRIVER_RESOURCE]
+    scarce = min(fits, key=lambda name: fits[name])
+    if fits[scarce] < 1:
+        need = {"CPU": _cpus_of_trial(recipe), "GPU": float(resources.num_workers), DRIVER_RESOURCE: 1.0}[scarce]
+        detail = (
+            f" (resources.num_workers={resources.num_workers} x cpus_per_worker={resources.cpus_per_worker} + "
+            f"cpus_per_data_task={resources.cpus_per_data_task})"
+        )
+        raise ClusterError(
+            f"one trial needs {need:g} {scarce}{detail if scarce == 'CPU' else ''}, the cluster has "
+            f"{have.get(scarce, 0):g}: add nodes, or lower resources.*"
+        )
+    _check_state_api()
+    return int(min(fits.values()))
+
+
+def driver_resources() -> dict[str, float]:
+    """What a trial's driver asks for: a slot where nodes declare them, else a sliver of CPU."""
+    import ray
+
+    return {DRIVER_RESOURCE: 1} if DRIVER_RESOURCE in ray.cluster_resources() else {"CPU": DRIVER_CPU}
+
+
+def resolve_workspace(recipe: Recipe) -> str:
+    """`recipe.workspace` as an absolute path or URL; under `ray job submit` not inside the job's working copy."""
+    if "://" in recipe.workspace:
+        return recipe.workspace.rstrip("/")
+    path = Path(recipe.workspace).expanduser()
+    if not path.is_absolute() and JOB_DIRECTORY in Path.cwd().parts:
+        path = Path.home() / "hbt_ray" / path  # the working copy of a submitted job is deleted
+    return str(path.absolute())
+
+
+def quiet_data_context() -> None:
+    """Settings of Ray Data in this process: order kept (the plan needs it), no progress bars of its own."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise an `HbtError` of a remote task as itself, on one line, instead of Ray's tracebacks within tracebacks."""
+    try:
+        yield
+    except errors.HbtError:
+        raise
+    except Exception as error:
+        found = find_cause(error)
+        if found is None:
+            raise
+        raise found from None
+
+
+def find_cause(error: BaseException | None) -> errors.HbtError | None:
+    """The `HbtError` inside a chain of causes, also where Ray kept nothing of it but its text."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if type(error).__module__ == errors.__name__ and isinstance(error, errors.HbtError):
+            return error
+        if match := re.search(r"hbt_ray\.errors\.(\w+Error): (.+)", str(error)):
+            kind = getattr(errors, match[1], None)
+            if kind is not None:
+                found: errors.HbtError = kind(match[2].strip())
+                return found
+        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
+    return None
+
+
+def _cpus_of_trial(recipe: Recipe) -> float:
+    resources = recipe.resources
+    return resources.num_workers * resources.cpus_per_worker + resources.cpus_per_data_task + DRIVER_CPU
+
+
+def _check_state_api() -> None:
+    from ray.util.state import list_actors
+
+    try:
+        list_actors(limit=1, timeout=20)
+    except Exception as error:  # Ray raises many kinds here
+        raise ClusterError(
+            "Ray's State API does not answer, so an early-stopped trial would keep its CPUs: install ray[default] "
+            f"and start the head with its dashboard ({' '.join(str(error).split())[:120]})"
+        ) from None
+
+
+def _connection_error(error: Exception) -> ClusterError:
+    text = " ".join(str(error).split())
+    address = os.environ.get("RAY_ADDRESS", "this machine")
+    if "uthenticat" in text or "token" in text:
+        return ClusterError(
+            f"Ray at {address} refuses the connection: set RAY_AUTH_MODE=token here too and use the head's token "
+            f"(ray get-auth-token) ({text[:160]})"
+        )
+    return ClusterError(f"Ray at {address} cannot be joined: is it running, and RAY_ADDRESS right? ({text[:160]})")

@@ -1,0 +1,256 @@
+"""What `corpus.input` names, cut into units of work that are read apart from each other.
+
+Input is in LONG form, one row an item in one language: `id, lang, question, passage` and optionally `source`
+and `weight`; other columns are ignored. A unit is a range of rows of one file, so one huge file is read by
+many tasks, and no task holds more than a batch of rows.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hbt_ray.errors import CorpusError
+
+REQUIRED = ("id", "lang", "question", "passage")
+OPTIONAL = ("source", "weight")
+BATCH_ROWS = 8192
+ROWS_A_UNIT = 262_144
+JSON_SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Rows `start` to `stop` of one file (JSONL is read whole: `stop` is -1)."""
+
+    kind: str
+    path: str
+    start: int
+    stop: int
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of an input with their units, in order of path."""
+
+    units: tuple[Unit, ...]
+    num_bytes: int
+    fingerprint: str
+    ignored: tuple[str, ...]
+    """Files that hold no questions and passages at all, with the reason."""
+
+
+def find_inputs(location: str) -> Inputs:
+    """Resolve a directory, file or glob of Parquet/JSONL, or a `datasets` directory, and check its columns.
+
+    Raises:
+        CorpusError: nothing found, a file cannot be read, or a column is missing; names file and column.
+    """
+    fs, root = _open_fs(location)
+    if fs.isdir(root) and (fs.exists(f"{root}/state.json") or fs.exists(f"{root}/dataset_dict.json")):
+        paths, units, ignored = _hf_units(root, location)
+    else:
+        paths = _list_files(fs, root, location)
+        units, ignored = [], []
+        for path in paths:
+            describe = _jsonl_units if path.endswith(JSON_SUFFIXES) else _parquet_units
+            found = describe(fs, path)
+            if isinstance(found, str):
+                ignored.append(f"{path}: {found}")
+            else:
+                units.extend(found)
+    if not units:
+        why = "; ".join(ignored) or "all files are empty"
+        raise CorpusError(f"corpus.input={location!r} has no rows in long form ({', '.join(REQUIRED)}): {why}")
+    with ThreadPoolExecutor(4) as pool:
+        digests = list(pool.map(lambda path: _digest(fs, path), paths))
+    names = [path.rsplit("/", 1)[-1] for path in paths]
+    fingerprint = hashlib.sha256(json.dumps(list(zip(names, digests, strict=True))).encode()).hexdigest()
+    return Inputs(tuple(units), sum(fs.size(path) or 0 for path in paths), fingerprint, tuple(ignored))
+
+
+def read_unit(unit: Unit) -> Iterator[pa.Table]:
+    """The rows of a unit as tables of at most `BATCH_ROWS` rows with the columns of `REQUIRED + OPTIONAL` it has."""
+    return READERS[unit.kind](unit)
+
+
+def _open_fs(location: str) -> tuple[Any, str]:
+    try:
+        fs, root = fsspec.core.url_to_fs(location)
+    except (ImportError, ValueError) as error:
+        raise CorpusError(f"corpus.input={location!r} cannot be opened: {error}") from None
+    return fs, root
+
+
+def _url(fs: Any, path: str) -> str:
+    """A path that opens from anywhere: as it is on local disks, with its protocol elsewhere."""
+    return path if _is_local(fs) else str(fs.unstrip_protocol(path))
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in (fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,))
+
+
+def _list_files(fs: Any, root: str, location: str) -> list[str]:
+    suffixes = (".parquet", *JSON_SUFFIXES)
+    if any(c in root for c in "*?["):
+        found = fs.glob(root)
+    elif fs.isdir(root):
+        found = [path for path in fs.find(root) if not any(p[:1] in "._" for p in path[len(root) :].split("/") if p)]
+    elif fs.exists(root):
+        found = [root]
+    else:
+        raise CorpusError(f"corpus.input={location!r} does not exist; give a directory, file or glob, or `sample`")
+    paths = sorted(path for path in found if path.endswith(suffixes))
+    if not paths:
+        raise CorpusError(f"corpus.input={location!r} has no files ending in {', '.join(suffixes)}")
+    return paths
+
+
+def _check_columns(path: str, names: list[str]) -> str | tuple[str, ...]:
+    """The columns to read, or why the file is not part of the corpus."""
+    if not {"question", "passage"} & set(names):
+        return f"has neither question nor passage (columns: {', '.join(names)})"
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise CorpusError(
+            f"{path}: missing column {', '.join(missing)}; found {', '.join(names)}; required: {', '.join(REQUIRED)}"
+        )
+    return (*REQUIRED, *(name for name in OPTIONAL if name in names))
+
+
+def _parquet_units(fs: Any, path: str) -> list[Unit] | str:
+    try:
+        with fs.open(path) as file:
+            metadata = pq.ParquetFile(file).metadata
+            names = metadata.schema.to_arrow_schema().names
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorpusError(f"{path}: not a whole Parquet file ({' '.join(str(error).split())[:160]})") from None
+    columns = _check_columns(path, names)
+    if isinstance(columns, str):
+        return columns
+    units, start, rows = [], 0, 0
+    for group in range(metadata.num_row_groups):
+        rows += metadata.row_group(group).num_rows
+        if rows >= ROWS_A_UNIT or group == metadata.num_row_groups - 1:
+            units.append(Unit("parquet", _url(fs, path), start, group + 1, columns))
+            start, rows = group + 1, 0
+    return [unit for unit in units if metadata.num_rows]
+
+
+def _read_parquet(unit: Unit) -> Iterator[pa.Table]:
+    """`start` and `stop` count row groups here, the unit in which Parquet can be read apart."""
+    with fsspec.open(unit.path) as file:
+        reader = pq.ParquetFile(file)
+        groups = list(range(unit.start, unit.stop))
+        for batch in reader.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(unit.columns)):
+            yield pa.Table.from_batches([batch])
+
+
+def _open_text(fs: Any, path: str) -> IO[bytes]:
+    raw = fs.open(path, "rb")
+    return gzip.open(raw) if path.endswith(".gz") else raw  # type: ignore[return-value]
+
+
+def _jsonl_units(fs: Any, path: str) -> list[Unit] | str:
+    names: list[str] = []
+    with _open_text(fs, path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                names = list(_json_row(path, number, line))
+                break
+    if not names:
+        return "is empty"
+    columns = _check_columns(path, names)
+    return columns if isinstance(columns, str) else [Unit("jsonl", _url(fs, path), 0, -1, (*REQUIRED, *OPTIONAL))]
+
+
+def _json_row(path: str, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise CorpusError(f"{path} line {number}: not valid JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise CorpusError(f"{path} line {number}: a JSON object is needed, found {type(row).__name__}")
+    return row
+
+
+def _read_jsonl(unit: Unit) -> Iterator[pa.Table]:
+    fs, path = fsspec.core.url_to_fs(unit.path)
+    rows: list[dict[str, Any]] = []
+    with _open_text(fs, path) as file:
+        try:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                row = _json_row(path, number, line)
+                rows.append({name: row.get(name) for name in unit.columns})
+                if len(rows) == BATCH_ROWS:
+                    yield _table(rows)
+                    rows = []
+        except (EOFError, OSError) as error:
+            raise CorpusError(f"{path}: cut off in the middle ({error})") from None
+    if rows:
+        yield _table(rows)
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Strings as strings (numbers in `id` too), so that every block has one schema."""
+    columns = {name: [None if row[name] is None else str(row[name]) for row in rows] for name in rows[0]}
+    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
+def _hf_units(root: str, location: str) -> tuple[list[str], list[Unit], list[str]]:
+    """Units of a `datasets` directory; of a `DatasetDict` the split `train` is taken."""
+    dataset = _load_hf(root)
+    columns = _check_columns(root, dataset.column_names)
+    if isinstance(columns, str):
+        raise CorpusError(f"corpus.input={location!r} {columns}; required: {', '.join(REQUIRED)}")
+    starts = range(0, dataset.num_rows, ROWS_A_UNIT)
+    units = [Unit("hf", root, at, min(at + ROWS_A_UNIT, dataset.num_rows), columns) for at in starts]
+    return [file["filename"] for file in dataset.cache_files], units, []
+
+
+def _load_hf(root: str) -> Any:
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(root)
+    except Exception as error:  # the library raises many kinds for a damaged directory
+        raise CorpusError(f"{root}: not a whole `datasets` directory ({' '.join(str(error).split())[:160]})") from None
+    if isinstance(loaded, datasets.DatasetDict):
+        if "train" not in loaded:
+            raise CorpusError(f"{root}: has splits {', '.join(loaded)} but no `train`; name one split's directory")
+        loaded = loaded["train"]
+    return loaded
+
+
+def _read_hf(unit: Unit) -> Iterator[pa.Table]:
+    dataset = _load_hf(unit.path).select_columns(list(unit.columns)).with_format("arrow")
+    for start in range(unit.start, unit.stop, BATCH_ROWS):
+        yield dataset[start : min(start + BATCH_ROWS, unit.stop)]
+
+
+def _digest(fs: Any, path: str) -> str:
+    """Hash of a local file's content; what a remote store says identifies it (ETag, generation) elsewhere."""
+    if not _is_local(fs):
+        return str(fs.checksum(path))
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+READERS: dict[str, Callable[[Unit], Iterator[pa.Table]]] = {
+    "parquet": _read_parquet,
+    "jsonl": _read_jsonl,
+    "hf": _read_hf,
+}

@@ -1,0 +1,178 @@
+"""A prepared corpus on disk: the manifest, written last, is what makes a directory a corpus.
+
+    manifest.json           this schema; absent until everything else is whole
+    train-00003-<run>.parquet   shards (hbt_ray.corpus.shards), `dev-...` for the dev items
+    train-coverage-<run>.npy    packed bits [num_items, ceil(num_langs / 8)]: which item has which language
+
+Reading needs neither Ray nor torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import fsspec
+import numpy as np
+
+from hbt_ray.errors import CorpusError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A file of the corpus, by its name in the directory."""
+
+    name: str
+    num_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardInfo(FileInfo):
+    """A shard with the (source, number of items) of each of its row groups, in order."""
+
+    row_groups: tuple[tuple[str, int], ...]
+
+    @property
+    def num_items(self) -> int:
+        """Rows of the shard."""
+        return sum(num for _, num in self.row_groups)
+
+
+@dataclass(frozen=True)
+class Split:
+    """`train` or `dev`."""
+
+    shards: tuple[ShardInfo, ...]
+    coverage: FileInfo
+    items_per_lang: dict[str, int]
+
+    @property
+    def num_items(self) -> int:
+        """Items of the split."""
+        return sum(shard.num_items for shard in self.shards)
+
+    @property
+    def num_rows(self) -> int:
+        """Items counted once in each of their languages."""
+        return sum(self.items_per_lang.values())
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a prepared corpus is, where it came from and what was left out."""
+
+    fingerprint: str
+    """Identifies input, tokenizer and settings; equal means nothing is to be done."""
+    made_from: dict[str, str]
+    """Parts of the fingerprint by name, to say what changed."""
+    settings: dict[str, Any]
+    """Input location, base model, prefixes, lengths and the rest, for people."""
+    langs: tuple[str, ...]
+    splits: dict[str, Split]
+    skipped: dict[str, int]
+    """Reason -> rows left out."""
+    ignored_files: tuple[str, ...]
+    tokens: dict[str, dict[str, dict[str, float]]]
+    """Language -> `query`/`passage` -> mean, p50, p95, max (tokens) and cut (share at the length limit)."""
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """As written to `manifest.json`."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> Manifest:
+        """Inverse of `to_json`; KeyError/TypeError/ValueError where `text` is something else."""
+        tree = json.loads(text)
+        if tree["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"schema_version {tree['schema_version']}, this program reads {SCHEMA_VERSION}")
+        splits = {
+            name: Split(
+                shards=tuple(
+                    ShardInfo(**{**shard, "row_groups": tuple((s, int(n)) for s, n in shard["row_groups"])})
+                    for shard in split["shards"]
+                ),
+                coverage=FileInfo(**split["coverage"]),
+                items_per_lang=split["items_per_lang"],
+            )
+            for name, split in tree["splits"].items()
+        }
+        return Manifest(
+            **{
+                **tree,
+                "langs": tuple(tree["langs"]),
+                "ignored_files": tuple(tree["ignored_files"]),
+                "splits": splits,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared corpus: its directory (local or URL) and manifest."""
+
+    directory: str
+    manifest: Manifest = field(repr=False)
+
+    @staticmethod
+    def open(directory: str) -> Corpus:
+        """Read the manifest and check that every file is there with its size.
+
+        Raises:
+            CorpusError: not a prepared corpus, written by another version, or files missing or of another size.
+        """
+        fs, root = fsspec.core.url_to_fs(directory)
+        if not fs.exists(f"{root}/{MANIFEST}"):
+            raise CorpusError(f"{directory} is not a prepared corpus (no {MANIFEST}); make one with jobs/prepare.py")
+        try:
+            manifest = Manifest.from_json(fs.cat_file(f"{root}/{MANIFEST}").decode())
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorpusError(f"{directory}/{MANIFEST} cannot be read ({error}); run jobs/prepare.py again") from None
+        corpus = Corpus(directory, manifest)
+        sizes = {info["name"].rsplit("/", 1)[-1]: info["size"] for info in fs.ls(root, detail=True)}
+        for file in corpus.files:
+            if sizes.get(file.name) != file.num_bytes:
+                raise corpus._mismatch(file, f"{sizes.get(file.name, 'no')} bytes, the manifest says {file.num_bytes}")
+        return corpus
+
+    @property
+    def files(self) -> list[FileInfo]:
+        """Every file that the manifest names."""
+        splits = self.manifest.splits.values()
+        return [file for split in splits for file in (*split.shards, split.coverage)]
+
+    def verify(self) -> None:
+        """Compare every file with its checksum; CorpusError names the first that differs."""
+        fs, root = fsspec.core.url_to_fs(self.directory)
+        for file in self.files:
+            digest = hashlib.sha256()
+            with fs.open(f"{root}/{file.name}", "rb") as handle:
+                while block := handle.read(1 << 22):
+                    digest.update(block)
+            if digest.hexdigest() != file.sha256:
+                raise self._mismatch(file, "its checksum is not the manifest's")
+
+    def _mismatch(self, file: FileInfo, what: str) -> CorpusError:
+        return CorpusError(
+            f"{self.directory}/{file.name} does not match the manifest: {what}; "
+            f"remove {self.directory} and run jobs/prepare.py again"
+        )
+
+    def has_lang(self, split: str) -> np.ndarray:
+        """bool [num_items, num_langs]: which item of `split` has which language (in manifest order)."""
+        return np.unpackbits(self.packed_coverage(split), axis=1, count=len(self.manifest.langs)).astype(bool)
+
+    def packed_coverage(self, split: str) -> np.ndarray:
+        """uint8 [num_items, ceil(num_langs / 8)]: `has_lang` as packed bits."""
+        fs, root = fsspec.core.url_to_fs(self.directory)
+        data = fs.cat_file(f"{root}/{self.manifest.splits[split].coverage.name}")
+        packed: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+        return packed

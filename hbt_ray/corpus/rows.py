@@ -1,0 +1,115 @@
+"""Checks on long-form rows: every row that cannot be used carries the name of its problem.
+
+A row with a problem travels on without its texts, so that the problems of the whole corpus are counted in the
+same pass that joins it, with one example each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hbt_ray.errors import CorpusError
+from hbt_ray.languages import canonical_lang
+
+SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "lang": pa.string(),
+        "source": pa.string(),
+        "question": pa.string(),
+        "passage": pa.string(),
+        "weight": pa.float32(),
+        "problem": pa.string(),
+    }
+)
+NO_ID = "empty id"
+BAD_LANG = "unknown language code"
+EMPTY_QUESTION = "empty question"
+EMPTY_PASSAGE = "empty passage"
+BAD_WEIGHT = "weight is not a positive number"
+DUPLICATE = "duplicate (id, lang)"
+TWO_SOURCES = "id with more than one source"
+NOT_SELECTED = "language not in corpus.langs"
+DEFAULT_SOURCE = "corpus"
+
+
+def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
+    """`table` in `SCHEMA`: texts stripped, codes canonical, `problem` null where the row is good.
+
+    Args:
+        table: long-form rows (`hbt_ray.corpus.inputs`).
+        langs: canonical codes to keep; empty keeps all.
+    """
+    n = table.num_rows
+    text = {name: _stripped(table[name]) for name in ("id", "lang", "question", "passage")}
+    source = _stripped(table["source"]) if "source" in table.column_names else pa.nulls(n, pa.string())
+    source = pc.if_else(pc.equal(pc.fill_null(source, ""), ""), DEFAULT_SOURCE, source)
+    lang, lang_ok = _canonical(text["lang"])
+    weight, weight_ok = _weights(table)
+    problem = pa.nulls(n, pa.string())
+    selected = pc.is_in(lang, pa.array(langs or [""], pa.string())) if langs else _full(n, True)
+    for name, bad in (
+        (NOT_SELECTED, pc.and_(lang_ok, pc.invert(selected))),
+        (BAD_WEIGHT, pc.invert(weight_ok)),
+        (EMPTY_PASSAGE, pc.equal(text["passage"], "")),
+        (EMPTY_QUESTION, pc.equal(text["question"], "")),
+        (BAD_LANG, pc.invert(lang_ok)),
+        (NO_ID, pc.equal(text["id"], "")),
+    ):
+        problem = pc.if_else(bad, name, problem)
+    good = pc.is_null(problem)
+    columns = {
+        "id": text["id"],
+        "lang": lang,
+        "source": source,
+        "question": pc.if_else(good, text["question"], None),
+        "passage": pc.if_else(good, text["passage"], None),
+        "weight": weight,
+        "problem": problem,
+    }
+    return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+
+
+def _stripped(column: pa.ChunkedArray) -> pa.Array:
+    text = pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), ""))
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+
+
+def _full(n: int, value: bool) -> pa.Array:
+    return pa.array(np.full(n, value))
+
+
+def _canonical(codes: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Canonical codes (the raw one where unknown) and whether each is known."""
+    encoded = codes.dictionary_encode()
+    names, known = [], []
+    for code in encoded.dictionary.to_pylist():
+        try:
+            names.append(canonical_lang(code))
+            known.append(True)
+        except CorpusError:
+            names.append(code)
+            known.append(False)
+    if not names:
+        return codes, pa.array([], pa.bool_())
+    return pa.array(names, pa.string()).take(encoded.indices), pa.array(known).take(encoded.indices)
+
+
+def _weights(table: pa.Table) -> tuple[pa.Array, pa.Array]:
+    n = table.num_rows
+    if "weight" not in table.column_names:
+        return pa.array(np.ones(n, np.float32)), _full(n, True)
+    values = np.array([_float(value) for value in table["weight"].to_pylist()], np.float32)
+    ok = np.isfinite(values) & (values > 0)
+    return pa.array(np.where(ok, values, np.float32(1))), pa.array(ok)
+
+
+def _float(value: object) -> float:
+    try:
+        return 1.0 if value is None else float(str(value))
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,171 @@
+"""One partition of long rows becomes one shard: items in rows, all their languages in columns, tokenised.
+
+Shard columns: `item_id`, `source`, `weight`, and per language `query_<lang>` and `passage_<lang>` (int32 token ids,
+null where the item lacks the language) and `hash_<lang>` (64-bit hash of the passage text, so that equal passages
+are never each other's negatives). Rows are ordered by source, then by a hash of the id, and a row group holds
+one source only: the batch plan shuffles and reads by row groups of a source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hbt_ray.corpus.rows import DUPLICATE, TWO_SOURCES
+
+ROW_GROUP_BYTES = 4 << 20
+MIN_ROW_GROUP, MAX_ROW_GROUP = 64, 8192
+TOKEN_BINS = 4096
+
+Tokenise = Callable[[list[str], str], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass
+class PartitionStats:
+    """Counts of one partition, added up by the driver; all plain types."""
+
+    skipped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    query_tokens: dict[str, Counter[int]] = field(default_factory=dict)
+    """Language -> histogram of token counts."""
+    passage_tokens: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def skip(self, problem: str, num: int, example: str) -> None:
+        """Count `num` rows left out for `problem`, keeping the first example in order of text."""
+        self.skipped[problem] += num
+        self.examples[problem] = min(example, self.examples.get(problem, example))
+
+    def to_json(self) -> str:
+        """For the way from a task to the driver."""
+        return json.dumps(vars(self))
+
+    @staticmethod
+    def from_json(text: str) -> PartitionStats:
+        """Inverse of `to_json`."""
+        tree = json.loads(text)
+        histograms = {
+            name: {lang: Counter({int(k): n for k, n in counts.items()}) for lang, counts in tree[name].items()}
+            for name in ("query_tokens", "passage_tokens")
+        }
+        return PartitionStats(skipped=Counter(tree["skipped"]), examples=tree["examples"], **histograms)
+
+    def add(self, other: PartitionStats) -> None:
+        """Fold another partition's counts into these."""
+        for problem, num in other.skipped.items():
+            self.skip(problem, num, other.examples[problem])
+        for mine, theirs in (
+            (self.query_tokens, other.query_tokens),
+            (self.passage_tokens, other.passage_tokens),
+        ):
+            for lang, histogram in theirs.items():
+                mine.setdefault(lang, Counter()).update(histogram)
+
+
+def drop_problems(table: pa.Table, stats: PartitionStats) -> pa.Table:
+    """The good rows of a partition in a fixed order (source, hash of id, id, lang), one a (id, lang)."""
+    bad = table.filter(pc.is_valid(table["problem"]))
+    for problem in bad["problem"].unique().to_pylist():
+        rows = bad.filter(pc.equal(bad["problem"], problem))
+        where = pc.min(pc.binary_join_element_wise(rows["id"], rows["lang"], ", lang "))
+        stats.skip(problem, rows.num_rows, f"id {where}")
+    table = table.filter(pc.is_null(table["problem"]))
+    if not table.num_rows:
+        return table
+    ids = table["id"].combine_chunks().dictionary_encode()
+    names = ids.dictionary.to_pylist()
+    hashes = np.array([text_hash(name) for name in names], np.uint64)[ids.indices.to_numpy()]
+    order = [("hash", "ascending"), ("id", "ascending"), ("lang", "ascending"), ("source", "ascending")]
+    table = table.append_column("hash", pa.array(hashes))
+    table = table.take(pc.sort_indices(table, [*order, ("question", "ascending"), ("passage", "ascending")]))
+    keys = [np.asarray(table[name].to_numpy(zero_copy_only=False), object) for name in ("id", "lang", "source")]
+    id_, lang, source = keys
+    same_item = np.r_[False, id_[1:] == id_[:-1]]
+    repeated = np.r_[False, lang[1:] == lang[:-1]] & same_item
+    starts = np.flatnonzero(~same_item)
+    item_source = source[starts][np.cumsum(~same_item) - 1]
+    other_source = (source != item_source) & ~repeated
+    for problem, mask in ((DUPLICATE, repeated), (TWO_SOURCES, other_source)):
+        for at in np.flatnonzero(mask):
+            stats.skip(problem, 1, f"id {id_[at]}, lang {lang[at]}")
+    table = table.filter(pa.array(~(repeated | other_source)))
+    return table.take(pc.sort_indices(table, [("source", "ascending"), *order[:3]]))
+
+
+def text_hash(text: str) -> int:
+    """64-bit hash of a text; the same on every machine and run."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def widen(table: pa.Table, langs: list[str], tokenise: Tokenise, stats: PartitionStats) -> pa.Table:
+    """Join ordered long rows into one row per item, tokenised (the columns of this module's docstring)."""
+    id_ = np.asarray(table["id"].to_numpy(zero_copy_only=False), object)
+    lang = np.asarray(table["lang"].to_numpy(zero_copy_only=False), object)
+    first = np.r_[True, id_[1:] != id_[:-1]]
+    item = np.cumsum(first) - 1
+    starts = np.flatnonzero(first)
+    n = len(starts)
+    weight = np.add.reduceat(table["weight"].to_numpy(), starts) / np.diff(np.r_[starts, len(id_)])
+    columns: dict[str, pa.Array] = {
+        "item_id": table["id"].take(pa.array(starts)).combine_chunks(),
+        "source": table["source"].take(pa.array(starts)).combine_chunks(),
+        "weight": pa.array(weight.astype(np.float32)),
+    }
+    for code in langs:
+        at = np.flatnonzero(lang == code)
+        rows = item[at]
+        for role, name, counts in (
+            ("query", "question", stats.query_tokens),
+            ("passage", "passage", stats.passage_tokens),
+        ):
+            texts = table[name].take(pa.array(at)).to_pylist()
+            values, lengths = tokenise(texts, role)
+            columns[f"{role}_{code}"] = _scatter(values, lengths, rows, n)
+            if len(lengths):
+                clipped = np.minimum(lengths, TOKEN_BINS)
+                counts.setdefault(code, Counter()).update(Counter(clipped.tolist()))
+        hashes = np.zeros(n, np.uint64)
+        hashes[rows] = [text_hash(text) for text in texts]
+        has = np.zeros(n, bool)
+        has[rows] = True
+        columns[f"hash_{code}"] = pa.array(hashes.view(np.int64), mask=~has)
+    return pa.table(columns)
+
+
+def _scatter(values: np.ndarray, lengths: np.ndarray, rows: np.ndarray, n: int) -> pa.Array:
+    """List array of `n` rows whose `rows` (rising) hold the ragged `values`; the others are null."""
+    full = np.zeros(n, np.int32)
+    full[rows] = lengths
+    has = np.zeros(n, bool)
+    has[rows] = True
+    offsets = np.r_[0, np.cumsum(full)].astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.int32()), mask=pa.array(~has))
+
+
+def coverage(table: pa.Table, langs: list[str]) -> np.ndarray:
+    """bool [num_items, num_langs]: which item has which language."""
+    has = [np.asarray(table[f"hash_{code}"].is_valid().to_numpy(zero_copy_only=False)) for code in langs]
+    return np.stack(has, axis=1) if has else np.zeros((table.num_rows, 0), bool)
+
+
+def write_shard(table: pa.Table, sink: object) -> list[tuple[str, int]]:
+    """Write a widened table as Parquet; returns (source, number of items) of every row group."""
+    source = np.asarray(table["source"].to_numpy(zero_copy_only=False), object)
+    bounds = [0, *(np.flatnonzero(source[1:] != source[:-1]) + 1).tolist(), len(source)]
+    rows = int(np.clip(ROW_GROUP_BYTES // max(1, table.nbytes // max(1, table.num_rows)), MIN_ROW_GROUP, MAX_ROW_GROUP))
+    groups: list[tuple[str, int]] = []
+    with pq.ParquetWriter(sink, table.schema, compression="zstd", use_dictionary=["source"]) as writer:
+        for start, stop in itertools.pairwise(bounds):
+            for at in range(start, stop, rows):
+                part = table.slice(at, min(rows, stop - at))
+                writer.write_table(part, row_group_size=rows)
+                groups.append((str(source[at]), part.num_rows))
+    return groups

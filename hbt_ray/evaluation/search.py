@@ -1,0 +1,57 @@
+"""Exact top-k search by inner product (FAISS), with an order that does not depend on chance."""
+
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from hbt_ray.errors import EvaluationError
+from hbt_ray.evaluation.arrays import IntArray, VectorArray, vector_pair
+
+SPARE = 8
+"""Passages fetched beyond k, so that a tie at place k is seen; a tie that is longer is ranked in full."""
+TILE_BYTES = 64 * 2**20
+"""Scores held at a time while rows with long ties are ranked in full."""
+
+
+class TopK(NamedTuple):
+    """The best passages of every query, best first; k is at most the number of passages."""
+
+    scores: VectorArray
+    """Inner products, [Nq, k]."""
+    ids: IntArray
+    """Passage rows, [Nq, k]."""
+
+
+def search(query_vectors: NDArray[Any], passage_vectors: NDArray[Any], top_k: int) -> TopK:
+    """The `top_k` passages of the largest float32 inner product; equal scores go to the lower row first.
+
+    `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim]. Exact: every passage is compared. Raises
+    EvaluationError for NaN or infinite vectors, two dimensions, no passages, and `top_k` below 1.
+    """
+    queries, passages = vector_pair(query_vectors, passage_vectors)
+    if top_k < 1 or not len(passages):
+        raise EvaluationError(
+            f"search was asked for top_k = {top_k} of {len(passages)} passages; both must be 1 or more."
+        )
+    top_k = min(top_k, len(passages))
+    if not len(queries):
+        return TopK(np.empty((0, top_k), dtype=np.float32), np.empty((0, top_k), dtype=np.int64))
+    fetch = min(top_k + SPARE, len(passages))
+    scores, ids = faiss.knn(queries, passages, fetch, metric=faiss.METRIC_INNER_PRODUCT)
+    # FAISS returns any of the passages that tie: if the last one fetched ties with place k, more may.
+    open_rows = np.flatnonzero(scores[:, -1] == scores[:, top_k - 1]) if fetch < len(passages) else ()
+    scores, ids = _ordered(scores, ids, top_k)
+    tile = max(1, TILE_BYTES // (4 * len(passages)))
+    for start in range(0, len(open_rows), tile):
+        rows = open_rows[start : start + tile]
+        every = queries[rows] @ passages.T
+        ids[rows] = np.argsort(-every, axis=1, kind="stable")[:, :top_k]
+        scores[rows] = np.take_along_axis(every, ids[rows], axis=1)
+    return TopK(scores, ids)
+
+
+def _ordered(scores: VectorArray, ids: IntArray, top_k: int) -> tuple[VectorArray, IntArray]:
+    order = np.lexsort((ids, -scores), axis=1)[:, :top_k]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)

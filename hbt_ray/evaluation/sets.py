@@ -1,0 +1,136 @@
+"""What is ranked: queries, passages, their languages, and which passages answer which query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbt_ray.errors import EvaluationError
+from hbt_ray.evaluation.arrays import IntArray, index_array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RetrievalSet:
+    """Queries and one pool of passages in several languages, with the relevant passages of every query.
+
+    Nq queries, Nd passages, G (query, relevant passage) pairs. Gold is in compressed rows: the relevant
+    passages of query q, in ALL languages, are `gold_passages[gold_offsets[q]:gold_offsets[q + 1]]`.
+
+    Raises EvaluationError where lengths differ, an index is out of range, a passage id or a gold passage
+    comes twice, or a query has no relevant passage at all.
+    """
+
+    name: str
+    """What the set is called in reports."""
+    langs: tuple[str, ...]
+    """Language codes; the language arrays below are indices into it."""
+    query_langs: IntArray
+    """Language of each query, [Nq]."""
+    query_keys: NDArray[Any]
+    """Language-independent question id (strings or integers), [Nq]; parallel questions share it."""
+    passage_langs: IntArray
+    """Language of each passage, [Nd]."""
+    passage_ids: NDArray[Any]
+    """Passage id (strings or integers), [Nd], unique within its language."""
+    gold_offsets: IntArray
+    """Where each query's gold begins and ends, [Nq + 1]."""
+    gold_passages: IntArray
+    """Rows of the relevant passages, [G]."""
+    queries: Sequence[str] | None = field(default=None, repr=False)
+    """Query texts, [Nq]; None for a set that is tokenised already."""
+    passages: Sequence[str] | None = field(default=None, repr=False)
+    """Passage texts, [Nd]; None for a set that is tokenised already."""
+
+    def __post_init__(self) -> None:
+        if not self.langs or len(set(self.langs)) != len(self.langs):
+            raise EvaluationError(f"langs of set {self.name!r} is {self.langs}; give each language once.")
+        fix = object.__setattr__  # the one way to normalise a frozen dataclass's arrays
+        num_langs = len(self.langs)
+        fix(self, "query_keys", np.asarray(self.query_keys))
+        fix(self, "passage_ids", np.asarray(self.passage_ids))
+        num_queries, num_passages = len(self.query_keys), len(self.passage_ids)
+        if not num_queries or not num_passages:
+            raise EvaluationError(
+                f"set {self.name!r} has {num_queries} queries and {num_passages} passages; it needs both."
+            )
+        fix(self, "query_langs", index_array("query_langs", self.query_langs, num_queries, num_langs))
+        fix(self, "passage_langs", index_array("passage_langs", self.passage_langs, num_passages, num_langs))
+        fix(self, "gold_passages", index_array("gold_passages", self.gold_passages, None, num_passages))
+        num_gold = len(self.gold_passages)
+        fix(
+            self,
+            "gold_offsets",
+            index_array("gold_offsets", self.gold_offsets, num_queries + 1, num_gold + 1),
+        )
+        for texts, name, count in (
+            (self.queries, "queries", num_queries),
+            (self.passages, "passages", num_passages),
+        ):
+            if texts is not None and len(texts) != count:
+                raise EvaluationError(
+                    f"set {self.name!r} has {len(texts)} {name} but {count} rows of them; give a text a row."
+                )
+        self._check_ids()
+        self._check_gold()
+
+    def _check_ids(self) -> None:
+        order = np.lexsort((self.passage_ids, self.passage_langs))
+        ids, langs = self.passage_ids[order], self.passage_langs[order]
+        twice = np.flatnonzero((ids[1:] == ids[:-1]) & (langs[1:] == langs[:-1]))
+        if len(twice):
+            raise EvaluationError(
+                f"set {self.name!r} has passage id {ids[twice[0]]!s} twice in {self.langs[langs[twice[0]]]} "
+                f"({len(twice)} repeats); give each passage of a language its own id."
+            )
+
+    def _check_gold(self) -> None:
+        counts = np.diff(self.gold_offsets)
+        if (
+            self.gold_offsets[0] != 0
+            or self.gold_offsets[-1] != len(self.gold_passages)
+            or (counts < 0).any()
+        ):
+            raise EvaluationError(
+                f"gold_offsets of set {self.name!r} must rise from 0 to {len(self.gold_passages)}, "
+                f"the number of gold passages; rebuild it as a cumulative sum of the counts."
+            )
+        without = np.flatnonzero(counts == 0)
+        if len(without):
+            first = int(without[0])
+            raise EvaluationError(
+                f"query {self.query_keys[first]!s} ({self.langs[self.query_langs[first]]}) of set "
+                f"{self.name!r} has no relevant passage in any language ({len(without)} such queries); "
+                "drop it, or add its gold."
+            )
+        order = np.lexsort((self.gold_passages, self.gold_queries))
+        query, passage = self.gold_queries[order], self.gold_passages[order]
+        twice = np.flatnonzero((query[1:] == query[:-1]) & (passage[1:] == passage[:-1]))
+        if len(twice):
+            raise EvaluationError(
+                f"query {self.query_keys[query[twice[0]]]!s} of set {self.name!r} names passage "
+                f"{self.passage_ids[passage[twice[0]]]!s} as gold twice; list each relevant passage once."
+            )
+
+    @property
+    def num_queries(self) -> int:
+        return len(self.query_keys)
+
+    @property
+    def num_passages(self) -> int:
+        return len(self.passage_ids)
+
+    @property
+    def num_langs(self) -> int:
+        return len(self.langs)
+
+    @property
+    def gold_queries(self) -> IntArray:
+        """The query of each gold pair, [G]."""
+        return np.repeat(np.arange(self.num_queries), np.diff(self.gold_offsets))
+
+    @property
+    def gold_langs(self) -> IntArray:
+        """The passage language of each gold pair, [G]."""
+        return self.passage_langs[self.gold_passages]

@@ -1,0 +1,1 @@
+"""The torch layer: encoder, pooling, losses and export. Needs neither Ray nor MLflow."""

@@ -1,0 +1,131 @@
+"""Loading the Hugging Face model and tokenizer that an encoder is made of."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.model.layout import unknown_model
+
+
+def load_backbone(
+    source: str,
+    *,
+    subfolder: str,
+    with_pooler: bool,
+    attn_implementation: str,
+    trust_remote_code: bool,
+    dtype: torch.dtype,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model, in evaluation mode, and its tokenizer.
+
+    Without `with_pooler` no pooler is built: its weights would receive no gradient, which DDP refuses.
+
+    Raises:
+        ConfigError: nothing loadable under that name, or no encoder.
+    """
+    where: dict[str, Any] = {"subfolder": subfolder, "trust_remote_code": trust_remote_code}
+    try:
+        config = AutoConfig.from_pretrained(source, **where)
+        tokenizer = AutoTokenizer.from_pretrained(source, **where)
+    except (OSError, ValueError) as error:
+        raise unknown_model(source, str(error).strip().splitlines()[0]) from error
+    if getattr(config, "is_encoder_decoder", False):
+        raise ConfigError(
+            f"model {source!r} ({config.model_type}) has a decoder; allowed are encoders such as "
+            "XLM-RoBERTa, BERT or ModernBERT"
+        )
+    if getattr(tokenizer, "pad_token_id", None) is None:
+        raise ConfigError(f"model {source!r}: its tokenizer has no pad token; set one and save it again")
+    if _builds_pooler(config):
+        where["add_pooling_layer"] = with_pooler
+    try:
+        with _quiet_report():
+            model, loading = AutoModel.from_pretrained(
+                source,
+                config=config,
+                attn_implementation=attn_implementation,
+                dtype=dtype,
+                output_loading_info=True,
+                **where,
+            )
+    except (OSError, ValueError, ImportError) as error:
+        raise unknown_model(source, str(error).strip().splitlines()[0]) from error
+    if missing := sorted(loading["missing_keys"]):
+        raise ConfigError(
+            f"model {source!r} has no weights for {', '.join(missing[:3])} ({len(missing)} in all), which "
+            "would be random; choose another model, or pooling mean or cls where it is the pooler"
+        )
+    if not with_pooler and isinstance(getattr(model, "pooler", None), nn.Module):
+        # An architecture that always builds one: frozen, so that DDP leaves it out.
+        model.pooler.requires_grad_(False)
+    return cast(PreTrainedModel, model), cast(PreTrainedTokenizerBase, tokenizer)
+
+
+def enable_checkpointing(model: PreTrainedModel) -> None:
+    """Recomputes activations in the backward pass; ConfigError where the architecture cannot."""
+    if not model.supports_gradient_checkpointing:
+        raise ConfigError(
+            f"gradient_checkpointing is True, which {type(model).__name__} does not support; set it to False"
+        )
+    # The first is the newer name, and the only one from transformers 6 on.
+    enable: Any = getattr(model, "activation_checkpointing_enable", None)
+    enable = enable or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})  # reentrant checkpointing hides the parameters from DDP's hooks
+
+
+def pooler_layer(model: PreTrainedModel) -> nn.Linear:
+    """The linear layer of a pooler that is tanh(W cls + b).
+
+    Raises:
+        ConfigError: the architecture has no such pooler.
+    """
+    pooler: Any = getattr(model, "pooler", None)
+    layer = getattr(pooler, "dense", pooler)  # ALBERT keeps layer and activation side by side
+    activation = getattr(pooler, "activation", None) or getattr(model, "pooler_activation", None)
+    if not (isinstance(layer, nn.Linear) and isinstance(activation, nn.Tanh)):
+        raise ConfigError(
+            f"pooling 'pooler' cannot be used with {type(model).__name__}, which has no pooler of the form "
+            "tanh(W cls + b); allowed are mean and cls"
+        )
+    return layer
+
+
+def copy_dense(source: str, subfolder: str, layer: nn.Linear) -> None:
+    """LaBSE's Dense layer is its pooler; the weights of the Dense layer are the ones that were used."""
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    linear = Dense.load(source, subfolder=subfolder).linear
+    if linear.weight.shape != layer.weight.shape:
+        raise ConfigError(
+            f"model {source!r}: module {subfolder} (Dense) has weights {tuple(linear.weight.shape)}, "
+            f"the model's pooler {tuple(layer.weight.shape)}; allowed is a Dense layer of the pooler's size"
+        )
+    with torch.no_grad():
+        layer.weight.copy_(linear.weight)
+        layer.bias.copy_(linear.bias)
+
+
+@contextmanager
+def _quiet_report() -> Iterator[None]:
+    """Leaves out transformers' report on weights that were not read: heads of other tasks, the pooler."""
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+
+
+def _builds_pooler(config: Any) -> bool:
+    try:
+        model_class: Any = AutoModel._model_mapping[type(config)]
+    except KeyError:  # code that comes with the model
+        return False
+    return callable(model_class) and "add_pooling_layer" in inspect.signature(model_class).parameters

@@ -1,0 +1,252 @@
+"""The retriever's encoder: one set of weights for queries and passages, vectors of length one."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.model.backbone import copy_dense, enable_checkpointing, load_backbone, pooler_layer
+from hbt_ray.model.layout import OWN_FILE, find_source, read_layout, write_layout
+from hbt_ray.model.lengths import resolve_lengths, token_capacity
+from hbt_ray.model.padding import chunk_by_tokens, pad_ragged
+from hbt_ray.model.pooling import POOLINGS
+from hbt_ray.model.roles import ROLES, Role
+
+# Padded tokens in one forward pass without gradients; on a CPU more is slower, by the padding it adds.
+DEFAULT_TOKEN_BUDGET = {"cpu": 2048, "cuda": 65536}
+_TEXTS_AT_A_TIME = 10_000
+
+
+class Encoder(nn.Module):
+    """A Hugging Face encoder, a pooling and L2 normalisation; the cosine of two texts is a dot product.
+
+    Make one with `Encoder.load`; `save` writes a directory that sentence-transformers, transformers and
+    `load` itself read.
+
+    Attributes:
+        backbone, tokenizer: as transformers gives them.
+        pooling: a key of POOLINGS.
+        prefixes: role -> text put in front of every text of that role.
+        max_tokens: role -> most tokens, prefix and special tokens included; longer texts are cut.
+        dim: length of a vector.
+    """
+
+    def __init__(
+        self,
+        backbone: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        pooling: str,
+        prefixes: dict[Role, str],
+        max_tokens: dict[Role, int],
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        self.prefixes = prefixes
+        self.max_tokens = max_tokens
+        self.dim = int(backbone.config.hidden_size)
+        self._pool = POOLINGS[pooling]
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path,
+        *,
+        pooling: str = "auto",
+        query_prefix: str | None = None,
+        passage_prefix: str | None = None,
+        max_query_tokens: int | None = None,
+        max_passage_tokens: int | None = None,
+        attn_implementation: str = "sdpa",
+        gradient_checkpointing: bool = False,
+        trust_remote_code: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> "Encoder":
+        """Loads an encoder, in evaluation mode; what is left None is as the directory says.
+
+        Args:
+            name_or_path: a hub name, a Hugging Face directory, a sentence-transformers directory
+                (Transformer, Pooling, Normalize; or LaBSE's Transformer, Pooling, Dense, Normalize), or
+                one written by `save`.
+            pooling: mean, cls, pooler (the model's own, tanh(W cls + b)), or auto: as the directory
+                says, else mean.
+            query_prefix, passage_prefix: else the directory's prompts, else none.
+            max_query_tokens, max_passage_tokens: prefix and special tokens included; else as saved, else
+                32 and 256 or what the directory allows if that is less.
+            attn_implementation: transformers' name: sdpa, eager, flash_attention_2 ...
+            gradient_checkpointing: recompute activations in the backward pass, for memory.
+            trust_remote_code: run model code that comes with the model.
+            device: where the weights go; None: stay on the CPU.
+            dtype: of the weights; train in float32 and compute in bf16 by autocast.
+
+        Raises:
+            ConfigError: unknown model, module, pooling or a length that the model cannot read.
+        """
+        source = find_source(name_or_path)
+        if pooling not in ("auto", *POOLINGS):
+            raise ConfigError(f"pooling is {pooling!r}; allowed are auto, {', '.join(POOLINGS)}")
+        layout = read_layout(source)
+        resolved = (layout.pooling or "mean") if pooling == "auto" else pooling
+        backbone, tokenizer = load_backbone(
+            source,
+            subfolder=layout.subfolder,
+            with_pooler=resolved == "pooler",
+            attn_implementation=attn_implementation,
+            trust_remote_code=trust_remote_code,
+            dtype=dtype,
+        )
+        if layout.lowercase and tokenizer.tokenize("AB") != tokenizer.tokenize("ab"):
+            raise ConfigError(
+                f"model {source!r}: do_lower_case in sentence_bert_config.json is not supported with a "
+                "tokenizer that keeps case; allowed is false"
+            )
+        if resolved == "pooler":
+            layer = pooler_layer(backbone)
+            if layout.dense is not None:
+                copy_dense(source, layout.dense, layer)
+        if gradient_checkpointing:
+            enable_checkpointing(backbone)
+        prefixes: dict[Role, str] = {
+            "query": (layout.query_prefix or "") if query_prefix is None else query_prefix,
+            "passage": (layout.passage_prefix or "") if passage_prefix is None else passage_prefix,
+        }
+        asked: dict[Role, int | None] = {"query": max_query_tokens, "passage": max_passage_tokens}
+        lengths = resolve_lengths(asked, layout, int(tokenizer.model_max_length), token_capacity(backbone))
+        encoder = cls(backbone, tokenizer, pooling=resolved, prefixes=prefixes, max_tokens=lengths)
+        return encoder.to(device).eval()
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Token ids [n, t] and mask [n, t] (1 = token), padded on the right -> vectors [n, dim].
+
+        The vectors are L2-normalised float32 under autocast as well: bf16 has 8 significant bits, too
+        few for cosines that are divided by a temperature.
+        """
+        output = self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
+        with torch.autocast(input_ids.device.type, enabled=False):
+            pooled = self._pool(output.last_hidden_state, attention_mask, output.get("pooler_output"))
+            return F.normalize(pooled.float(), dim=-1)
+
+    def tokenize(self, texts: Sequence[str], role: Role) -> list[list[int]]:
+        """Token ids of each text behind its role's prefix, with special tokens, cut to the role's length."""
+        if role not in ROLES:
+            raise ConfigError(f"role is {role!r}; allowed are {', '.join(ROLES)}")
+        if not len(texts):
+            return []
+        prefix = self.prefixes[role]
+        encoded = self.tokenizer(
+            [prefix + text for text in texts],
+            truncation=True,
+            max_length=self.max_tokens[role],
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        role: Role,
+        *,
+        token_budget: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Vectors [n, dim] of texts, in their order; see `encode_tokens`."""
+        tokens: list[npt.NDArray[np.int32]] = []
+        # Blocks, so that a corpus never lies in memory as lists of Python integers.
+        for start in range(0, len(texts), _TEXTS_AT_A_TIME):
+            block = self.tokenize(texts[start : start + _TEXTS_AT_A_TIME], role)
+            tokens.extend(np.asarray(ids, dtype=np.int32) for ids in block)
+        return self.encode_tokens(tokens, token_budget=token_budget, progress=progress)
+
+    def encode_tokens(
+        self,
+        tokens: Sequence[Sequence[int] | npt.NDArray[np.integer[Any]]],
+        *,
+        token_budget: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Vectors [n, dim] of tokenised texts, in their order; no gradients, no dropout.
+
+        Computes in the precision of the surrounding `hbt_ray.model.precision.autocast`, else in float32.
+
+        Args:
+            tokens: token ids of each text, as `tokenize` gives them; at least one each.
+            token_budget: most padded tokens in one forward pass; None: 2,048 on a CPU, 65,536 elsewhere.
+            progress: called with (texts done, texts in all) after every forward pass.
+        """
+        lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
+        if len(lengths) and lengths.min() == 0:
+            raise ValueError(f"text {int(lengths.argmin())} has no tokens; special tokens belong to it")
+        if token_budget is None:
+            token_budget = DEFAULT_TOKEN_BUDGET.get(self.device.type, DEFAULT_TOKEN_BUDGET["cuda"])
+        vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
+        pad_id = int(self.tokenizer.pad_token_id)
+        done, was_training = 0, self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                for chunk in chunk_by_tokens(lengths, token_budget):
+                    values = np.concatenate([np.asarray(tokens[i]) for i in chunk])
+                    ids, mask = pad_ragged(values, lengths[chunk], pad_id)
+                    device = self.device
+                    out = self(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+                    vectors[chunk] = out.cpu().numpy()
+                    done += len(chunk)
+                    if progress is not None:
+                        progress(done, len(tokens))
+        finally:
+            self.train(was_training)
+        return vectors
+
+    def save(self, directory: str | Path) -> None:
+        """Writes a directory for SentenceTransformer, AutoModel and `Encoder.load` (safetensors weights).
+
+        The prefixes become the prompts "query" and "passage" (and "document"). sentence-transformers has one
+        length for both roles and gets the longer; `load` restores both. The directory appears whole
+        or not at all; an encoder saved there before is replaced.
+
+        Raises:
+            ConfigError: the directory exists and holds something else.
+        """
+        target = Path(directory).absolute()
+        if target.exists() and not (target / OWN_FILE).is_file() and any(target.iterdir()):
+            raise ConfigError(f"directory {str(target)!r} exists and holds no saved encoder; choose another")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mark = uuid.uuid4().hex[:8]
+        fresh = target.with_name(f".{target.name}.{mark}.new")
+        stale = target.with_name(f".{target.name}.{mark}.old")
+        try:
+            fresh.mkdir()
+            self.backbone.save_pretrained(fresh)
+            self.tokenizer.save_pretrained(fresh)
+            write_layout(
+                fresh,
+                hidden_size=self.dim,
+                pooler=pooler_layer(self.backbone) if self.pooling == "pooler" else None,
+                pooling=self.pooling,
+                prefixes={role: self.prefixes[role] for role in ROLES},
+                max_tokens={role: self.max_tokens[role] for role in ROLES},
+            )
+            if target.exists():
+                target.rename(stale)
+            fresh.rename(target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(stale, ignore_errors=True)

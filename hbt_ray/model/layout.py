@@ -1,0 +1,212 @@
+"""The sentence-transformers directory layout: what one says of its encoder, and writing our own."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hbt_ray.errors import ConfigError
+
+OWN_FILE = "hbt_encoder.json"
+# modules.json as every sentence-transformers release since 2.0 reads it.
+_TYPE = "sentence_transformers.models."
+_LAYOUTS = "Transformer, Pooling (mean or cls), Normalize; or Transformer, Pooling (cls), Dense (tanh), Normalize"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What a model directory says about itself; None where it is silent."""
+
+    pooling: str | None = None
+    """A key of POOLINGS."""
+    subfolder: str = ""
+    """Where the Hugging Face model lies inside the directory."""
+    dense: str | None = None
+    """Where the Dense layer lies that is the model's pooler (LaBSE)."""
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
+    max_tokens: int | None = None
+    """sentence-transformers' one length for both roles, in tokens."""
+    max_query_tokens: int | None = None
+    max_passage_tokens: int | None = None
+    lowercase: bool = False
+    """sentence-transformers lowercases the text before the tokenizer sees it."""
+
+
+def read_layout(source: str) -> Layout:
+    """Reads modules.json and what it points to; an empty Layout where there is none.
+
+    Args:
+        source: a directory or a hub name.
+
+    Raises:
+        ConfigError: the hub name is not to be had, or a module is one that this encoder does not have.
+    """
+    modules = read_json(source, "modules.json")
+    if modules is None:
+        return Layout()
+    kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+    paths = {kind: str(module.get("path", "")) for kind, module in zip(kinds, modules, strict=True)}
+    for kind, module in zip(kinds, modules, strict=True):
+        if kind not in ("Transformer", "Pooling", "Dense", "Normalize"):
+            raise ConfigError(f"model {source!r}: module {module['type']} is not supported; allowed: {_LAYOUTS}")
+    if [kind for kind in kinds if kind != "Normalize"] not in (
+        ["Transformer", "Pooling"],
+        ["Transformer", "Pooling", "Dense"],
+    ) or "Normalize" in kinds[:-1]:
+        raise ConfigError(f"model {source!r}: modules {', '.join(kinds)} are not supported; allowed: {_LAYOUTS}")
+    transformer = read_json(source, _join(paths["Transformer"], "sentence_bert_config.json")) or {}
+    lengths = read_json(source, OWN_FILE) or {}
+    prompts = read_json(source, "config_sentence_transformers.json") or {}
+    return Layout(
+        pooling=_pooling(source, paths),
+        subfolder=paths["Transformer"],
+        dense=paths.get("Dense"),
+        query_prefix=_prompt(prompts, "query"),
+        passage_prefix=_prompt(prompts, "document", "passage", "corpus"),
+        max_tokens=transformer.get("max_seq_length"),
+        max_query_tokens=lengths.get("max_query_tokens"),
+        max_passage_tokens=lengths.get("max_passage_tokens"),
+        lowercase=bool(transformer.get("do_lower_case", False)),
+    )
+
+
+def write_layout(
+    directory: Path,
+    *,
+    hidden_size: int,
+    pooler: nn.Linear | None,
+    pooling: str,
+    prefixes: dict[str, str],
+    max_tokens: dict[str, int],
+) -> None:
+    """Puts around a saved Hugging Face model what makes it a sentence-transformers directory, and OWN_FILE.
+
+    A pooler is written as LaBSE's is: Pooling (cls), then a Dense layer with tanh.
+    """
+    from sentence_transformers.sentence_transformer import modules as st
+
+    parts: list[tuple[str, Any]] = [
+        ("Pooling", st.Pooling(hidden_size, pooling_mode="cls" if pooling == "pooler" else pooling))
+    ]
+    if pooling == "pooler":
+        assert pooler is not None, "a pooler is checked for when the encoder is made"
+        weight, bias = (value.detach().float().cpu().clone() for value in (pooler.weight, pooler.bias))
+        dense = st.Dense(hidden_size, hidden_size, init_weight=weight, init_bias=bias)
+        parts.append(("Dense", dense))
+    parts.append(("Normalize", st.Normalize()))
+
+    modules = [{"idx": 0, "name": "0", "path": "", "type": f"{_TYPE}Transformer"}]
+    for index, (kind, part) in enumerate(parts, start=1):
+        path = f"{index}_{kind}"
+        (directory / path).mkdir()
+        part.save(str(directory / path))
+        modules.append({"idx": index, "name": str(index), "path": path, "type": _TYPE + kind})
+    _write_json(directory / "modules.json", modules)
+    # One length for both roles is all that every release can read, so the longer one.
+    length = max(max_tokens.values())
+    _write_json(directory / "sentence_bert_config.json", {"max_seq_length": length, "do_lower_case": False})
+    query, passage = prefixes["query"], prefixes["passage"]
+    # encode_document looks for "document" first.
+    prompts = {"query": query, "passage": passage, "document": passage}
+    _write_json(
+        directory / "config_sentence_transformers.json",
+        {"prompts": prompts, "default_prompt_name": None, "similarity_fn_name": "cosine"},
+    )
+    _write_json(directory / OWN_FILE, {f"max_{role}_tokens": tokens for role, tokens in max_tokens.items()})
+
+
+def find_source(name_or_path: str | Path) -> str:
+    """The directory, or the hub name where the text does not look like a path; ConfigError if neither."""
+    text = str(name_or_path)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        if not ((path / "config.json").is_file() or (path / "modules.json").is_file()):
+            raise unknown_model(text, "the directory has no config.json")
+        return str(path)
+    if isinstance(name_or_path, Path) or text.startswith(("/", "./", "../", "~")) or text.count("/") > 1:
+        raise unknown_model(text, "there is no such directory")
+    return text
+
+
+def read_json(source: str, filename: str) -> Any:
+    """A JSON file of a model directory or hub name; None where the model has no such file."""
+    if Path(source).is_dir():
+        path = Path(source) / filename
+    else:
+        found = _hub_file(source, filename)
+        if found is None:
+            return None
+        path = found
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"model {source!r}: {filename} is no JSON ({error}); restore or delete it") from error
+
+
+def _hub_file(name: str, filename: str) -> Path | None:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, filename))
+    except LocalEntryNotFoundError as error:  # offline, and this file is not in the cache
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return None
+        raise unknown_model(name, "the hub cannot be reached and its files are not in the cache") from error
+    except EntryNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # no such repository, no access, not a valid name
+        raise unknown_model(name, str(error).strip().splitlines()[0]) from error
+
+
+def unknown_model(name: str, reason: str) -> ConfigError:
+    """The one line for a model that cannot be had."""
+    return ConfigError(
+        f"model {name!r} cannot be loaded: {reason}; give the path of a Hugging Face or "
+        "sentence-transformers directory, a directory written by Encoder.save, or the name of a model on the "
+        "Hugging Face hub"
+    )
+
+
+def _pooling(source: str, paths: dict[str, str]) -> str:
+    config = read_json(source, _join(paths["Pooling"], "config.json")) or {}
+    # Releases before 5.4 wrote one flag a mode.
+    flags = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
+    mode = config.get("pooling_mode", flags or "mean_tokens")
+    modes = [mode] if isinstance(mode, str) else list(mode)
+    names = [name.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token") for name in modes]
+    if len(names) != 1 or names[0] not in ("mean", "cls") or not config.get("include_prompt", True):
+        what = "that leaves out the prompt" if not config.get("include_prompt", True) else ", ".join(names)
+        raise ConfigError(f"model {source!r}: a Pooling module {what} is not supported; allowed: {_LAYOUTS}")
+    if "Dense" not in paths:
+        return names[0]
+    dense = read_json(source, _join(paths["Dense"], "config.json")) or {}
+    activation = str(dense.get("activation_function", "Tanh")).rsplit(".", 1)[-1]
+    square = dense.get("in_features") == dense.get("out_features")
+    if names[0] != "cls" or activation != "Tanh" or not square or not dense.get("bias", True):
+        raise ConfigError(
+            f"model {source!r}: module {paths['Dense']} (Dense {dense.get('in_features')} -> "
+            f"{dense.get('out_features')}, {activation}) is not supported; allowed: {_LAYOUTS}"
+        )
+    return "pooler"
+
+
+def _prompt(config: dict[str, Any], *names: str) -> str | None:
+    """The first prompt that says something, else the one used by default, else nothing at all."""
+    prompts: dict[str, str | None] = config.get("prompts") or {}
+    chosen = [*names, str(config.get("default_prompt_name"))]
+    texts = [prompts[name] for name in chosen if prompts.get(name) is not None]
+    return next((text for text in texts if text), texts[0] if texts else None)
+
+
+def _join(folder: str, filename: str) -> str:
+    return f"{folder}/{filename}" if folder else filename
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,29 @@
+"""From token states to one vector for a text."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+# (token states [n, t, d], mask [n, t], the model's own pooler output [n, d] or None) -> [n, d]
+Pooling = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+def mean(states: Tensor, mask: Tensor, pooler_output: Tensor | None) -> Tensor:
+    """Mean over the real tokens, special tokens included; summed in float32, which bf16 states need."""
+    total = (states * mask.unsqueeze(-1).to(states.dtype)).sum(dim=1, dtype=torch.float32)
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1).to(torch.float32)
+
+
+def cls(states: Tensor, mask: Tensor, pooler_output: Tensor | None) -> Tensor:
+    """State of the first token; rows are padded on the right, so it is never padding."""
+    return states[:, 0]
+
+
+def pooler(states: Tensor, mask: Tensor, pooler_output: Tensor | None) -> Tensor:
+    """The model's own pooler, tanh(W cls + b), as LaBSE was trained with."""
+    assert pooler_output is not None, "the encoder is loaded with its pooler when pooling is 'pooler'"
+    return pooler_output
+
+
+POOLINGS: dict[str, Pooling] = {"mean": mean, "cls": cls, "pooler": pooler}

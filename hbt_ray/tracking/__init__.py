@@ -1,0 +1,12 @@
+"""What a study leaves behind in MLflow: runs, curves, parameters, artifacts and plots.
+
+One writer a study: training workers and trial drivers hand their records to it and go on at once.
+
+- `uri`: which tracking store is used, whether it answers, and the command that opens its UI;
+- `naming`: how nested settings and metric names become names that MLflow accepts;
+- `runs`: `RunStore`, the calls on MLflow themselves (blocking, repeatable without duplicates);
+- `writer`: `RunWriter`, a buffer and a thread in front of a `RunStore`;
+- `actor`: the same methods for every process of a Ray job;
+- `artifacts`: the files that a study attaches to its runs;
+- `plots`: figures of the language matrix and of the search over alpha.
+"""

@@ -1,0 +1,48 @@
+"""The files that a study attaches to its runs: the resolved settings, and the language matrix twice.
+
+Figures are drawn by the caller, not by the writer's thread, which has every trial's records to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from hbt_ray.tracking.naming import json_text
+from hbt_ray.tracking.plots import figure_png, matrix_figure
+from hbt_ray.tracking.writer import RunLog
+
+
+def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
+    """The resolved settings, nested as in a recipe: as parameters and as `config/resolved.yaml`, `.json`."""
+    plain = dict(config)
+    log.log_params(key, plain)
+    log.log_artifact_text(key, "config/resolved.json", json_text(plain))
+    log.log_artifact_text(key, "config/resolved.yaml", yaml.safe_dump(plain, allow_unicode=True, sort_keys=False))
+
+
+def log_matrix(
+    log: RunLog, key: str, langs: Sequence[str], values: NDArray[Any], title: str, name: str = "map_matrix"
+) -> None:
+    """mAP of every query language (row) on every passage language (column), as `name`.json and `name`.png.
+
+    Args:
+        log: where the run is recorded.
+        key: of the run.
+        langs: the L language codes.
+        values: [L, L]; NaN where a pair has no queries (null in the JSON).
+        title: of the figure.
+        name: path inside the run's artifacts, without ending.
+    """
+    table = {
+        "rows": "query language",
+        "columns": "passage language",
+        "langs": list(langs),
+        "values": np.asarray(values, dtype=float).tolist(),
+    }
+    log.log_artifact_text(key, f"{name}.json", json_text(table))
+    log.log_artifact_bytes(key, f"{name}.png", figure_png(matrix_figure(langs, values, title)))

@@ -1,0 +1,244 @@
+"""`RunStore`: the calls on MLflow. Blocking, without global state, and harmless to repeat.
+
+A run is known by our own key (tag `hbt.key`), so that a driver, trial or worker which starts again finds its
+run instead of making a second one. Use it through `writer.RunWriter` wherever time matters.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import math
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeVar, get_args
+
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, json_text, plain_rows
+from hbt_ray.tracking.plots import figure_png
+from hbt_ray.tracking.uri import artifact_location, sqlite_path
+
+logger = logging.getLogger(__name__)
+
+KEY_TAG = "hbt.key"
+EARLY_STOPPED_TAG = "hbt.early_stopped"
+NONFINITE_TAG = "hbt.num_nonfinite_metrics"
+CONFLICT_TAG = "hbt.param_conflict."
+
+PARAMS_PER_BATCH = 25  # MLflow takes 100, and 1 MB a request: 25 values of 6,000 escaped characters fit
+METRICS_PER_BATCH = 1000  # the most that MLflow takes in one request
+
+EndStatus = Literal["finished", "early_stopped", "failed", "killed"]
+
+# A trial that the scheduler stopped did what it was asked to: FINISHED, told apart by a tag.
+END_STATUS: dict[EndStatus, str] = {
+    "finished": "FINISHED",
+    "early_stopped": "FINISHED",
+    "failed": "FAILED",
+    "killed": "KILLED",
+}
+
+T = TypeVar("T")
+
+
+def check_end_status(status: str) -> None:
+    """Raises ValueError for a status that `RunStore.finish` does not know."""
+    if status not in END_STATUS:
+        raise ValueError(f"run status {status!r}: allowed are {', '.join(get_args(EndStatus))}")
+
+
+class RunStore:
+    """One experiment of one tracking store. Nothing is opened or created before the first call.
+
+    Every method raises `mlflow.exceptions.MlflowException` where the store refuses or does not answer.
+    """
+
+    def __init__(self, tracking_uri: str, experiment: str) -> None:
+        self.tracking_uri = tracking_uri
+        self.experiment = experiment
+        self._opened: MlflowClient | None = None
+        self._found_experiment: str | None = None
+        self._created: set[str] = set()  # runs made by this process: nothing was logged to them before us
+        self._steps: dict[tuple[str, str], set[int]] = {}  # (run, metric) -> steps that are in the store
+        self._num_nonfinite: dict[str, int] = {}
+
+    @property
+    def client(self) -> MlflowClient:
+        """The MLflow client; opening a SQLite store creates or migrates its tables."""
+        if self._opened is None:
+            if database := sqlite_path(self.tracking_uri):
+                database.parent.mkdir(parents=True, exist_ok=True)
+            self._opened = MlflowClient(tracking_uri=self.tracking_uri)
+        return self._opened
+
+    def ping(self) -> None:
+        """One cheap question, which raises where the store does not answer."""
+        self.client.search_experiments(max_results=1)
+
+    def get_or_create(self, key: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
+        """The run of this key, set to RUNNING again if it had ended; created if there is none.
+
+        Args:
+            key: identity within the experiment, such as `study/trial-3`; no quotes or backslashes.
+            name: what the UI shows.
+            tags: added to the run, also to one that exists.
+            parent: run id under which the UI shows this run.
+
+        Returns:
+            The run id.
+        """
+        all_tags = {**tags, KEY_TAG: key, "mlflow.runName": name} | _source_tags()
+        if parent is not None:
+            all_tags["mlflow.parentRunId"] = parent
+        run = self._find(key)
+        if run is None:
+            created = self.client.create_run(self._experiment_id(), run_name=name, tags=all_tags)
+            self._created.add(created.info.run_id)
+            return str(created.info.run_id)
+        run_id = str(run.info.run_id)
+        if run.info.status != "RUNNING":
+            self.client.update_run(run_id, status="RUNNING")
+            if EARLY_STOPPED_TAG in run.data.tags:
+                self.client.delete_tag(run_id, EARLY_STOPPED_TAG)
+        self._set_tags(run_id, {k: v for k, v in all_tags.items() if run.data.tags.get(k) != v})
+        return run_id
+
+    def find(self, key: str) -> str | None:
+        """The run id of a key, None if there is no such run (yet)."""
+        run = self._find(key)
+        return None if run is None else str(run.info.run_id)
+
+    def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Nested settings as parameters `section.field`.
+
+        MLflow refuses another value for a parameter once logged; the new one becomes a tag
+        `hbt.param_conflict.<name>` instead, so that a resumed run shows what changed.
+        """
+        known = self.client.get_run(run_id).data.params
+        flat = flatten_params(params)
+        new = [Param(name, value) for name, value in flat.items() if name not in known]
+        for chunk in _chunks(new, PARAMS_PER_BATCH):
+            self.client.log_batch(run_id, params=chunk)
+        changed = {n: v for n, v in flat.items() if n in known and known[n] != v}
+        self._set_tags(run_id, {f"{CONFLICT_TAG}{n}"[:250]: v for n, v in changed.items()})
+
+    def log_metrics(self, run_id: str, rows: Iterable[Row]) -> int:
+        """Metrics by step. What is in the store already (training that resumed repeats steps) stays as it is.
+
+        Args:
+            run_id: an active run.
+            rows: `{"step": 10, "loss": 0.3, ...}` each; see `naming.Row`.
+
+        Returns:
+            How many values were left out because they were not finite; their sum is a tag of the run.
+        """
+        num_nonfinite, new = 0, []
+        for row in plain_rows(rows, int(time.time() * 1000)):
+            for name, value in row.items():
+                if name in ROW_FIELDS:
+                    continue
+                if not math.isfinite(value):
+                    num_nonfinite += 1
+                elif row["step"] not in self._logged_steps(run_id, name):
+                    new.append(Metric(name, value, int(row["time_ms"]), int(row["step"])))
+        for chunk in _chunks(new, METRICS_PER_BATCH):
+            self.client.log_batch(run_id, metrics=chunk)
+            for metric in chunk:  # only now: a request that failed will be repeated
+                self._steps[run_id, metric.key].add(metric.step)
+        if num_nonfinite:
+            self._num_nonfinite[run_id] = self._num_nonfinite.get(run_id, 0) + num_nonfinite
+            self._set_tags(run_id, {NONFINITE_TAG: str(self._num_nonfinite[run_id])})
+        return num_nonfinite
+
+    def log_text(self, run_id: str, path: str, text: str) -> None:
+        """An artifact from text; `path` inside the run's artifacts, such as `config/resolved.yaml`."""
+        self.log_bytes(run_id, path, text.encode())
+
+    def log_json(self, run_id: str, path: str, value: Any) -> None:
+        """An artifact from anything that JSON can hold; NaN becomes null."""
+        self.log_text(run_id, path, json_text(value))
+
+    def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
+        """A PNG artifact of a figure."""
+        self.log_bytes(run_id, path, figure_png(figure))
+
+    def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
+        """An artifact from bytes; one of the same path is replaced."""
+        target = PurePosixPath(path)
+        with tempfile.TemporaryDirectory() as scratch:
+            local = Path(scratch) / target.name
+            local.write_bytes(content)
+            folder = None if target.parent == PurePosixPath(".") else str(target.parent)
+            self.client.log_artifact(run_id, str(local), artifact_path=folder)
+
+    def finish(self, run_id: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
+        """Ends a run. `early_stopped` ends as FINISHED with the tag `hbt.early_stopped`."""
+        check_end_status(status)
+        stopped = {EARLY_STOPPED_TAG: "true"} if status == "early_stopped" else {}
+        self._set_tags(run_id, {**(tags or {}), **stopped})
+        self.client.set_terminated(run_id, END_STATUS[status])
+
+    def _experiment_id(self) -> str:
+        if self._found_experiment is None:
+            found = self.client.get_experiment_by_name(self.experiment)
+            if found is None:
+                self._found_experiment = self._create_experiment()
+            else:
+                if found.lifecycle_stage == "deleted":
+                    logger.warning("MLflow experiment %r was deleted; it is restored", self.experiment)
+                    self.client.restore_experiment(found.experiment_id)
+                self._found_experiment = str(found.experiment_id)
+        return self._found_experiment
+
+    def _create_experiment(self) -> str:
+        try:
+            return str(
+                self.client.create_experiment(self.experiment, artifact_location=artifact_location(self.tracking_uri))
+            )
+        except MlflowException as error:
+            found = self.client.get_experiment_by_name(self.experiment)
+            if error.error_code == "RESOURCE_ALREADY_EXISTS" and found is not None:
+                return str(found.experiment_id)  # another study was quicker
+            raise
+
+    def _find(self, key: str) -> Run | None:
+        if "'" in key or '"' in key or "\\" in key:
+            raise ValueError(f"run key {key!r}: quotes and backslashes are not allowed; rename the study")
+        runs = self.client.search_runs(
+            [self._experiment_id()], f"tags.`{KEY_TAG}` = '{key}'", max_results=1, order_by=["start_time ASC"]
+        )
+        return runs[0] if runs else None
+
+    def _logged_steps(self, run_id: str, name: str) -> set[int]:
+        known = self._steps.get((run_id, name))
+        if known is None:
+            history = [] if run_id in self._created else self.client.get_metric_history(run_id, name)
+            known = self._steps[run_id, name] = {int(metric.step) for metric in history}
+        return known
+
+    def _set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        entries = [RunTag(name, str(value)[:MAX_VALUE_CHARS]) for name, value in tags.items()]
+        for chunk in _chunks(entries, PARAMS_PER_BATCH):
+            self.client.log_batch(run_id, tags=chunk)
+
+
+def _source_tags() -> dict[str, str]:
+    """What the UI shows in the columns Source and User."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container user without a name
+        user = "unknown"
+    return {"mlflow.source.name": "hbt_ray", "mlflow.source.type": "JOB", "mlflow.user": user}
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

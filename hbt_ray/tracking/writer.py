@@ -1,0 +1,268 @@
+"""`RunWriter`: a buffer and one thread in front of a `RunStore`.
+
+Calls return at once. A store that is down or slow delays the records, never the caller; nothing is lost while
+the process lives. Runs are named by our own key, so that records can be handed in before the run exists.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from mlflow.exceptions import MlflowException
+
+from hbt_ray.errors import HbtError
+from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
+from hbt_ray.tracking.runs import EndStatus, RunStore, check_end_status
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 15.0
+MAX_ATTEMPTS_WHILE_UP = 20  # about 4 minutes for one record that fails although the store answers
+MAX_ROWS_PER_CALL = 1000
+
+# What MLflow says of a request that will fail the same way for ever.
+REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
+
+
+class RunLog(Protocol):
+    """Where runs are recorded: `RunWriter` inside a process, `actor.WriterHandle` inside a Ray job."""
+
+    def start_run(
+        self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
+    ) -> None: ...
+    def log_params(self, key: str, params: Mapping[str, Any]) -> None: ...
+    def log_metrics(self, key: str, rows: Iterable[Row]) -> None: ...
+    def log_artifact_text(self, key: str, path: str, text: str) -> None: ...
+    def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None: ...
+    def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriterStats:
+    """What the writer holds and what it could not record."""
+
+    num_pending: int
+    """Records that wait, those for runs that were not started yet included."""
+    num_dropped: int
+    """Records that the store refused for good; each was logged as a warning."""
+    num_nonfinite: int
+    """Metric values that were NaN or infinite and are therefore not in the store."""
+    store_is_down: bool
+    """Whether the last attempt failed and is being repeated."""
+
+
+@dataclass
+class _Record:
+    key: str
+    what: str
+    write: Callable[[str], object]  # takes the run id
+    starts: bool = False
+    rows: list[dict[str, float]] | None = None
+
+
+class RunWriter:
+    """Writes records in the order in which they were handed in, from one thread."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._records: deque[_Record] = deque()
+        self._parked: dict[str, list[_Record]] = {}  # records of runs that nobody has started yet
+        self._run_ids: dict[str, str] = {}
+        self._changed = threading.Condition()
+        self._busy = self._closed = self._down = False
+        self._num_dropped = self._num_nonfinite = 0
+        self._thread = threading.Thread(target=self._work, name="hbt-tracking", daemon=True)
+        self._thread.start()
+
+    def start_run(
+        self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
+    ) -> None:
+        """Creates the run of this key or takes it up again. `parent_key`: a run that was started before."""
+        kept = dict(tags or {})
+
+        def start(_: str) -> None:
+            parent = self._run_ids.get(parent_key) if parent_key else None
+            if parent_key and parent is None:
+                parent = self._store.find(parent_key)
+            self._run_ids[key] = self._store.get_or_create(key, name, kept, parent)
+
+        self._add(_Record(key, "start", start, starts=True))
+
+    def log_params(self, key: str, params: Mapping[str, Any]) -> None:
+        """See `RunStore.log_params`."""
+        kept = flatten_params(params)  # now: the caller may change its settings afterwards
+        self._add(_Record(key, "parameters", lambda run_id: self._store.log_params(run_id, kept)))
+
+    def log_metrics(self, key: str, rows: Iterable[Row]) -> None:
+        """See `RunStore.log_metrics`. Raises ValueError for a row without an integer `step`."""
+        kept = plain_rows(rows, int(time.time() * 1000))
+        self._add(_Record(key, "metrics", partial(self._write_metrics, rows=kept), rows=kept))
+
+    def log_artifact_text(self, key: str, path: str, text: str) -> None:
+        """A text artifact at `path` inside the run's artifacts."""
+        self.log_artifact_bytes(key, path, text.encode())
+
+    def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None:
+        """A binary artifact at `path` inside the run's artifacts."""
+        self._add(_Record(key, f"artifact {path}", lambda run_id: self._store.log_bytes(run_id, path, content)))
+
+    def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
+        """See `RunStore.finish`. Raises ValueError for an unknown status."""
+        check_end_status(status)
+        kept = dict(tags or {})
+        self._add(_Record(key, f"end ({status})", lambda run_id: self._store.finish(run_id, status, kept)))
+
+    def run_id(self, key: str, timeout: float = 10.0) -> str | None:
+        """The run id of a key, None if the store has not made the run within `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: key in self._run_ids, timeout)
+            return self._run_ids.get(key)
+
+    def flush(self, timeout: float = 60.0) -> bool:
+        """Waits until every record is in the store; False if `timeout` seconds did not suffice.
+
+        Records of a run that nobody has started are not waited for; `close` reports them.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._records and not self._busy, timeout)
+
+    def close(self, timeout: float = 60.0) -> bool:
+        """Flushes, then stops the thread; later calls are dropped. False if records were left behind."""
+        if not self._closed:
+            self.flush(timeout)
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+            self._thread.join(timeout=1.0)
+            if left := self.stats().num_pending:
+                logger.warning(
+                    "MLflow at %s: %d records were not written before the end", self._store.tracking_uri, left
+                )
+        return self.stats().num_pending == 0
+
+    def stats(self) -> WriterStats:
+        """Counts for the log and for tests."""
+        with self._changed:
+            waiting = len(self._records) + self._busy + sum(map(len, self._parked.values()))
+            return WriterStats(
+                num_pending=waiting,
+                num_dropped=self._num_dropped,
+                num_nonfinite=self._num_nonfinite,
+                store_is_down=self._down,
+            )
+
+    def _add(self, record: _Record) -> None:
+        with self._changed:
+            if self._closed:
+                self._num_dropped += 1
+                return
+            self._records.append(record)
+            self._changed.notify_all()
+
+    def _write_metrics(self, run_id: str, rows: list[dict[str, float]]) -> None:
+        self._num_nonfinite += self._store.log_metrics(run_id, rows)
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._records or self._closed)
+                if self._closed:
+                    return
+                record = self._take()
+                self._busy = True
+            self._write_until_done(record)
+
+    def _take(self) -> _Record:
+        """The next record; metrics of the same run that follow it join it, to spare requests.
+
+        Only the order within a run matters, so the search for followers stops at the run's next other record.
+        """
+        record = self._records.popleft()
+        if record.rows is None:
+            return record
+        rows, others, stop = list(record.rows), deque[_Record](), False
+        while self._records and len(rows) < MAX_ROWS_PER_CALL:
+            follower = self._records.popleft()
+            stop = stop or (follower.key == record.key and follower.rows is None)
+            if follower.key == record.key and follower.rows is not None and not stop:
+                rows.extend(follower.rows)
+            else:
+                others.append(follower)
+        self._records = others + self._records
+        return _Record(record.key, record.what, partial(self._write_metrics, rows=rows), rows=rows)
+
+    def _write_until_done(self, record: _Record) -> None:
+        for attempt in range(1_000_000_000):
+            try:
+                self._write(record)
+            except Exception as error:
+                if _is_refused(error) or (attempt >= MAX_ATTEMPTS_WHILE_UP and self._store_answers()):
+                    self._drop(record, error)
+                    return
+                self._say_down(error)
+                with self._changed:
+                    pause = min(FIRST_RETRY_S * 2 ** min(attempt, 10), LONGEST_RETRY_S)
+                    if self._changed.wait_for(lambda: self._closed, pause):
+                        self._records.appendleft(record)
+                        self._busy = False
+                        return
+            else:
+                if self._down:
+                    self._down = False
+                    logger.warning("MLflow at %s answers again", self._store.tracking_uri)
+                return
+
+    def _write(self, record: _Record) -> None:
+        if record.starts:
+            record.write("")
+            with self._changed:
+                self._records.extendleft(reversed(self._parked.pop(record.key, [])))
+                self._changed.notify_all()
+            return
+        run_id = self._run_ids.get(record.key) or self._store.find(record.key)
+        if run_id is None:
+            with self._changed:  # its start comes from another process and is still on the way
+                self._parked.setdefault(record.key, []).append(record)
+            return
+        self._run_ids[record.key] = run_id
+        record.write(run_id)
+
+    def _store_answers(self) -> bool:
+        try:
+            self._store.ping()
+        except Exception:
+            return False
+        return True
+
+    def _drop(self, record: _Record, error: Exception) -> None:
+        self._num_dropped += 1
+        logger.warning("run %s: %s not recorded, MLflow refused: %s", record.key, record.what, _line(error))
+
+    def _say_down(self, error: Exception) -> None:
+        if not self._down:
+            self._down = True
+            logger.warning(
+                "MLflow at %s does not take records (%s); they are kept and sent when it does",
+                self._store.tracking_uri,
+                _line(error),
+            )
+
+
+def _is_refused(error: Exception) -> bool:
+    if isinstance(error, MlflowException):
+        return error.error_code in REFUSED
+    return isinstance(error, (HbtError, ValueError, TypeError, ImportError))
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

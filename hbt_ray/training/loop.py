@@ -1,0 +1,173 @@
+"""The training loop of one worker: steps, curves, evaluations and checkpoints. Knows nothing of Ray or MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from hbt_ray.batches.slices import Slice
+from hbt_ray.config import Recipe
+from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.errors import HbtError
+from hbt_ray.evaluation.score import Scores
+from hbt_ray.model.encoder import Encoder
+from hbt_ray.model.gather import world
+from hbt_ray.model.loss import ContrastiveLoss
+from hbt_ray.model.precision import autocast, resolve_precision
+from hbt_ray.training.batch import Batch, collate
+from hbt_ray.training.feed import Feed
+from hbt_ray.training.meter import Meter
+from hbt_ray.training.optim import make_optimizer, make_scheduler
+from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
+from hbt_ray.training.state import RunState, load_checkpoint, save_checkpoint
+from hbt_ray.training.step import ContrastiveStep, seed_step
+
+SECTIONS = ("plan", "model", "train", "corpus")
+"""Sections of the recipe that decide a run's weights."""
+
+Save = Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the loop tells the outside; every rank calls `checkpoint`, only rank 0 the others."""
+
+    curve: Callable[[int, Mapping[str, float]], None]
+    """(step, metrics): a point of the training curves."""
+    scores: Callable[[int, Scores], None]
+    """(step, scores): a set was scored."""
+    checkpoint: Callable[[int, dict[str, float], Save], None]
+    """(step, metrics, save): a checkpoint is due; `save(directory)` writes it, on rank 0."""
+
+
+class TrainLoop:
+    """One worker's share of a run. `step` is how many steps are done."""
+
+    def __init__(self, recipe: Recipe, *, corpus: Corpus, base: str, digest: str, device: torch.device) -> None:
+        """
+        Args:
+            recipe: the experiment.
+            corpus: prepared with the tokenizer of `base`.
+            base: model directory or name.
+            digest: identifies the run (`run_digest`); checkpoints of another are refused.
+            device: of this worker.
+        """
+        self.recipe, self.corpus, self.device, self.digest = recipe, corpus, device, digest
+        self.rank, self.world_size = world()
+        self.step = 0
+        self.metrics: dict[str, float] = {}
+        torch.manual_seed(recipe.train.seed)  # a head that the base does not have would be drawn here
+        model = recipe.model
+        encoder = Encoder.load(
+            base,
+            pooling=model.pooling,
+            query_prefix=recipe.corpus.query_prefix,
+            passage_prefix=recipe.corpus.passage_prefix,
+            max_query_tokens=recipe.corpus.max_query_tokens,
+            max_passage_tokens=recipe.corpus.max_passage_tokens,
+            attn_implementation=model.attention,
+            gradient_checkpointing=model.gradient_checkpointing,
+            trust_remote_code=model.trust_remote_code,
+        )
+        loss = ContrastiveLoss(
+            temperature=model.temperature,
+            learned_temperature=model.learn_temperature,
+            symmetric=model.symmetric,
+        )
+        self.module = ContrastiveStep(encoder, loss).to(device)
+        self.optimizer = make_optimizer(self.module, recipe.train)
+        self.scheduler = make_scheduler(self.optimizer, recipe.train)
+        self.precision = resolve_precision(device, recipe.train.precision)
+        self._parallel: nn.Module = self.module
+        if self.world_size > 1:
+            self._parallel = DistributedDataParallel(self.module, broadcast_buffers=False, gradient_as_bucket_view=True)
+        self._sets: list[ScoredSet] | None = None
+
+    def restore(self, directory: Path) -> None:
+        """Go on from a checkpoint."""
+        state = load_checkpoint(directory, self.module, self.optimizer, self.scheduler, digest=self.digest)
+        self.step, self.metrics = state.step, state.metrics
+
+    def run(self, slices: Iterator[Slice], hooks: Hooks) -> dict[str, float]:
+        """Train on `slices`, which begin at `step`, to the end; returns the metrics of the last evaluation."""
+        train = self.recipe.train
+        pad_id = int(self.module.encoder.tokenizer.pad_token_id)
+        pin = self.device.type == "cuda"
+        make = partial(collate, pad_id=pad_id, token_budget=train.token_budget, pin=pin)
+        meter = Meter(self.device)
+        with Feed(slices, make) as feed:
+            for batch in feed:
+                assert batch.step == self.step
+                self._train_step(batch, meter)
+                last = self.step == train.steps
+                if last or self.step % train.log_every == 0:
+                    point = meter.point(feed.wait_s)
+                    point["train/lr"] = float(self.scheduler.get_last_lr()[0])
+                    point["train/temperature"] = float(self.module.loss.temperature())
+                    if self.rank == 0:
+                        hooks.curve(self.step, point)
+                if self._due(train.eval_every) or last:
+                    self.evaluate(hooks, final=last)
+                    self._checkpoint(hooks)
+                    meter.reset(feed.wait_s)
+                elif self._due(train.checkpoint_every):
+                    self._checkpoint(hooks)
+        if self.step != train.steps:
+            raise HbtError(f"the batches ended at step {self.step} of {train.steps}")
+        return self.metrics
+
+    def evaluate(self, hooks: Hooks, *, final: bool) -> None:
+        """Score the dev items, and at the end the sets of the recipe; fills `metrics` on rank 0."""
+        config = self.recipe.evaluation
+        dev = dev_set(self.corpus, config) if self._sets is None else None
+        if self._sets is None:
+            self._sets = [dev] if dev is not None else []
+        sets = list(self._sets)
+        if final:
+            sets += [text_set(name, self.module.encoder) for name in config.sets]
+        self.metrics = {}
+        for scored in sets:
+            scores = score_set(
+                self.module.encoder, scored, token_budget=config.token_budget, precision=config.precision
+            )
+            if scores is not None:
+                self.metrics.update({f"{scores.name}/{key}": value for key, value in scores.headline().items()})
+                hooks.scores(self.step, scores)
+
+    def _train_step(self, batch: Batch, meter: Meter) -> None:
+        train = self.recipe.train
+        seed_step(train.seed, self.step, self.rank)
+        self._parallel.train()
+        batch = batch.to(self.device)
+        with autocast(self.device, self.precision.name):
+            loss, stats = self._parallel(batch)
+        loss.backward()
+        limit = train.clip or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), limit)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        meter.add(batch, stats, norm)
+
+    def _checkpoint(self, hooks: Hooks) -> None:
+        state = RunState(self.step, self.recipe.train.seed, self.digest, self.world_size, self.metrics)
+        hooks.checkpoint(
+            self.step,
+            self.metrics,
+            lambda directory: save_checkpoint(directory, self.module, self.optimizer, self.scheduler, state),
+        )
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.step % every == 0
+
+
+def run_digest(recipe: Recipe, corpus: Corpus) -> str:
+    """Identifies what decides a run's weights: the sections in `SECTIONS` and the prepared corpus."""
+    return f"{recipe.digest(*SECTIONS)}-{corpus.manifest.fingerprint[:12]}"

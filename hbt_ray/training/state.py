@@ -1,0 +1,93 @@
+"""Checkpoints: what is saved, and the guarantee that a resumed run goes on as if it had never stopped.
+
+    model/         the encoder, loadable by sentence-transformers, transformers and Encoder.load (safetensors)
+    optimizer.pt   optimizer, scheduler and learned loss parameters (tensors and plain types only)
+    state.json     step, seed, digest of the recipe, and the metrics reported with the checkpoint
+
+The plan and dropout are functions of (seed, step), so step and seed are all of their state.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.training.step import ContrastiveStep
+
+MODEL, OPTIMIZER, STATE = "model", "optimizer.pt", "state.json"
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run is.
+
+    Attributes:
+        step: steps done, which is the number of the next one.
+        seed: of the plan and of dropout.
+        digest: identifies everything that decides the run's weights; another recipe must not go on from here.
+        world_size: workers that made the step; another number is allowed, and gives the same global batches.
+        metrics: what was reported with the checkpoint.
+    """
+
+    step: int
+    seed: int
+    digest: str
+    world_size: int
+    metrics: dict[str, float]
+
+
+def save_checkpoint(
+    directory: Path,
+    module: ContrastiveStep,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    state: RunState,
+) -> None:
+    """Write a checkpoint into `directory`, `state.json` last."""
+    module.encoder.save(directory / MODEL)
+    rest = {
+        "optimizer": optimizer.state_dict(),
+        "scheduler": scheduler.state_dict(),
+        "loss": module.loss.state_dict(),
+    }
+    torch.save(rest, directory / OPTIMIZER)
+    (directory / STATE).write_text(json.dumps(vars(state)))
+
+
+def load_checkpoint(
+    directory: Path,
+    module: ContrastiveStep,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler,
+    *,
+    digest: str,
+) -> RunState:
+    """Put a checkpoint into `module`, `optimizer` and `scheduler`.
+
+    Raises:
+        ConfigError: the checkpoint is of a run with another recipe.
+    """
+    state = read_state(directory)
+    if state.digest != digest:
+        raise ConfigError(
+            f"checkpoint {directory} was made with another recipe (digest {state.digest}, now {digest}); "
+            "give the changed recipe another name"
+        )
+    weights = load_file(directory / MODEL / "model.safetensors")
+    module.encoder.backbone.load_state_dict(weights)
+    rest: dict[str, Any] = torch.load(directory / OPTIMIZER, map_location="cpu", weights_only=True)
+    optimizer.load_state_dict(rest["optimizer"])
+    scheduler.load_state_dict(rest["scheduler"])
+    module.loss.load_state_dict(rest["loss"])
+    return state
+
+
+def read_state(directory: Path) -> RunState:
+    """The state of a checkpoint without its tensors."""
+    return RunState(**json.loads((directory / STATE).read_text()))

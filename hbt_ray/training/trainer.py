@@ -1,0 +1,212 @@
+"""A run on Ray Train: workers with their slices, checkpoints in shared storage, restarts that lose nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import torch
+
+from hbt_ray.batches.iterator import BatchSource, received_slices, slice_dataset
+from hbt_ray.cluster import unwrapped
+from hbt_ray.config import Recipe
+from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.evaluation.score import Scores
+from hbt_ray.recipes import build_recipe
+from hbt_ray.tracking.artifacts import log_matrix
+from hbt_ray.tracking.writer import RunLog
+from hbt_ray.training.loop import Hooks, Save, TrainLoop, run_digest
+from hbt_ray.training.state import MODEL, STATE
+
+RESUME = "resume.json"
+POLL_S = "0.5"  # Ray Train looks at its workers every 2 s by default, and takes one report a look
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run, as every process of it needs to know it.
+
+    Attributes:
+        recipe: the resolved recipe.
+        corpus: directory of the prepared corpus.
+        base: model directory or name.
+        name: of the run; a run of the same name in the same workspace is resumed.
+        storage: directory or URL under which the run's checkpoints are kept in a sub-directory `name`.
+        key: of the run in the tracking store.
+        threads: torch threads of a CPU worker.
+    """
+
+    recipe: Recipe
+    corpus: str
+    base: str
+    name: str
+    storage: str
+    key: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended: metrics of its last evaluation, and its model directory."""
+
+    metrics: dict[str, float]
+    model: str
+
+
+def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> RunResult:
+    """Run to the end, or go on where a run of this name stopped; returns at once where it has ended.
+
+    Raises:
+        HbtError: what a worker could not do, as it said it.
+    """
+    from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
+    recipe, resources = spec.recipe, spec.recipe.resources
+    record = ResumeRecord(f"{spec.storage}/{spec.name}/{RESUME}")
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"spec": {**vars(spec), "recipe": recipe.resolved()}, "log": log},
+        scaling_config=ScalingConfig(
+            num_workers=resources.num_workers,
+            use_gpu=resources.use_gpu,
+            resources_per_worker={
+                "CPU": resources.cpus_per_worker,
+                **({"GPU": 1} if resources.use_gpu else {}),
+            },
+        ),
+        # called anew whenever workers (re)start, so that a restart begins at the checkpoint and not at step 0
+        datasets={"steps": lambda: _steps(spec, record)},
+        dataset_config=DataConfig(enable_shard_locality=False),  # locality would deal blocks out of order
+        run_config=RunConfig(
+            name=spec.name,
+            storage_path=spec.storage,
+            callbacks=[*(callbacks or []), _recording(record)],
+            failure_config=FailureConfig(max_failures=resources.max_failures, controller_failure_limit=3),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    with unwrapped():
+        result = trainer.fit()
+    assert result.checkpoint is not None, "a run that ended has a checkpoint"
+    with result.checkpoint.as_directory() as directory:
+        metrics = json.loads((Path(directory) / STATE).read_text())["metrics"]
+    return RunResult(metrics, f"{result.checkpoint.path}/{MODEL}")
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """What each Ray Train worker runs."""
+    import ray.train
+    from ray.train.torch import get_device
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+    spec = RunSpec(**{**config["spec"], "recipe": build_recipe(config["spec"]["recipe"])})
+    if not spec.recipe.resources.use_gpu:
+        torch.set_num_threads(spec.threads)
+    corpus = Corpus.open(spec.corpus)
+    loop = TrainLoop(
+        spec.recipe,
+        corpus=corpus,
+        base=spec.base,
+        digest=run_digest(spec.recipe, corpus),
+        device=get_device(),
+    )
+    hooks = _hooks(spec, config["log"], ray.train)
+    if checkpoint := ray.train.get_checkpoint():
+        with checkpoint.as_directory() as directory:
+            loop.restore(Path(directory))
+    if loop.step == spec.recipe.train.steps:
+        # Tune may have missed the last report of a run that had ended; without it the trial would have no score
+        ray.train.report({**loop.metrics, "step": loop.step})
+        return
+    if loop.rank == 0:
+        config["log"].log_params(spec.key, {"precision_used": loop.precision.name, "why": loop.precision.reason})
+    blocks = ray.train.get_dataset_shard("steps").iter_batches(
+        batch_size=None, batch_format="pyarrow", prefetch_batches=2
+    )
+    loop.run(received_slices(blocks, start=loop.step, rank=loop.rank), hooks)
+
+
+def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
+    def curve(step: int, point: Mapping[str, float]) -> None:
+        log.log_metrics(spec.key, [{"step": step, **point}])
+
+    def scores(step: int, found: Scores) -> None:
+        headline = {f"{found.name}/{name}": value for name, value in found.headline().items()}
+        log.log_metrics(spec.key, [{"step": step, **headline}])
+        if step == spec.recipe.train.steps:
+            log.log_artifact_text(spec.key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
+            title = f"{found.name}: mAP of {spec.name}"
+            log_matrix(log, spec.key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
+
+    def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
+        report = {**metrics, "step": step}
+        if train.get_context().get_world_rank() != 0:
+            train.report(report, checkpoint=None, checkpoint_dir_name=f"step-{step:07d}")
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            save(Path(directory))
+            made = train.Checkpoint.from_directory(directory)
+            train.report(report, checkpoint=made, checkpoint_dir_name=f"step-{step:07d}")
+
+    return Hooks(curve, scores, checkpoint)
+
+
+@dataclass(frozen=True)
+class ResumeRecord:
+    """The step of the last checkpoint that Ray Train has registered, kept beside the checkpoints.
+
+    Ray Train builds the data set before the workers load their checkpoint, so the step has to be known outside
+    of it. The record is written after the checkpoint is registered: it may be a checkpoint behind, never ahead.
+    """
+
+    path: str
+
+    def write(self, step: int) -> None:
+        """Record that the run can go on at `step`."""
+        with fsspec.open(self.path, "w") as file:
+            file.write(json.dumps({"step": step}))
+
+    def read(self) -> int:
+        """The step to go on at; 0 where nothing is recorded."""
+        fs, path = fsspec.core.url_to_fs(self.path)
+        return int(json.loads(fs.cat_file(path))["step"]) if fs.exists(path) else 0
+
+
+def _steps(spec: RunSpec, record: ResumeRecord) -> Any:
+    train, resources = spec.recipe.train, spec.recipe.resources
+    source = BatchSource(spec.corpus, spec.recipe.plan, train.seed, train.steps)
+    return slice_dataset(
+        source,
+        start=min(record.read(), train.steps - 1),
+        world_size=resources.num_workers,
+        num_cpus=resources.cpus_per_data_task,
+    )
+
+
+def _recording(record: ResumeRecord) -> Any:
+    from ray.train import UserCallback
+
+    class Recording(UserCallback):  # type: ignore[misc]
+        """Runs in Ray Train's controller after each checkpoint is registered."""
+
+        def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+            if checkpoint is not None:
+                record.write(int(metrics[0]["step"]))
+
+    return Recording()
+
+
+def default_threads(recipe: Recipe, concurrent: int) -> int:
+    """Torch threads of a CPU worker: as set, else this machine's cores shared among the workers that run at once."""
+    set_ = recipe.resources.threads_per_worker
+    return set_ or max(1, (os.cpu_count() or 1) // (recipe.resources.num_workers * concurrent))

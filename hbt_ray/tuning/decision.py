@@ -1,0 +1,83 @@
+"""What the study says: a row a point, and the point to use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from hbt_ray.tuning.results import TrialResult
+
+COLUMNS = {
+    "mono_map": "mono mAP",
+    "cross_map": "cross mAP",
+    "multi_map": "multi mAP",
+    "rank_distance": "rank distance",
+}
+
+
+@dataclass(frozen=True)
+class PointSummary:
+    """A point over its seeds: means of the metrics of one set."""
+
+    point: dict[str, Any]
+    results: tuple[TrialResult, ...]
+
+    def mean(self, metric: str) -> float:
+        """Mean over the seeds that have the metric, NaN where none has."""
+        values = [result.metrics[metric] for result in self.results if metric in result.metrics]
+        return float(np.mean(values)) if values else math.nan
+
+
+def summarise(results: Sequence[TrialResult]) -> list[PointSummary]:
+    """Points of the trials that ran to the end, in order of their values."""
+    points: dict[tuple[tuple[str, Any], ...], list[TrialResult]] = {}
+    for result in results:
+        if result.status == "finished":
+            points.setdefault(tuple(result.spec.point.items()), []).append(result)
+    summaries = [PointSummary(dict(point), tuple(found)) for point, found in points.items()]
+    return sorted(summaries, key=lambda summary: str(list(summary.point.values())))
+
+
+def recommend(summaries: Sequence[PointSummary], metric: str, mode: str) -> PointSummary | None:
+    """The point with the best mean of `metric` over its seeds."""
+    scored = [summary for summary in summaries if not math.isnan(summary.mean(metric))]
+    sign = 1 if mode == "max" else -1
+    return max(scored, key=lambda summary: sign * summary.mean(metric), default=None)
+
+
+def scored_sets(results: Sequence[TrialResult]) -> list[str]:
+    """Names of the sets that finished trials were scored on, dev first."""
+    names = {name.rsplit("/", 1)[0] for result in results for name in result.metrics if name.endswith("/multi_map")}
+    return sorted(names, key=lambda name: (name != "dev", name))
+
+
+def study_table(name: str, results: Sequence[TrialResult], run_ids: dict[str, str]) -> Table:
+    """A row a trial: what it varied, the headline scores on set `name`, and its run id."""
+    fields = sorted({field for result in results for field in result.spec.point})
+    table = Table(title=f"scores on {name}", title_justify="left")
+    for field in (*fields, "train.seed"):
+        table.add_column(field.split(".")[-1], justify="right")
+    for title in COLUMNS.values():
+        table.add_column(title, justify="right")
+    table.add_column("run id")
+    for result in sorted(results, key=lambda result: str(result.spec.overrides)):
+        values = dict(result.spec.overrides)
+        scores = [_number(result.metrics.get(f"{name}/{key}"), key) for key in COLUMNS]
+        mark = "" if result.status == "finished" else f" ({result.status})"
+        table.add_row(
+            *(str(values.get(field, "")) for field in (*fields, "train.seed")),
+            *scores,
+            run_ids.get(result.spec.name, "") + mark,
+        )
+    return table
+
+
+def _number(value: float | None, key: str) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:,.1f}" if key == "rank_distance" else f"{value:.4f}"

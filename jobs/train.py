@@ -1,0 +1,56 @@
+"""Train one model from a recipe; the same command goes on where it was cut off.
+
+python jobs/train.py --recipe jobs/recipes/sample.yaml [section.field=value ...]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hbt_ray.cli import recipe_parser, run_job, say
+from hbt_ray.cluster import connect
+from hbt_ray.experiment import open_experiment
+from hbt_ray.recipes import load_recipe
+from hbt_ray.tracking.artifacts import log_config
+from hbt_ray.tracking.session import tracking
+from hbt_ray.tracking.uri import ui_command
+from hbt_ray.training.trainer import RunSpec, default_threads, fit
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train, and print the scores, the run id and the model's directory."""
+    args = recipe_parser(__doc__ or "").parse_args(argv)
+    recipe = load_recipe(args.recipe, args.overrides)
+    with tracking(recipe) as (uri, open_log):
+        connect(recipe, log_to_driver=args.verbose)
+        experiment = open_experiment(recipe, say)
+        log = open_log()
+        key = f"train/{recipe.name}"
+        log.start_run(key, recipe.name, {"hbt.kind": "train", "hbt.seed": str(recipe.train.seed)})
+        log_config(log, key, recipe.resolved())
+        spec = RunSpec(
+            recipe=recipe,
+            corpus=experiment.corpus.directory,
+            base=experiment.base,
+            name=recipe.name,
+            storage=f"{experiment.runs}/train",
+            key=key,
+            threads=default_threads(recipe, concurrent=1),
+        )
+        say(f"run {recipe.name}: {recipe.train.steps} steps on {recipe.resources.num_workers} workers")
+        try:
+            result = fit(spec, log)
+        except BaseException as error:
+            log.finish_run(key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        log.finish_run(key, "finished")
+        for name, value in result.metrics.items():
+            say(f"{name:32} {value:12.4f}")
+        say(f"model   {result.model}")
+        say(f"run id  {log.run_id(key)}")
+        say(f"MLflow  {ui_command(uri)}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_job(main)

@@ -1,0 +1,53 @@
+"""A study over alpha (and any other field): every trial scored and recorded; the same command resumes it.
+
+python jobs/tune.py --recipe jobs/recipes/sample.yaml [section.field=value ...]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hbt_ray.cli import console, recipe_parser, run_job, say
+from hbt_ray.cluster import connect
+from hbt_ray.experiment import open_experiment
+from hbt_ray.recipes import load_recipe
+from hbt_ray.tracking.session import tracking
+from hbt_ray.tracking.uri import ui_command
+from hbt_ray.tuning.decision import recommend, scored_sets, study_table, summarise
+from hbt_ray.tuning.results import StudyDirectory
+from hbt_ray.tuning.study import Study, run_study
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the study, print its table, the recommended point and how to look at it in MLflow."""
+    args = recipe_parser(__doc__ or "").parse_args(argv)
+    recipe = load_recipe(args.recipe, args.overrides)
+    with tracking(recipe) as (uri, open_log):
+        connect(recipe, log_to_driver=args.verbose)
+        experiment = open_experiment(recipe, say)
+        directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
+        study = Study(recipe, experiment.corpus.directory, experiment.base, directory, open_log())
+        try:
+            results = run_study(study, say)
+        except BaseException as error:
+            study.log.finish_run(study.key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        best = recommend(summarise(results), recipe.tune.metric, recipe.tune.mode)
+        tags = {f"hbt.recommended.{name}": str(value) for name, value in best.point.items()} if best else {}
+        failed = [result for result in results if result.status == "failed"]
+        study.log.finish_run(study.key, "failed" if failed else "finished", tags)
+        study.log.flush()
+        run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec)) or "" for result in results}
+        for name in scored_sets(results):
+            console.print(study_table(name, results, run_ids))
+        if best is not None:
+            point = ", ".join(f"{name.split('.')[-1]} = {value}" for name, value in best.point.items())
+            say(f"recommended {point}: best mean {recipe.tune.metric} = {best.mean(recipe.tune.metric):.4f}")
+        for result in failed:
+            say(f"failed {result.spec.label}: {result.error}")
+        say(f"MLflow UI: {ui_command(uri)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    run_job(main)

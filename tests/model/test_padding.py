@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hbt_ray.model.padding import chunk_by_tokens, pad_ragged, padding_share
+
+rows_of_tokens = st.lists(st.lists(st.integers(5, 99), min_size=1, max_size=9), max_size=12)
+
+
+@given(rows_of_tokens, st.integers(0, 4))
+def test_pad_ragged_equals_a_loop(rows, pad_id):
+    values = np.array([token for row in rows for token in row], dtype=np.int32)
+    lengths = np.array([len(row) for row in rows], dtype=np.int32)
+    ids, mask = pad_ragged(values, lengths, pad_id)
+    width = max(map(len, rows), default=0)
+    assert ids.shape == mask.shape == (len(rows), width)
+    assert ids.dtype == mask.dtype == np.int64
+    assert ids.tolist() == [row + [pad_id] * (width - len(row)) for row in rows]
+    assert mask.tolist() == [[1] * len(row) + [0] * (width - len(row)) for row in rows]
+
+
+def test_pad_ragged_refuses_lengths_that_do_not_add_up():
+    with pytest.raises(ValueError, match="add up to 3 tokens, but there are 4 values"):
+        pad_ragged(np.arange(4), np.array([1, 2]), 0)
+
+
+@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 200))
+def test_chunks_name_each_row_once_and_keep_the_budget(lengths, budget):
+    lengths = np.array(lengths, dtype=np.int32)
+    chunks = chunk_by_tokens(lengths, budget)
+    assert sorted(index for chunk in chunks for index in chunk) == list(range(len(lengths)))
+    for chunk in chunks:
+        assert len(chunk) == 1 or len(chunk) * lengths[chunk].max() <= budget
+    # Sorted by length: every chunk is at least as long as the next, so a chunk cannot be far from full.
+    longest = [lengths[chunk].max() for chunk in chunks]
+    assert longest == sorted(longest, reverse=True)
+
+
+def test_padding_share():
+    lengths = np.array([4, 2, 1, 1])
+    assert padding_share(lengths, [np.arange(4)]) == pytest.approx(0.5)
+    # Chunks of lengths [4], [2, 1], [1]: 8 tokens in 9 places.
+    assert padding_share(lengths, chunk_by_tokens(lengths, 4)) == pytest.approx(1 / 9)
+    assert padding_share(lengths, []) == 0.0
+    with pytest.raises(ValueError, match="token_budget is 0"):
+        chunk_by_tokens(lengths, 0)
