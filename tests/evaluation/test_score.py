@@ -1,0 +1,132 @@
+import io
+import json
+import math
+
+import ir_measures
+import numpy as np
+import pytest
+from ir_measures import AP, R
+from rich.console import Console
+
+from hbt_ray.evaluation.parallel import parallel_set
+from hbt_ray.evaluation.score import score
+from hbt_ray.evaluation.table import print_scores
+from tests.evaluation.conftest import brute_ranking, random_set, tied_vectors
+
+HEADLINE = {
+    "mono_map",
+    "cross_map",
+    "multi_map",
+    "mono_r1",
+    "cross_r1",
+    "multi_r10",
+    "rank_distance",
+    "worst_lang_map",
+    "worst_pair_map",
+}
+
+
+def reference_mean(rs, scores, query_lang, rows, measure):
+    """ir-measures' mean over the queries of a language that have gold among `rows`; NaN if none has."""
+    qrels, run = {}, {}
+    for query in np.flatnonzero(rs.query_langs == query_lang):
+        gold = rs.gold_passages[rs.gold_offsets[query] : rs.gold_offsets[query + 1]]
+        gold = np.intersect1d(gold, rows)
+        if len(gold):
+            ranking = brute_ranking(scores[query], rows)
+            qrels[str(query)] = {str(row): 1 for row in gold}
+            run[str(query)] = {str(row): float(-place) for place, row in enumerate(ranking)}
+    return ir_measures.calc_aggregate([measure], qrels, run)[measure] if qrels else math.nan
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_cells_against_ir_measures(seed):
+    rng = np.random.default_rng(seed)
+    rs = random_set(rng, 4, 60, 50, max_gold=3)
+    queries, passages = tied_vectors(rng, 60), tied_vectors(rng, 50)
+    got, scores = score(rs, queries, passages), queries @ passages.T
+    rows = [np.flatnonzero(rs.passage_langs == lang) for lang in range(4)]
+    for q in range(4):
+        for d in range(4):
+            want = reference_mean(rs, scores, q, rows[d], AP)
+            np.testing.assert_allclose(got.map_matrix[q, d], want, rtol=0, atol=1e-9)
+            np.testing.assert_allclose(
+                got.r1_matrix[q, d], reference_mean(rs, scores, q, rows[d], R @ 1), rtol=0, atol=1e-9
+            )
+        np.testing.assert_allclose(
+            got.multi_map[q], reference_mean(rs, scores, q, np.arange(50), AP), rtol=0, atol=1e-9
+        )
+        np.testing.assert_allclose(
+            got.multi_r10[q], reference_mean(rs, scores, q, np.arange(50), R @ 10), rtol=0, atol=1e-9
+        )
+
+
+def test_a_perfect_encoder():
+    has = np.ones((20, 3), dtype=bool)
+    rs = parallel_set("dev", ("en", "de", "zh"), has)
+    vectors = np.eye(20, dtype=np.float32)[rs.query_keys]
+    head = score(rs, vectors, vectors).headline()
+    assert set(head) == HEADLINE
+    assert all(head[key] == 1.0 for key in HEADLINE - {"rank_distance"})
+    assert head["rank_distance"] == 2.0  # three answers on places 1 to 3
+    assert all(type(value) is float for value in head.values())
+
+
+def test_means_are_over_the_cells_that_exist():
+    # Item 2 is in English alone, and nothing is in Thai.
+    rs = parallel_set("dev", ("en", "de", "th"), np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0]], dtype=bool))
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((rs.num_queries, 8)).astype(np.float32)
+    got = score(rs, vectors, vectors)
+    head = got.headline()
+    assert head["mono_map"] == 1.0
+    assert head["cross_map"] == pytest.approx((got.map_matrix[0, 1] + got.map_matrix[1, 0]) / 2)
+    assert head["worst_pair_map"] == min(got.map_matrix[0, 1], got.map_matrix[1, 0])
+    assert head["multi_map"] == pytest.approx(got.multi_map[:2].mean())
+    assert got.num_unparallel.tolist() == [1, 0, 0]
+    assert got.langs_without_rank_distance == ("th",)
+    per = got.per_query
+    english = per.langs == 0
+    np.testing.assert_allclose(np.nanmean(per.cross_ap[english]), got.map_matrix[0, 1])
+    np.testing.assert_allclose(per.multi_ap[english].mean(), got.multi_map[0])
+    assert np.isnan(per.cross_ap[2])
+    assert np.isnan(per.rank_distance[2])
+
+
+def test_one_language_has_no_cross_scores():
+    rs = parallel_set("dev", ("en",), np.ones((5, 1), dtype=bool))
+    vectors = np.eye(5, dtype=np.float32)
+    got = score(rs, vectors, vectors, top_k=0)
+    head = got.headline()
+    assert head["mono_map"] == 1.0
+    assert all(math.isnan(head[key]) for key in ("cross_map", "cross_r1", "rank_distance", "worst_pair_map"))
+    plain = json.loads(json.dumps(got.to_json(), allow_nan=False))
+    assert plain["headline"]["cross_map"] is None
+    assert plain["worst_pair"] is None
+    assert plain["language_share"] is None
+
+
+def test_json_is_plain_and_complete():
+    rng = np.random.default_rng(4)
+    rs = random_set(rng, 3, 30, 40)
+    got = score(rs, tied_vectors(rng, 30), tied_vectors(rng, 40))
+    plain = json.loads(json.dumps(got.to_json(), allow_nan=False))
+    assert plain["headline"] == pytest.approx(got.headline())
+    assert plain["langs"] == ["l0", "l1", "l2"]
+    np.testing.assert_allclose(np.array(plain["map_matrix"], dtype=float), got.map_matrix)
+    assert plain["worst_lang"] == rs.langs[int(np.argmin(got.multi_map))]
+    assert np.array(plain["language_share"]["found"]).shape == (3, 3)
+    assert sum(plain["num_queries"]) == 30
+
+
+@pytest.mark.parametrize(("num_langs", "matrix"), [(2, True), (14, True), (15, False)])
+def test_table_fits_a_terminal(num_langs, matrix):
+    langs = tuple(f"x{chr(97 + number)}" for number in range(num_langs))
+    rs = parallel_set("dev", langs, np.ones((3, num_langs), dtype=bool))
+    vectors = np.random.default_rng(0).standard_normal((rs.num_queries, 4)).astype(np.float32)
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_scores(score(rs, vectors, vectors), console)
+    text = console.export_text()
+    assert "rank_distance" in text
+    assert "…" not in text
+    assert ("passage language (column)" in text) is matrix

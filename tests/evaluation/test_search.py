@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hbt_ray.errors import EvaluationError
+from hbt_ray.evaluation.search import search
+from tests.evaluation.conftest import brute_ranking, tied_vectors
+
+
+def brute(queries, passages, k):
+    scores = queries.astype(np.float64) @ passages.astype(np.float64).T
+    ids = np.array([brute_ranking(row, np.arange(len(passages)))[:k] for row in scores])
+    return np.take_along_axis(scores, ids, axis=1), ids
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 80), st.integers(1, 12), st.integers(0, 2))
+def test_equal_to_a_full_sort_with_ties(seed, num_queries, num_passages, k, levels):
+    rng = np.random.default_rng(seed)
+    queries, passages = (
+        tied_vectors(rng, num_queries, levels=2),
+        tied_vectors(rng, num_passages, levels=levels),
+    )
+    got = search(queries, passages, k)
+    scores, ids = brute(queries, passages, k)
+    np.testing.assert_array_equal(got.ids, ids)
+    np.testing.assert_array_equal(got.scores, scores)
+
+
+def test_real_valued_scores():
+    rng = np.random.default_rng(0)
+    queries, passages = rng.standard_normal((300, 48)), rng.standard_normal((2500, 48))
+    got = search(queries, passages, 10)
+    scores, ids = brute(queries, passages, 10)
+    np.testing.assert_array_equal(got.ids, ids)
+    np.testing.assert_allclose(got.scores, scores, rtol=1e-5, atol=1e-5)
+    assert got.scores.dtype == np.float32
+
+
+def test_edges():
+    vectors = np.ones((3, 2), dtype=np.float32)
+    assert search(vectors[:0], vectors, 2).ids.shape == (0, 2)
+    assert search(vectors, vectors, 99).ids.tolist() == [[0, 1, 2]] * 3
+    with pytest.raises(EvaluationError, match="top_k = 0"):
+        search(vectors, vectors, 0)
+    with pytest.raises(EvaluationError, match="of 0 passages"):
+        search(vectors, vectors[:0], 1)
