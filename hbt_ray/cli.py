@@ -7,17 +7,24 @@ import sys
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
+from rich.table import Table
 
 from hbt_ray.errors import HbtError
 
 USAGE_STATUS, INTERRUPTED = 2, 130
 console = Console(highlight=False, soft_wrap=True)
+TABLE_WIDTH = 140  # a run id has 32 characters; a log file says it has 80 columns
 
 
 def say(line: str) -> None:
     """News of a job: one line, at once."""
     console.print(line, markup=False)
     sys.stdout.flush()
+
+
+def show(table: Table) -> None:
+    """A table, not squeezed where the output is a file or a narrow terminal."""
+    console.print(table, width=max(console.width, TABLE_WIDTH) if not console.is_terminal else None)
 
 
 def recipe_parser(description: str, *, recipe_required: bool = True) -> argparse.ArgumentParser:

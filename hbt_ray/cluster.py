@@ -32,8 +32,12 @@ def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
     joins = "RAY_ADDRESS" in os.environ
     if not joins:  # a cluster of one machine listens on the loopback only; read when Ray is imported
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # Tune's own tables; the study says how trials go
     import ray
 
+    if ray.is_initialized():
+        check_capacity(recipe)
+        return
     settings: dict[str, Any] = {"log_to_driver": log_to_driver, "logging_level": "ERROR"}
     try:
         if joins:

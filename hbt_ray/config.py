@@ -274,12 +274,19 @@ class TuneConfig:
         for name, values in self.space.items():
             if isinstance(values, Mapping):
                 known = {"low", "high", "log", "step"}
-                ok = {"low", "high"} <= set(values) <= known and values["low"] < values["high"]
+                numbers = [values.get(key, 1) for key in ("low", "high", "step")]
+                ok = {"low", "high"} <= set(values) <= known and all(isinstance(n, int | float) for n in numbers)
                 _require(
-                    ok,
+                    ok and values["low"] < values["high"],
                     f"tune.space.{name}",
                     dict(values),
                     "a list, or {low, high, log, step} with low < high",
+                )
+                _require(
+                    numbers[2] > 0 and (not values.get("log") or (values["low"] > 0 and "step" not in values)),
+                    f"tune.space.{name}",
+                    dict(values),
+                    "a step above 0; with log: a low above 0 and no step",
                 )
                 _require(
                     self.search != "grid",

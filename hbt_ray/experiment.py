@@ -21,6 +21,8 @@ from hbt_ray.errors import ConfigError
 
 SAMPLE, TINY = "sample", "tiny"
 TINY_TEXTS = 60_000
+SAMPLE_VOCABULARY, TINY_VOCABULARY = 4_000, 16_000
+"""Tokens of the tiny encoder; a corpus of one's own may have thousands of Chinese characters alone."""
 
 Report = Callable[[str], None]
 
@@ -77,7 +79,8 @@ def resolve_base(recipe: Recipe, config: CorpusConfig, workspace: str, report: R
     """Name or directory of the base model; `tiny` is built from the input's texts."""
     base = recipe.model.base
     if base == TINY:
-        return _tiny(config, workspace, report)
+        vocab_size = SAMPLE_VOCABULARY if recipe.corpus.input == SAMPLE else TINY_VOCABULARY
+        return _tiny(config, workspace, vocab_size, report)
     if module := re.fullmatch(r"package:([A-Za-z0-9_]+)", base):
         return _packaged(module[1])
     return absolute(base) if Path(base).expanduser().exists() else base
@@ -88,16 +91,16 @@ def absolute(path: str) -> str:
     return path if not path or "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
-def _tiny(config: CorpusConfig, workspace: str, report: Report) -> str:
+def _tiny(config: CorpusConfig, workspace: str, vocab_size: int, report: Report) -> str:
     from hbt_ray.model.tiny import build_tiny_encoder
 
     inputs = find_inputs(config.input)
-    digest = hashlib.sha256(f"{inputs.fingerprint} {version('tokenizers')}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(f"{inputs.fingerprint} {version('tokenizers')} {vocab_size}".encode()).hexdigest()[:12]
     directory = _local(workspace, "model.base=tiny") / "models" / f"tiny-{digest}"
     if not (directory / "config.json").exists():
         fresh = directory.with_name(f".{directory.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
-        build_tiny_encoder(fresh, _texts(config))
+        build_tiny_encoder(fresh, _texts(config), vocab_size=vocab_size)
         fresh.rename(directory)
         report(f"tiny encoder {directory}: built from the corpus's texts")
     return str(directory)

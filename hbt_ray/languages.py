@@ -13,8 +13,9 @@ from hbt_ray.errors import CorpusError
 def canonical_lang(code: str) -> str:
     """Canonical BCP-47 tag of `code`: `deu` -> `de`, `zh_hant` -> `zh-Hant`, `srp-Cyrl` -> `sr-Cyrl`.
 
-    Only a shorter name of the very same language replaces a subtag. A deprecated three-letter code keeps its
-    own name (`kzj` does not become `dtp`), since corpora hold both and two languages must never merge.
+    Only another name of the very same language replaces a subtag. A deprecated or overlapping code keeps its own
+    language (`kzj` does not become `dtp`, `tl` is `tgl` and not `fil`), since corpora hold both and two languages
+    must never merge.
 
     Raises:
         CorpusError: `code` is not a language tag that the registry knows.
@@ -23,8 +24,17 @@ def canonical_lang(code: str) -> str:
     if not text or not langcodes.tag_is_valid(text):
         raise CorpusError(f"lang={code!r} is not a BCP-47 language code; use codes like en, zh, zh-Hant or deu")
     tag = langcodes.Language.get(text, normalize=False)
+    base = tag.extlangs[-1] if tag.extlangs else tag.language or ""
     short = langcodes.standardize_tag(text)
-    base = tag.language or ""
-    if len(base) == 2 or langcodes.Language.get(short).to_alpha3() == base:
+    if _alpha3(base) & _alpha3(langcodes.Language.get(short).language or ""):
         return short
-    return tag.to_tag()
+    return min(_alpha3(base)) + tag.to_tag()[2:] if len(base) == 2 else tag.to_tag()
+
+
+def _alpha3(base: str) -> set[str]:
+    """The three-letter names of a language, in terminology (`deu`) and in bibliography (`ger`)."""
+    try:
+        tag = langcodes.Language.get(base or "und", normalize=False)
+        return {tag.to_alpha3(variant="T"), tag.to_alpha3(variant="B")}
+    except LookupError:
+        return {base}

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from hbt_ray.config import Recipe
 from hbt_ray.errors import ConfigError
 
+SECTIONS = frozenset(field.name for field in dataclasses.fields(Recipe) if field.name not in ("name", "workspace"))
+
 
 @cache
 def _adapter() -> TypeAdapter[Recipe]:
@@ -29,9 +31,9 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     path = Path(path)
     try:
         tree = yaml.safe_load(path.read_text()) or {}
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         near = ", ".join(sorted(p.name for p in path.parent.glob("*.yaml"))) or "none"
-        raise ConfigError(f"recipe {path} does not exist (YAML files beside it: {near})") from None
+        raise ConfigError(f"recipe {path} is not a file (YAML files beside it: {near})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"recipe {path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
@@ -54,7 +56,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Validate a nested mapping, with dotted `overrides` put on top, as a `Recipe`."""
-    merged = _copy(tree)
+    merged = {key: {} if node is None and key in SECTIONS else node for key, node in _copy(tree).items()}
     for name, value in (overrides or {}).items():
         *sections, field = name.split(".")
         node = merged

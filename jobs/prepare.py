@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
-from hbt_ray.cli import console, recipe_parser, run_job, say
+from hbt_ray.cli import recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.experiment import open_experiment
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     recipe = load_recipe(args.recipe, args.overrides)
     connect(recipe, log_to_driver=args.verbose)
     corpus = open_experiment(recipe, say).corpus
-    console.print(corpus_table(corpus))
+    show(corpus_table(corpus))
     plan = BatchPlan(ItemIndex.of(corpus), recipe.plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
     for note in plan.notes:
         say(f"note: {note}")

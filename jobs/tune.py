@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hbt_ray.cli import console, recipe_parser, run_job, say
+from hbt_ray.cli import recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         study.log.flush()
         run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec)) or "" for result in results}
         for name in scored_sets(results):
-            console.print(study_table(name, results, run_ids))
+            show(study_table(name, results, run_ids))
         if best is not None:
             point = ", ".join(f"{name.split('.')[-1]} = {value}" for name, value in best.point.items())
             say(f"recommended {point}: best mean {recipe.tune.metric} = {best.mean(recipe.tune.metric):.4f}")

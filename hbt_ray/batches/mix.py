@@ -8,7 +8,7 @@ cannot be X-X at all, because no item may be in a batch twice; `Mix.notes` says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +29,8 @@ class StreamInfo:
     langs: tuple[int, ...]
     sources: tuple[int, ...]
     size: int
+    weight: float
+    """Among the streams of the same languages: the weights of its sources, their items where none is set."""
 
 
 @dataclass
@@ -42,15 +44,16 @@ class Mix:
 
 def lang_weights(index: ItemIndex, config: PlanConfig) -> np.ndarray:
     """float64 [num_langs]: relative weight of each language, items^(1/T), or 1 where T is null (uniform)."""
-    counts = index.lang_counts.sum(axis=0).astype(np.float64)
+    counts = _by_source(index, index.lang_counts, config).sum(axis=0)
     if config.lang_temperature is None:
         return np.asarray(counts > 0, np.float64)
-    return np.asarray(counts ** (1 / config.lang_temperature), np.float64)
+    share = counts / counts.max(initial=1)  # neither overflow nor a language of no weight at a small T
+    return np.where(counts > 0, np.maximum(share ** (1 / config.lang_temperature), 1e-100), 0.0)
 
 
 def mono_mix(index: ItemIndex, config: PlanConfig) -> Mix:
     """Streams of X-X steps."""
-    sizes = _by_source(index, index.lang_counts)
+    sizes = _by_source(index, index.lang_counts, config)
     weights = lang_weights(index, config)
     mix, lang_probability = Mix(), []
     short = []
@@ -63,26 +66,34 @@ def mono_mix(index: ItemIndex, config: PlanConfig) -> Mix:
     if short:
         mix.notes.append(
             f"X-X steps leave out {len(short)} languages with fewer items than plan.batch_size="
-            f"{config.batch_size}: {', '.join(short)}; X-Y steps use them"
+            f"{config.batch_size}: {', '.join(short)}; only X-Y steps use them"
         )
-    return _with_probabilities(mix, lang_probability, index, config)
+    return _with_probabilities(mix, lang_probability)
 
 
 def cross_mix(index: ItemIndex, config: PlanConfig) -> Mix:
     """Streams of X-Y steps: by source (`mixed`), or by ordered language pair and source (`single`)."""
     if config.pairs == "mixed":
-        sizes = _by_source(index, index.multi_counts[:, None])[:, 0]
+        sizes = _by_source(index, index.multi_counts[:, None], config)[:, 0]
         mix = Mix(_split_sources(CROSS, (), sizes, index, config))
-        return _with_probabilities(mix, [1.0] * len(mix.streams), index, config)
+        return _with_probabilities(mix, [1.0] * len(mix.streams))
     weights = lang_weights(index, config)
     sizes = _pair_sizes(index)
+    sizes[~_wanted(index, config)] = 0
     mix, pair_probability = Mix(), []
+    num_short = 0
     for query, passage in np.argwhere(sizes.sum(axis=0) > 0):
         if query != passage:
             streams = _split_sources(PAIR, (int(query), int(passage)), sizes[:, query, passage], index, config)
+            num_short += not streams
             mix.streams.extend(streams)
             pair_probability.extend([weights[query] * weights[passage]] * len(streams))
-    return _with_probabilities(mix, pair_probability, index, config)
+    if num_short:
+        mix.notes.append(
+            f"X-Y steps of one pair leave out {num_short} ordered language pairs with fewer items than "
+            f"plan.batch_size={config.batch_size}; plan.pairs=mixed uses them"
+        )
+    return _with_probabilities(mix, pair_probability)
 
 
 def make_stream(index: ItemIndex, info: StreamInfo, config: PlanConfig, seed: int) -> Stream:
@@ -107,11 +118,22 @@ def make_stream(index: ItemIndex, info: StreamInfo, config: PlanConfig, seed: in
     )
 
 
-def _by_source(index: ItemIndex, counts: np.ndarray) -> np.ndarray:
-    """[num_sources, ...]: per-group counts added up by source."""
-    out = np.zeros((len(index.sources), *counts.shape[1:]), np.int64)
+def _by_source(index: ItemIndex, counts: np.ndarray, config: PlanConfig) -> np.ndarray:
+    """int64 [num_sources, n]: per-group counts [num_groups, n] added up by source; 0 for sources of weight 0."""
+    out = np.zeros((len(index.sources), counts.shape[1]), np.int64)
     np.add.at(out, index.group_source, counts)
+    out[~_wanted(index, config)] = 0
     return out
+
+
+def _wanted(index: ItemIndex, config: PlanConfig) -> np.ndarray:
+    """bool [num_sources]: the sources whose weight is not set to 0."""
+    for name in config.source_weights:
+        if name not in index.sources:
+            raise PlanError(
+                f"plan.source_weights.{name}: the corpus has no such source; it has {', '.join(index.sources)}"
+            )
+    return np.array([config.source_weights.get(name, 1.0) > 0 for name in index.sources], bool)
 
 
 def _pair_sizes(index: ItemIndex) -> np.ndarray:
@@ -127,43 +149,31 @@ def _split_sources(
     kind: int, langs: tuple[int, ...], sizes: np.ndarray, index: ItemIndex, config: PlanConfig
 ) -> list[StreamInfo]:
     """Streams over sources of the given sizes: large ones alone, the small ones pooled."""
-    wanted = [s for s in np.flatnonzero(sizes) if config.source_weights.get(index.sources[s], 1.0) > 0]
-    large = sorted((s for s in wanted if sizes[s] >= config.batch_size), key=lambda s: (-sizes[s], s))
-    small = [s for s in wanted if sizes[s] < config.batch_size]
+    present = np.flatnonzero(sizes)
+    large = sorted((s for s in present if sizes[s] >= config.batch_size), key=lambda s: (-sizes[s], s))
+    small = [s for s in present if sizes[s] < config.batch_size]
     parts = [[int(s)] for s in large]
     pooled = int(sizes[small].sum()) if small else 0
     if pooled >= config.batch_size:
         parts.append([int(s) for s in small])
     elif pooled and parts:
         parts[-1] += [int(s) for s in small]
-    return [StreamInfo(kind, langs, tuple(sorted(part)), int(sizes[part].sum())) for part in parts]
+    weight = {int(s): float(config.source_weights.get(index.sources[s], sizes[s])) for s in present}
+    return [
+        StreamInfo(kind, langs, tuple(sorted(part)), int(sizes[part].sum()), sum(weight[s] for s in part))
+        for part in parts
+    ]
 
 
-def _with_probabilities(mix: Mix, outer: list[float], index: ItemIndex, config: PlanConfig) -> Mix:
+def _with_probabilities(mix: Mix, outer: list[float]) -> Mix:
     """P(stream) = P(its languages) x P(its sources | its languages)."""
-    _check_source_names(index, config.source_weights)
-    inner = np.array([_source_weight(info, index, config.source_weights) for info in mix.streams])
-    outer_weight = np.array(outer)
     totals: dict[tuple[int, ...], float] = {}
-    for info, weight in zip(mix.streams, inner, strict=True):
-        totals[info.langs] = totals.get(info.langs, 0.0) + weight
-    share = np.array([w / totals[info.langs] for info, w in zip(mix.streams, inner, strict=True)])
-    weights = share * outer_weight if len(share) else np.zeros(0)
+    for info in mix.streams:
+        totals[info.langs] = totals.get(info.langs, 0.0) + info.weight
+    share = np.array([info.weight / totals[info.langs] for info in mix.streams])
+    weights = share * np.array(outer)
     mix.probabilities = weights / weights.sum() if weights.sum() > 0 else weights
     return mix
-
-
-def _source_weight(info: StreamInfo, index: ItemIndex, weights: Mapping[str, float]) -> float:
-    named = [weights[index.sources[s]] for s in info.sources if index.sources[s] in weights]
-    return sum(named) if len(named) == len(info.sources) else float(info.size)
-
-
-def _check_source_names(index: ItemIndex, weights: Mapping[str, float]) -> None:
-    for name in weights:
-        if name not in index.sources:
-            raise PlanError(
-                f"plan.source_weights.{name}: the corpus has no such source; it has {', '.join(index.sources)}"
-            )
 
 
 def _mono_members(index: ItemIndex, langs: tuple[int, ...]) -> Callable[[int], np.ndarray]:

@@ -126,9 +126,10 @@ class BatchPlan:
         size = self.config.batch_size
         if self.monolingual.any() and not mono.streams:
             most = int(self.index.lang_counts.sum(axis=0).max(initial=0))
+            weighed = " without the sources that plan.source_weights sets to 0" if most >= size else ""
             raise PlanError(
-                f"plan.batch_size={size}: no language has that many items for X-X steps (the largest has {most}); "
-                "lower plan.batch_size, or set plan.alpha=0"
+                f"plan.batch_size={size}: no language has that many items for X-X steps{weighed} (the largest has "
+                f"{most} in all); lower plan.batch_size, or set plan.alpha=0"
             )
         if not self.monolingual.all() and not cross.streams:
             num = int(self.index.multi_counts.sum())

@@ -37,7 +37,8 @@ class RowReader:
 
     def slice(self, plan: StepPlan, rank: int = 0, world_size: int = 1) -> Slice:
         """The rows of a step that `rank` of `world_size` workers trains on."""
-        n = len(plan.items) // world_size
+        n, left = divmod(len(plan.items), world_size)
+        assert left == 0, f"{len(plan.items)} rows cannot be shared out equally among {world_size} workers"
         rows = slice(rank * n, (rank + 1) * n)
         items, query, passage = plan.items[rows], plan.query_langs[rows], plan.passage_langs[rows]
         query_values, query_lengths = self.tokens(items, query, "query")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -117,7 +119,7 @@ def _list_files(fs: Any, root: str, location: str) -> list[str]:
     return paths
 
 
-def _check_columns(path: str, names: list[str]) -> str | tuple[str, ...]:
+def _check_columns(path: str, names: list[str], schema: pa.Schema | None = None) -> str | tuple[str, ...]:
     """The columns to read, or why the file is not part of the corpus."""
     if not {"question", "passage"} & set(names):
         return f"has neither question nor passage (columns: {', '.join(names)})"
@@ -126,17 +128,21 @@ def _check_columns(path: str, names: list[str]) -> str | tuple[str, ...]:
         raise CorpusError(
             f"{path}: missing column {', '.join(missing)}; found {', '.join(names)}; required: {', '.join(REQUIRED)}"
         )
-    return (*REQUIRED, *(name for name in OPTIONAL if name in names))
+    columns = (*REQUIRED, *(name for name in OPTIONAL if name in names))
+    for column in schema or ():
+        if column.name in columns and pa.types.is_nested(column.type):
+            raise CorpusError(f"{path}: column {column.name} holds {column.type}; a string is needed")
+    return columns
 
 
 def _parquet_units(fs: Any, path: str) -> list[Unit] | str:
     try:
         with fs.open(path) as file:
             metadata = pq.ParquetFile(file).metadata
-            names = metadata.schema.to_arrow_schema().names
+            schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowInvalid, OSError) as error:
         raise CorpusError(f"{path}: not a whole Parquet file ({' '.join(str(error).split())[:160]})") from None
-    columns = _check_columns(path, names)
+    columns = _check_columns(path, schema.names, schema)
     if isinstance(columns, str):
         return columns
     units, start, rows = [], 0, 0
@@ -163,16 +169,21 @@ def _open_text(fs: Any, path: str) -> IO[bytes]:
 
 
 def _jsonl_units(fs: Any, path: str) -> list[Unit] | str:
-    names: list[str] = []
-    with _open_text(fs, path) as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                names = list(_json_row(path, number, line))
-                break
+    names = [name for row in itertools.islice(_json_rows(fs, path), 1) for name in row]
     if not names:
         return "is empty"
     columns = _check_columns(path, names)
     return columns if isinstance(columns, str) else [Unit("jsonl", _url(fs, path), 0, -1, (*REQUIRED, *OPTIONAL))]
+
+
+def _json_rows(fs: Any, path: str) -> Iterator[dict[str, Any]]:
+    with _open_text(fs, path) as file:
+        try:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _json_row(path, number, line)
+        except (EOFError, OSError, zlib.error) as error:
+            raise CorpusError(f"{path}: damaged, or cut off in the middle ({error})") from None
 
 
 def _json_row(path: str, number: int, line: bytes) -> dict[str, Any]:
@@ -182,26 +193,16 @@ def _json_row(path: str, number: int, line: bytes) -> dict[str, Any]:
         raise CorpusError(f"{path} line {number}: not valid JSON ({error})") from None
     if not isinstance(row, dict):
         raise CorpusError(f"{path} line {number}: a JSON object is needed, found {type(row).__name__}")
+    for name in (*REQUIRED, *OPTIONAL):
+        if isinstance(row.get(name), list | dict):
+            raise CorpusError(f"{path} line {number}: {name} is a {type(row[name]).__name__}; a string is needed")
     return row
 
 
 def _read_jsonl(unit: Unit) -> Iterator[pa.Table]:
-    fs, path = fsspec.core.url_to_fs(unit.path)
-    rows: list[dict[str, Any]] = []
-    with _open_text(fs, path) as file:
-        try:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                row = _json_row(path, number, line)
-                rows.append({name: row.get(name) for name in unit.columns})
-                if len(rows) == BATCH_ROWS:
-                    yield _table(rows)
-                    rows = []
-        except (EOFError, OSError) as error:
-            raise CorpusError(f"{path}: cut off in the middle ({error})") from None
-    if rows:
-        yield _table(rows)
+    rows = _json_rows(*fsspec.core.url_to_fs(unit.path))
+    while batch := list(itertools.islice(rows, BATCH_ROWS)):
+        yield _table([{name: row.get(name) for name in unit.columns} for row in batch])
 
 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
@@ -213,7 +214,7 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
 def _hf_units(root: str, location: str) -> tuple[list[str], list[Unit], list[str]]:
     """Units of a `datasets` directory; of a `DatasetDict` the split `train` is taken."""
     dataset = _load_hf(root)
-    columns = _check_columns(root, dataset.column_names)
+    columns = _check_columns(root, dataset.column_names, dataset.features.arrow_schema)
     if isinstance(columns, str):
         raise CorpusError(f"corpus.input={location!r} {columns}; required: {', '.join(REQUIRED)}")
     starts = range(0, dataset.num_rows, ROWS_A_UNIT)

@@ -53,12 +53,12 @@ def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
     problem = pa.nulls(n, pa.string())
     selected = pc.is_in(lang, pa.array(langs or [""], pa.string())) if langs else _full(n, True)
     for name, bad in (
-        (NOT_SELECTED, pc.and_(lang_ok, pc.invert(selected))),
         (BAD_WEIGHT, pc.invert(weight_ok)),
         (EMPTY_PASSAGE, pc.equal(text["passage"], "")),
         (EMPTY_QUESTION, pc.equal(text["question"], "")),
         (BAD_LANG, pc.invert(lang_ok)),
         (NO_ID, pc.equal(text["id"], "")),
+        (NOT_SELECTED, pc.and_(lang_ok, pc.invert(selected))),  # last: what nobody asked for cannot be wrong
     ):
         problem = pc.if_else(bad, name, problem)
     good = pc.is_null(problem)

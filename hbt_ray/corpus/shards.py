@@ -24,7 +24,6 @@ from hbt_ray.corpus.rows import DUPLICATE, TWO_SOURCES
 
 ROW_GROUP_BYTES = 4 << 20
 MIN_ROW_GROUP, MAX_ROW_GROUP = 64, 8192
-TOKEN_BINS = 4096
 
 Tokenise = Callable[[list[str], str], tuple[np.ndarray, np.ndarray]]
 
@@ -130,8 +129,7 @@ def widen(table: pa.Table, langs: list[str], tokenise: Tokenise, stats: Partitio
             values, lengths = tokenise(texts, role)
             columns[f"{role}_{code}"] = _scatter(values, lengths, rows, n)
             if len(lengths):
-                clipped = np.minimum(lengths, TOKEN_BINS)
-                counts.setdefault(code, Counter()).update(Counter(clipped.tolist()))
+                counts.setdefault(code, Counter()).update(Counter(lengths.tolist()))
         hashes = np.zeros(n, np.uint64)
         hashes[rows] = [text_hash(text) for text in texts]
         has = np.zeros(n, bool)

@@ -74,11 +74,7 @@ def load_checkpoint(
         ConfigError: the checkpoint is of a run with another recipe.
     """
     state = read_state(directory)
-    if state.digest != digest:
-        raise ConfigError(
-            f"checkpoint {directory} was made with another recipe (digest {state.digest}, now {digest}); "
-            "give the changed recipe another name"
-        )
+    check_digest(state, digest, f"checkpoint {directory}")
     weights = load_file(directory / MODEL / "model.safetensors")
     module.encoder.backbone.load_state_dict(weights)
     rest: dict[str, Any] = torch.load(directory / OPTIMIZER, map_location="cpu", weights_only=True)
@@ -86,6 +82,15 @@ def load_checkpoint(
     scheduler.load_state_dict(rest["scheduler"])
     module.loss.load_state_dict(rest["loss"])
     return state
+
+
+def check_digest(state: RunState, digest: str, what: str) -> None:
+    """ConfigError where `state` is of a run with another recipe or corpus than `digest` stands for."""
+    if state.digest != digest:
+        raise ConfigError(
+            f"{what} was made with another recipe or corpus (digest {state.digest}, now {digest}); "
+            "give the changed recipe another name (name=...)"
+        )
 
 
 def read_state(directory: Path) -> RunState:

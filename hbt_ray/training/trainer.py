@@ -22,7 +22,7 @@ from hbt_ray.recipes import build_recipe
 from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.writer import RunLog
 from hbt_ray.training.loop import Hooks, Save, TrainLoop, run_digest
-from hbt_ray.training.state import MODEL, STATE
+from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, read_state
 
 RESUME = "resume.json"
 POLL_S = "0.5"  # Ray Train looks at its workers every 2 s by default, and takes one report a look
@@ -50,6 +50,10 @@ class RunSpec:
     key: str
     threads: int
 
+    def checkpoint(self, step: int) -> str:
+        """Directory or URL of the checkpoint made after `step` steps."""
+        return f"{self.storage}/{self.name}/{checkpoint_name(step)}"
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -71,6 +75,8 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
     recipe, resources = spec.recipe, spec.recipe.resources
     record = ResumeRecord(f"{spec.storage}/{spec.name}/{RESUME}")
+    if (state := _begun(spec, record)) and state.step == recipe.train.steps:
+        return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
     trainer = TorchTrainer(
         train_worker,
         train_loop_config={"spec": {**vars(spec), "recipe": recipe.resolved()}, "log": log},
@@ -97,8 +103,26 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
         result = trainer.fit()
     assert result.checkpoint is not None, "a run that ended has a checkpoint"
     with result.checkpoint.as_directory() as directory:
-        metrics = json.loads((Path(directory) / STATE).read_text())["metrics"]
-    return RunResult(metrics, f"{result.checkpoint.path}/{MODEL}")
+        state = read_state(Path(directory))
+    return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
+
+
+def _begun(spec: RunSpec, record: ResumeRecord) -> RunState | None:
+    """The state of the last checkpoint of a run of this name; ConfigError where its recipe was another."""
+    step = record.read()
+    if not step:
+        return None
+    fs, path = fsspec.core.url_to_fs(f"{spec.checkpoint(step)}/{STATE}")
+    if not fs.exists(path):
+        return None
+    state = RunState(**json.loads(fs.cat_file(path)))
+    check_digest(state, run_digest(spec.recipe, Corpus.open(spec.corpus)), f"run {spec.name} in {spec.storage}")
+    return state
+
+
+def checkpoint_name(step: int) -> str:
+    """Name of the checkpoint made after `step` steps."""
+    return f"step-{step:07d}"
 
 
 def train_worker(config: dict[str, Any]) -> None:
@@ -151,12 +175,12 @@ def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
         report = {**metrics, "step": step}
         if train.get_context().get_world_rank() != 0:
-            train.report(report, checkpoint=None, checkpoint_dir_name=f"step-{step:07d}")
+            train.report(report, checkpoint=None, checkpoint_dir_name=checkpoint_name(step))
             return
         with tempfile.TemporaryDirectory() as directory:
             save(Path(directory))
             made = train.Checkpoint.from_directory(directory)
-            train.report(report, checkpoint=made, checkpoint_dir_name=f"step-{step:07d}")
+            train.report(report, checkpoint=made, checkpoint_dir_name=checkpoint_name(step))
 
     return Hooks(curve, scores, checkpoint)
 

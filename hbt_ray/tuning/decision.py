@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,12 +36,12 @@ class PointSummary:
 
 def summarise(results: Sequence[TrialResult]) -> list[PointSummary]:
     """Points of the trials that ran to the end, in order of their values."""
-    points: dict[tuple[tuple[str, Any], ...], list[TrialResult]] = {}
+    points: dict[str, list[TrialResult]] = {}
     for result in results:
         if result.status == "finished":
-            points.setdefault(tuple(result.spec.point.items()), []).append(result)
-    summaries = [PointSummary(dict(point), tuple(found)) for point, found in points.items()]
-    return sorted(summaries, key=lambda summary: str(list(summary.point.values())))
+            points.setdefault(json.dumps(result.spec.point, sort_keys=True), []).append(result)
+    summaries = [PointSummary(found[0].spec.point, tuple(found)) for found in points.values()]
+    return sorted(summaries, key=lambda summary: _in_order(summary.point))
 
 
 def recommend(summaries: Sequence[PointSummary], metric: str, mode: str) -> PointSummary | None:
@@ -63,9 +64,9 @@ def study_table(name: str, results: Sequence[TrialResult], run_ids: dict[str, st
     for field in (*fields, "train.seed"):
         table.add_column(field.split(".")[-1], justify="right")
     for title in COLUMNS.values():
-        table.add_column(title, justify="right")
-    table.add_column("run id")
-    for result in sorted(results, key=lambda result: str(result.spec.overrides)):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("run id", no_wrap=True)
+    for result in sorted(results, key=lambda result: _in_order(dict(result.spec.overrides))):
         values = dict(result.spec.overrides)
         scores = [_number(result.metrics.get(f"{name}/{key}"), key) for key in COLUMNS]
         mark = "" if result.status == "finished" else f" ({result.status})"
@@ -75,6 +76,14 @@ def study_table(name: str, results: Sequence[TrialResult], run_ids: dict[str, st
             run_ids.get(result.spec.name, "") + mark,
         )
     return table
+
+
+def _in_order(values: dict[str, Any]) -> list[tuple[str, float, str]]:
+    """Sorts by the fields' values: numbers as numbers, before all else."""
+    return [
+        (name, float(value), "") if isinstance(value, int | float) else (name, math.inf, json.dumps(value))
+        for name, value in values.items()
+    ]
 
 
 def _number(value: float | None, key: str) -> str:

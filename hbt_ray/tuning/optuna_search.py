@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hbt_ray.config import Recipe
+from hbt_ray.tuning.points import is_whole
 from hbt_ray.tuning.results import TrialResult
 
 SAMPLER_SEED = 0
@@ -33,8 +34,8 @@ def _distributions(recipe: Recipe) -> dict[str, Any]:
             out[name] = CategoricalDistribution(list(values))
             continue
         low, high, log, step = values["low"], values["high"], bool(values.get("log")), values.get("step")
-        if isinstance(low, int) and isinstance(high, int):
-            out[name] = IntDistribution(low, high, log=log, step=step or 1)
+        if is_whole(name):
+            out[name] = IntDistribution(int(low), int(high), log=log, step=int(step or 1))
         else:
             out[name] = FloatDistribution(float(low), float(high), log=log, step=step)
     return out

@@ -8,14 +8,21 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
+from operator import getitem
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from hbt_ray.config import Recipe
+from hbt_ray.errors import ConfigError
 from hbt_ray.recipes import override_recipe
 
 SEED = "train.seed"
+VARIABLE = ("plan", "model", "train")
+"""Sections whose fields a study can vary."""
+SHARED = ("model.base", "model.trust_remote_code", SEED)
+"""Fields of these that all trials of a study have alike, or that `tune.seeds` varies."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +65,35 @@ class TrialSpec:
 
 def listed_trials(recipe: Recipe) -> list[TrialSpec]:
     """All trials of a grid or random study, in order: seed by seed, so that every point has a score early."""
-    points = _grid(recipe) if recipe.tune.search == "grid" else _random(recipe)
-    return [TrialSpec.of(point, seed) for seed in recipe.tune.seeds for point in points]
+    drawn = _grid(recipe) if recipe.tune.search == "grid" else _random(recipe)
+    points = [_as_in_recipe(point, recipe) for point in drawn]
+    trials = [TrialSpec.of(point, seed) for seed in recipe.tune.seeds for point in points]
+    return list({trial.name: trial for trial in trials}.values())  # a point drawn twice is one trial
 
 
 def check_space(recipe: Recipe) -> None:
-    """ConfigError where a value of the space is not allowed in its field, before any trial starts."""
+    """ConfigError where a field cannot be varied or a value is not allowed in it, before any trial starts."""
     for name, values in recipe.tune.space.items():
+        if name.split(".")[0] not in VARIABLE or name in SHARED:
+            raise ConfigError(
+                f"tune.space.{name} cannot be varied: the trials of a study share the corpus, the base model and the "
+                f"evaluation; vary fields of {', '.join(VARIABLE)} (seeds by tune.seeds), and compare others by studies"
+            )
         for value in (values["low"], values["high"]) if isinstance(values, dict) else values:
             override_recipe(recipe, {name: value})
+
+
+def is_whole(name: str) -> bool:
+    """Whether the field `section.name` of a recipe holds whole numbers."""
+    section, _, field = name.partition(".")
+    hints: dict[str, Any] = get_type_hints(type(getattr(Recipe(), section)))
+    return hints.get(field) is int
+
+
+def _as_in_recipe(point: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """Values as the recipe has them (1 is 1.0 where a float is meant), so that a point has one name."""
+    resolved = override_recipe(recipe, point).resolved()
+    return {name: reduce(getitem, name.split("."), resolved) for name in point}
 
 
 def _grid(recipe: Recipe) -> list[dict[str, Any]]:
@@ -79,21 +106,23 @@ def _random(recipe: Recipe) -> list[dict[str, Any]]:
     points = []
     for number in range(recipe.tune.num_samples):
         rng = np.random.default_rng((0, number))
-        points.append({name: _draw(values, rng) for name, values in recipe.tune.space.items()})
+        points.append({name: _draw(name, values, rng) for name, values in recipe.tune.space.items()})
     return points
 
 
-def _draw(values: Any, rng: np.random.Generator) -> Any:
+def _draw(name: str, values: Any, rng: np.random.Generator) -> Any:
     if not isinstance(values, dict):
         return values[int(rng.integers(len(values)))]
     low, high = values["low"], values["high"]
-    bounds = (math.log(low), math.log(high)) if values.get("log") else (low, high)
-    value = float(rng.uniform(*bounds))
-    value = math.exp(value) if values.get("log") else value
-    if step := values.get("step"):
-        value = low + round((value - low) / step) * step
-    whole = all(isinstance(bound, int) and not isinstance(bound, bool) for bound in (low, high))
-    return round(value) if whole else float(f"{value:.6g}")
+    whole = is_whole(name)
+    step = values.get("step", 1 if whole and not values.get("log") else None)
+    if step:
+        value = low + step * int(rng.integers(math.floor((high - low) / step * (1 + 1e-12)) + 1))
+    elif values.get("log"):
+        value = math.exp(rng.uniform(math.log(low), math.log(high)))
+    else:
+        value = float(rng.uniform(low, high))
+    return round(value) if whole else min(max(float(f"{value:.6g}"), low), high)
 
 
 def _short(value: Any) -> str:

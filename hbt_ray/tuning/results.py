@@ -50,7 +50,7 @@ class StudyDirectory:
             self._write(STUDY, mine)
             return False
         changed = [
-            f"{section}.{name}={mine[section][name]!r} (was {theirs[section].get(name)!r})"
+            f"{section}.{name}={mine[section][name]!r} (was {theirs.get(section, {}).get(name)!r})"
             for section in mine
             for name in mine[section]
             if mine[section][name] != theirs.get(section, {}).get(name)

@@ -1,0 +1,167 @@
+import json
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hbt_ray.batches.index import ItemIndex
+from hbt_ray.batches.reader import RowReader
+from hbt_ray.config import CorpusConfig
+from hbt_ray.corpus.manifest import MANIFEST, Corpus
+from hbt_ray.corpus.prepare import prepare
+from hbt_ray.corpus.tokens import RoleTokenizer
+from hbt_ray.errors import CorpusError
+
+pytestmark = pytest.mark.ray
+
+
+def long_rows(num_items=30, langs=("en", "de", "zh_hant")):
+    """Items with irregular coverage: item i lacks its language i % 4, where that exists."""
+    return [
+        {"id": f"item{i}", "lang": lang, "source": f"s{i % 2}", "question": f"{lang} {i}?", "passage": f"{lang} no. {i}"}
+        for i in range(num_items)
+        for at, lang in enumerate(langs)
+        if at != i % 4
+    ]
+
+
+def write_parquet(path, rows):
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture
+def run(ray_session, small_base, tmp_path):
+    """Prepares an input and returns (corpus, what was reported)."""
+
+    def prepare_it(path, root="corpora", **settings):
+        news = []
+        config = CorpusConfig(input=str(path), **{"dev_share": 0.2, **settings})
+        return prepare(config, small_base, str(tmp_path / root), report=news.append), news
+
+    return prepare_it
+
+
+def test_every_row_is_where_the_manifest_says(run, tmp_path, small_base):
+    rows = long_rows()
+    corpus, _ = run(write_parquet(tmp_path / "in.parquet", rows))
+    tokenizer = RoleTokenizer(small_base, CorpusConfig())
+    expected = {(row["id"], row["lang"].replace("zh_hant", "zh-Hant")): row for row in rows}
+    seen = set()
+    for split in ("train", "dev"):
+        index = ItemIndex.of(corpus, split)
+        reader = RowReader(corpus, index, split)
+        ids = reader.item_ids(np.arange(index.num_items))
+        items, langs = np.nonzero(corpus.has_lang(split))
+        for role, column in (("query", "question"), ("passage", "passage")):
+            values, lengths = reader.tokens(items, langs, role)
+            wanted = [expected[ids[item], index.langs[lang]][column] for item, lang in zip(items, langs, strict=True)]
+            wanted_values, wanted_lengths = tokenizer(wanted, role)
+            assert np.array_equal(values, wanted_values)
+            assert np.array_equal(lengths, wanted_lengths)
+        seen |= {(ids[item], index.langs[lang]) for item, lang in zip(items, langs, strict=True)}
+        for group, source in enumerate(index.group_source):
+            numbers = np.arange(index.group_start[group], index.group_start[group + 1])
+            assert {int(ids[number][4:]) % 2 for number in numbers} == {int(index.sources[source][1:])}
+    assert seen == set(expected)
+
+
+def test_preparing_twice_does_nothing_and_changes_are_noticed(run, tmp_path):
+    path = write_parquet(tmp_path / "in.parquet", long_rows())
+    first, _ = run(path)
+    before = {file.name for file in first.files}
+    again, news = run(path)
+    assert again.directory == first.directory
+    assert {file.name for file in again.files} == before
+    assert "already prepared" in news[-1]
+    write_parquet(path, long_rows(31))
+    changed, news = run(path)
+    assert changed.directory != first.directory
+    assert any("another input" in line for line in news)
+    _, news = run(path, query_prefix="Query: ")
+    assert any("another tokenizer" in line for line in news)
+
+
+def test_the_same_input_gives_the_same_shards_whatever_its_files(run, tmp_path):
+    rows = long_rows()
+    one, _ = run(write_parquet(tmp_path / "one.parquet", rows))
+    many = tmp_path / "many"
+    many.mkdir()
+    for part, start in enumerate(range(0, len(rows), 17)):
+        with (many / f"{part}.jsonl").open("w") as file:
+            file.writelines(json.dumps(row) + "\n" for row in reversed(rows[start : start + 17]))
+    other, _ = run(many, root="other")
+    for split in ("train", "dev"):
+        mine, theirs = one.manifest.splits[split], other.manifest.splits[split]
+        assert [s.sha256 for s in mine.shards] == [s.sha256 for s in theirs.shards]
+        assert mine.coverage.sha256 == theirs.coverage.sha256
+
+
+BAD_ROWS = {
+    "unknown language code": {"id": "x", "lang": "klingonish", "question": "q", "passage": "p"},
+    "empty question": {"id": "x", "lang": "en", "question": " ", "passage": "p"},
+    "empty passage": {"id": "x", "lang": "en", "question": "q", "passage": None},
+    "empty id": {"id": "", "lang": "en", "question": "q", "passage": "p"},
+    "duplicate (id, lang)": {"id": "item1", "lang": "en", "source": "s1", "question": "again", "passage": "p"},
+    "id with more than one source": {"id": "item1", "lang": "fr", "source": "z", "question": "q", "passage": "p"},
+}
+
+
+@pytest.mark.parametrize("mode", ["error", "skip"])
+def test_unusable_rows_stop_with_one_line_or_are_counted(run, tmp_path, mode):
+    path = write_parquet(tmp_path / "in.parquet", long_rows() + [{"source": "s1", **row} for row in BAD_ROWS.values()])
+    if mode == "error":
+        with pytest.raises(CorpusError) as caught:
+            run(path)
+        assert "\n" not in str(caught.value)
+        for problem in BAD_ROWS:
+            assert f"1 x {problem}" in str(caught.value)
+        assert not list((tmp_path / "corpora").glob("*/*"))
+    else:
+        corpus, news = run(path, bad_rows="skip")
+        assert corpus.manifest.skipped == dict.fromkeys(sorted(BAD_ROWS), 1)
+        assert sum("left out 1 rows" in line for line in news) == len(BAD_ROWS)
+
+
+def test_a_malformed_line_is_named(run, tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in long_rows(3)) + '{"id": "x"\n')
+    with pytest.raises(CorpusError, match=re.escape(f"{path} line {len(long_rows(3)) + 1}: not valid JSON")):
+        run(path)
+    assert not list((tmp_path / "corpora").glob("*/*"))
+
+
+def test_dev_ids_and_languages(run, tmp_path):
+    path = write_parquet(tmp_path / "in.parquet", long_rows())
+    (tmp_path / "dev.txt").write_text("item3\nitem7\n")
+    corpus, _ = run(path, dev_ids=str(tmp_path / "dev.txt"), langs=("en", "zh-Hant"))
+    assert corpus.manifest.langs == ("en", "zh-Hant")
+    index = ItemIndex.of(corpus, "dev")
+    assert sorted(RowReader(corpus, index, "dev").item_ids(np.arange(index.num_items))) == ["item3", "item7"]
+    assert corpus.manifest.skipped["language not in corpus.langs"] == sum(row["lang"] == "de" for row in long_rows())
+
+
+def test_a_directory_without_its_manifest_is_no_corpus(run, tmp_path):
+    corpus, _ = run(write_parquet(tmp_path / "in.parquet", long_rows()))
+    fresh = tmp_path / "half"
+    fresh.mkdir()
+    for file in corpus.files:
+        (fresh / file.name).write_bytes((tmp_path / "corpora" / corpus.directory / file.name).read_bytes())
+    with pytest.raises(CorpusError, match=f"no {MANIFEST}"):
+        Corpus.open(str(fresh))
+
+
+@pytest.mark.data
+def test_real_corpus(run, real_data):
+    corpus, news = run(
+        real_data / "train_parallel_qa",
+        dev_ids=str(real_data / "train_parallel_qa" / "dev_ids.txt"),
+        langs=("en", "ar", "sw", "zh-hant"),
+    )
+    table = pq.read_table(real_data / "train_parallel_qa" / "alignment.parquet").to_pylist()
+    for code, name in (("en", "en"), ("ar", "ar"), ("sw", "sw"), ("zh-hant", "zh-Hant")):
+        have = sum(code in row["langs"] for row in table)
+        assert have == sum(split.items_per_lang[name] for split in corpus.manifest.splits.values())
+    assert any("alignment.parquet" in line for line in news)
