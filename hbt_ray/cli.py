@@ -24,7 +24,8 @@ def say(line: str) -> None:
 
 def show(table: Table) -> None:
     """A table, not squeezed where the output is a file or a narrow terminal."""
-    console.print(table, width=max(console.width, TABLE_WIDTH) if not console.is_terminal else None)
+    wide = console if console.width >= TABLE_WIDTH else Console(highlight=False, width=TABLE_WIDTH)
+    (console if console.is_terminal else wide).print(table)
 
 
 def recipe_parser(description: str, *, recipe_required: bool = True) -> argparse.ArgumentParser:

@@ -75,14 +75,15 @@ def check_capacity(recipe: Recipe) -> int:
 
     have = ray.cluster_resources()
     resources = recipe.resources
-    fits = {"CPU": have.get("CPU", 0.0) / _cpus_of_trial(recipe)}
+    need_cpu = _cpus_of_trial(recipe) + (0 if DRIVER_RESOURCE in have else DRIVER_CPU)
+    fits = {"CPU": have.get("CPU", 0.0) / need_cpu}
     if resources.use_gpu:
         fits["GPU"] = have.get("GPU", 0.0) / resources.num_workers
     if DRIVER_RESOURCE in have:
         fits[DRIVER_RESOURCE] = have[DRIVER_RESOURCE]
     scarce = min(fits, key=lambda name: fits[name])
     if fits[scarce] < 1:
-        need = {"CPU": _cpus_of_trial(recipe), "GPU": float(resources.num_workers), DRIVER_RESOURCE: 1.0}[scarce]
+        need = {"CPU": need_cpu, "GPU": float(resources.num_workers), DRIVER_RESOURCE: 1.0}[scarce]
         detail = (
             f" (resources.num_workers={resources.num_workers} x cpus_per_worker={resources.cpus_per_worker} + "
             f"cpus_per_data_task={resources.cpus_per_data_task})"
@@ -155,7 +156,7 @@ def find_cause(error: BaseException | None) -> errors.HbtError | None:
 
 def _cpus_of_trial(recipe: Recipe) -> float:
     resources = recipe.resources
-    return resources.num_workers * resources.cpus_per_worker + resources.cpus_per_data_task + DRIVER_CPU
+    return resources.num_workers * resources.cpus_per_worker + resources.cpus_per_data_task
 
 
 def _check_state_api() -> None:

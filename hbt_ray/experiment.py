@@ -21,7 +21,7 @@ from hbt_ray.errors import ConfigError
 
 SAMPLE, TINY = "sample", "tiny"
 TINY_TEXTS = 60_000
-SAMPLE_VOCABULARY, TINY_VOCABULARY = 4_000, 16_000
+SAMPLE_VOCABULARY, TINY_VOCABULARY = 5_000, 16_000
 """Tokens of the tiny encoder; a corpus of one's own may have thousands of Chinese characters alone."""
 
 Report = Callable[[str], None]

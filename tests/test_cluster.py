@@ -95,9 +95,7 @@ def versions(config, pins):
         torch = re.findall(r"torch==(\S+)", " ".join(commands))
         if torch != [pins["torch"]]:
             yield f"torch {torch} is installed, {pins['torch']} is tested"
-        if not any(
-            "-c /home/ray/hbt_dist/constraints.txt" in line and "hbt_ray-" in line for line in commands
-        ):
+        if not any("-c /home/ray/hbt_dist/constraints.txt" in line and "hbt_ray-" in line for line in commands):
             yield "the project is not installed under its constraints"
     if "/home/ray/hbt_dist" not in config["file_mounts"]:
         yield "the project is not brought to the nodes"
@@ -186,9 +184,7 @@ BREAKS = {
     "open dashboard": lambda c: c["head_start_ray_commands"].__setitem__(
         1, c["head_start_ray_commands"][1].replace("127.0.0.1", "0.0.0.0")
     ),
-    "default dashboard": lambda c: c["head_start_ray_commands"].__setitem__(
-        1, "ray start --head --port=6379"
-    ),
+    "default dashboard": lambda c: c["head_start_ray_commands"].__setitem__(1, "ray start --head --port=6379"),
     "open mlflow": lambda c: c["head_start_ray_commands"].__setitem__(
         2, c["head_start_ray_commands"][2].replace("--host 127.0.0.1", "--host 10.0.0.1")
     ),
@@ -203,9 +199,7 @@ BREAKS = {
     "half a cpu": lambda c: node(c, "data_cpu")["resources"].update(CPU=0.5),
     "starved data": lambda c: node(c, "data_cpu").update(min_workers=0),
     "head with cpus": lambda c: node(c, "head")["resources"].update(CPU=8),
-    "spot head": lambda c: node(c, "head")["node_config"].update(
-        InstanceMarketOptions={"MarketType": "spot"}
-    ),
+    "spot head": lambda c: node(c, "head")["node_config"].update(InstanceMarketOptions={"MarketType": "spot"}),
     "drivers on spot": lambda c: node(c, "gpu_spot")["resources"].update(hbt_driver=1),
 }
 

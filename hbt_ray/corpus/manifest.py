@@ -92,6 +92,8 @@ class Manifest:
     def from_json(text: str) -> Manifest:
         """Inverse of `to_json`; KeyError/TypeError/ValueError where `text` is something else."""
         tree = json.loads(text)
+        if not isinstance(tree, dict):
+            raise TypeError(f"a JSON object is needed, found {type(tree).__name__}")
         if tree["schema_version"] != SCHEMA_VERSION:
             raise ValueError(f"schema_version {tree['schema_version']}, this program reads {SCHEMA_VERSION}")
         splits = {
@@ -103,7 +105,7 @@ class Manifest:
                 coverage=FileInfo(**split["coverage"]),
                 items_per_lang=split["items_per_lang"],
             )
-            for name, split in tree["splits"].items()
+            for name, split in dict(tree["splits"]).items()
         }
         return Manifest(
             **{

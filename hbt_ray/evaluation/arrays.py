@@ -46,9 +46,7 @@ def vector_array(field: str, vectors: NDArray[Any], num_rows: int | None = None)
             "encode the texts in the order of the retrieval set."
         )
     if not np.issubdtype(vectors.dtype, np.floating):
-        raise EvaluationError(
-            f"{field} has dtype {vectors.dtype}; pass floating-point vectors, best float32."
-        )
+        raise EvaluationError(f"{field} has dtype {vectors.dtype}; pass floating-point vectors, best float32.")
     array = np.ascontiguousarray(vectors, dtype=np.float32)
     # A row's sum is finite only if each of its values is, and needs no boolean array of the full size.
     with np.errstate(invalid="ignore"):

@@ -36,9 +36,7 @@ def load_lareqa(
     twice, gold that is not among the candidates, and a question whose answer lies in no candidate.
     """
     if candidates not in CANDIDATE_TEXTS:
-        raise EvaluationError(
-            f"candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_TEXTS)}."
-        )
+        raise EvaluationError(f"candidates is {candidates!r}, but must be one of {', '.join(CANDIDATE_TEXTS)}.")
     files = find_files(Path(directory))
     chosen = tuple(files) if langs is None else tuple(langs)
     missing = [lang for lang in chosen if lang not in files]

@@ -118,12 +118,8 @@ def _checked(content: LanguageFile, path: Path) -> LanguageFile:
         seen: set[str] = set()
         repeats = [name for name in ids if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
         if repeats:
-            raise EvaluationError(
-                f"{path} has {_listed(repeats)} as {what} id more than once; keep one of each."
-            )
-    blank = [
-        name for name, text in zip(content.candidate_ids, content.sentences, strict=True) if not text.strip()
-    ]
+            raise EvaluationError(f"{path} has {_listed(repeats)} as {what} id more than once; keep one of each.")
+    blank = [name for name, text in zip(content.candidate_ids, content.sentences, strict=True) if not text.strip()]
     if blank:
         raise EvaluationError(f"{path} has candidates without text: {_listed(blank)}; remove them.")
     known = set(content.candidate_ids)

@@ -68,9 +68,7 @@ def ndcg(
     gain = np.bincount(topics[seen], 1.0 / np.log2(ranks[seen] + 1.0), minlength=num_topics)
     best = np.concatenate(([0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))))
     counts = _counts(topics, num_topics, num_relevant)
-    return _where_relevant(
-        gain / np.maximum(best[np.minimum(counts, k)], 1.0), topics, num_topics, num_relevant
-    )
+    return _where_relevant(gain / np.maximum(best[np.minimum(counts, k)], 1.0), topics, num_topics, num_relevant)
 
 
 Metric = Callable[[IntArray, IntArray, int, int, IntArray | None], FloatArray]
@@ -125,15 +123,11 @@ def _counts(topics: IntArray, num_topics: int, num_relevant: IntArray | None) ->
     return num_relevant
 
 
-def _per_relevant(
-    values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None
-) -> FloatArray:
+def _per_relevant(values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> FloatArray:
     counts = _counts(topics, num_topics, num_relevant)
     total = np.bincount(topics, values, minlength=num_topics)
     return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
 
 
-def _where_relevant(
-    values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None
-) -> FloatArray:
+def _where_relevant(values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> FloatArray:
     return np.where(_counts(topics, num_topics, num_relevant) > 0, values, np.nan)

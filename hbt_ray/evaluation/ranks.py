@@ -98,9 +98,7 @@ def _num_ahead(scores: VectorArray, gold: IntArray, bounds: IntArray, rows: NDAr
         columns = tied if few else np.arange(len(gold))  # a column without a tie has 0 to add
         level = scores[:, tied] if few else scores
         against, limit = against[columns], rows[gold[columns]]
-        ahead[:, columns] += _count(
-            bounds, len(columns), lambda at: (level[at] == against) & (rows[at, None] < limit)
-        )
+        ahead[:, columns] += _count(bounds, len(columns), lambda at: (level[at] == against) & (rows[at, None] < limit))
     return ahead
 
 

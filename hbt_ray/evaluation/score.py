@@ -70,9 +70,7 @@ class Scores:
     @property
     def langs_without_rank_distance(self) -> tuple[str, ...]:
         """Languages none of whose queries has parallel answers; the mean rank distance leaves them out."""
-        return tuple(
-            lang for lang, value in zip(self.langs, self.rank_distance, strict=True) if np.isnan(value)
-        )
+        return tuple(lang for lang, value in zip(self.langs, self.rank_distance, strict=True) if np.isnan(value))
 
     def headline(self) -> dict[str, float]:
         """The numbers to compare models by, all macro means (over languages, or over ordered pairs).

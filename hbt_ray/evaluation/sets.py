@@ -87,11 +87,7 @@ class RetrievalSet:
 
     def _check_gold(self) -> None:
         counts = np.diff(self.gold_offsets)
-        if (
-            self.gold_offsets[0] != 0
-            or self.gold_offsets[-1] != len(self.gold_passages)
-            or (counts < 0).any()
-        ):
+        if self.gold_offsets[0] != 0 or self.gold_offsets[-1] != len(self.gold_passages) or (counts < 0).any():
             raise EvaluationError(
                 f"gold_offsets of set {self.name!r} must rise from 0 to {len(self.gold_passages)}, "
                 f"the number of gold passages; rebuild it as a cumulative sum of the counts."

@@ -12,6 +12,8 @@ from hbt_ray.errors import ConfigError
 OWN_FILE = "hbt_encoder.json"
 # modules.json as every sentence-transformers release since 2.0 reads it.
 _TYPE = "sentence_transformers.models."
+POOLING_KEYS = {"mean": "mean_tokens", "cls": "cls_token"}
+"""Our names -> the flags `pooling_mode_*` that every release reads."""
 _LAYOUTS = "Transformer, Pooling (mean or cls), Normalize; or Transformer, Pooling (cls), Dense (tanh), Normalize"
 
 
@@ -86,23 +88,19 @@ def write_layout(
 
     A pooler is written as LaBSE's is: Pooling (cls), then a Dense layer with tanh.
     """
-    from sentence_transformers.sentence_transformer import modules as st
-
-    parts: list[tuple[str, Any]] = [
-        ("Pooling", st.Pooling(hidden_size, pooling_mode="cls" if pooling == "pooler" else pooling))
-    ]
-    if pooling == "pooler":
-        assert pooler is not None, "a pooler is checked for when the encoder is made"
-        weight, bias = (value.detach().float().cpu().clone() for value in (pooler.weight, pooler.bias))
-        dense = st.Dense(hidden_size, hidden_size, init_weight=weight, init_bias=bias)
-        parts.append(("Dense", dense))
-    parts.append(("Normalize", st.Normalize()))
-
+    kinds = ["Pooling", "Dense", "Normalize"] if pooling == "pooler" else ["Pooling", "Normalize"]
     modules = [{"idx": 0, "name": "0", "path": "", "type": f"{_TYPE}Transformer"}]
-    for index, (kind, part) in enumerate(parts, start=1):
+    for index, kind in enumerate(kinds, start=1):
         path = f"{index}_{kind}"
         (directory / path).mkdir()
-        part.save(str(directory / path))
+        if kind == "Pooling":
+            # Written by hand: a checkpoint should not wait seconds for sentence-transformers to be imported.
+            mode = "cls_token" if pooling == "pooler" else POOLING_KEYS[pooling]
+            flags = {f"pooling_mode_{key}": key == mode for key in ("cls_token", "mean_tokens")}
+            _write_json(directory / path / "config.json", {"word_embedding_dimension": hidden_size, **flags})
+        elif kind == "Dense":
+            assert pooler is not None, "a pooler is checked for when the encoder is made"
+            _save_dense(directory / path, pooler)
         modules.append({"idx": index, "name": str(index), "path": path, "type": _TYPE + kind})
     _write_json(directory / "modules.json", modules)
     # One length for both roles is all that every release can read, so the longer one.
@@ -116,6 +114,14 @@ def write_layout(
         {"prompts": prompts, "default_prompt_name": None, "similarity_fn_name": "cosine"},
     )
     _write_json(directory / OWN_FILE, {f"max_{role}_tokens": tokens for role, tokens in max_tokens.items()})
+
+
+def _save_dense(directory: Path, pooler: nn.Linear) -> None:
+    from sentence_transformers.sentence_transformer.modules import Dense
+
+    weight, bias = (value.detach().float().cpu().clone() for value in (pooler.weight, pooler.bias))
+    dense = Dense(pooler.in_features, pooler.out_features, init_weight=weight, init_bias=bias)
+    dense.save(str(directory))
 
 
 def find_source(name_or_path: str | Path) -> str:

@@ -12,9 +12,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.naming import json_text
-from hbt_ray.tracking.plots import figure_png, matrix_figure
-from hbt_ray.tracking.writer import RunLog
 
 
 def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
@@ -38,6 +37,8 @@ def log_matrix(
         title: of the figure.
         name: path inside the run's artifacts, without ending.
     """
+    from hbt_ray.tracking.plots import figure_png, matrix_figure  # trial drivers draw nothing
+
     table = {
         "rows": "query language",
         "columns": "passage language",

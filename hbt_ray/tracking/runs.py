@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from hbt_ray.tracking.handle import END_STATUS, EndStatus, check_end_status
 from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, json_text, plain_rows
 from hbt_ray.tracking.plots import figure_png
 from hbt_ray.tracking.uri import artifact_location, sqlite_path
@@ -35,23 +36,7 @@ CONFLICT_TAG = "hbt.param_conflict."
 PARAMS_PER_BATCH = 25  # MLflow takes 100, and 1 MB a request: 25 values of 6,000 escaped characters fit
 METRICS_PER_BATCH = 1000  # the most that MLflow takes in one request
 
-EndStatus = Literal["finished", "early_stopped", "failed", "killed"]
-
-# A trial that the scheduler stopped did what it was asked to: FINISHED, told apart by a tag.
-END_STATUS: dict[EndStatus, str] = {
-    "finished": "FINISHED",
-    "early_stopped": "FINISHED",
-    "failed": "FAILED",
-    "killed": "KILLED",
-}
-
 T = TypeVar("T")
-
-
-def check_end_status(status: str) -> None:
-    """Raises ValueError for a status that `RunStore.finish` does not know."""
-    if status not in END_STATUS:
-        raise ValueError(f"run status {status!r}: allowed are {', '.join(get_args(EndStatus))}")
 
 
 class RunStore:

@@ -11,7 +11,8 @@ from pathlib import Path
 from hbt_ray.cluster import resolve_workspace
 from hbt_ray.config import Recipe
 from hbt_ray.errors import ClusterError
-from hbt_ray.tracking.actor import WriterHandle, get_or_start_writer
+from hbt_ray.tracking.actor import get_or_start_writer
+from hbt_ray.tracking.handle import WriterHandle
 from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri
 
 CLOSE_S = 300.0

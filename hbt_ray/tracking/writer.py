@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import HbtError
+from hbt_ray.tracking.handle import EndStatus, WriterStats, check_end_status
 from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
-from hbt_ray.tracking.runs import EndStatus, RunStore, check_end_status
+from hbt_ray.tracking.runs import RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -30,33 +31,6 @@ MAX_ROWS_PER_CALL = 1000
 
 # What MLflow says of a request that will fail the same way for ever.
 REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
-
-
-class RunLog(Protocol):
-    """Where runs are recorded: `RunWriter` inside a process, `actor.WriterHandle` inside a Ray job."""
-
-    def start_run(
-        self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
-    ) -> None: ...
-    def log_params(self, key: str, params: Mapping[str, Any]) -> None: ...
-    def log_metrics(self, key: str, rows: Iterable[Row]) -> None: ...
-    def log_artifact_text(self, key: str, path: str, text: str) -> None: ...
-    def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None: ...
-    def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class WriterStats:
-    """What the writer holds and what it could not record."""
-
-    num_pending: int
-    """Records that wait, those for runs that were not started yet included."""
-    num_dropped: int
-    """Records that the store refused for good; each was logged as a warning."""
-    num_nonfinite: int
-    """Metric values that were NaN or infinite and are therefore not in the store."""
-    store_is_down: bool
-    """Whether the last attempt failed and is being repeated."""
 
 
 @dataclass

@@ -31,9 +31,12 @@ class Feed(Generic[S, B]):
             begin = time.perf_counter()
             batch, error = self._queue.get()
             self.wait_s += time.perf_counter() - begin
-            if error is not None:
-                raise error
-            if batch is None:
+            if error is not None or batch is None:
+                self._queue.put(
+                    (None, error)
+                )  # the thread is done: who asks again is told the same, and not left waiting
+                if error is not None:
+                    raise error
                 return
             yield batch
 

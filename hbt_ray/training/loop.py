@@ -28,9 +28,6 @@ from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
 from hbt_ray.training.state import RunState, load_checkpoint, save_checkpoint
 from hbt_ray.training.step import ContrastiveStep, seed_step
 
-SECTIONS = ("plan", "model", "train", "corpus")
-"""Sections of the recipe that decide a run's weights."""
-
 Save = Callable[[Path], None]
 
 
@@ -55,7 +52,7 @@ class TrainLoop:
             recipe: the experiment.
             corpus: prepared with the tokenizer of `base`.
             base: model directory or name.
-            digest: identifies the run (`run_digest`); checkpoints of another are refused.
+            digest: identifies the run (`state.run_digest`); checkpoints of another are refused.
             device: of this worker.
         """
         self.recipe, self.corpus, self.device, self.digest = recipe, corpus, device, digest
@@ -166,8 +163,3 @@ class TrainLoop:
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0
-
-
-def run_digest(recipe: Recipe, corpus: Corpus) -> str:
-    """Identifies what decides a run's weights: the sections in `SECTIONS` and the prepared corpus."""
-    return f"{recipe.digest(*SECTIONS)}-{corpus.manifest.fingerprint[:12]}"

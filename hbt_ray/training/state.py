@@ -12,15 +12,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
 
+from hbt_ray.config import Recipe
+from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError
-from hbt_ray.training.step import ContrastiveStep
+
+if TYPE_CHECKING:  # the model's libraries take seconds to import, and trial drivers only read states
+    from hbt_ray.training.step import ContrastiveStep
 
 MODEL, OPTIMIZER, STATE = "model", "optimizer.pt", "state.json"
+SECTIONS = ("plan", "model", "train", "corpus")
+"""Sections of the recipe that decide a run's weights."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +102,13 @@ def check_digest(state: RunState, digest: str, what: str) -> None:
 def read_state(directory: Path) -> RunState:
     """The state of a checkpoint without its tensors."""
     return RunState(**json.loads((directory / STATE).read_text()))
+
+
+def run_digest(recipe: Recipe, corpus: Corpus) -> str:
+    """Identifies what decides a run's weights: the sections in `SECTIONS` and the prepared corpus."""
+    return f"{recipe.digest(*SECTIONS)}-{corpus.manifest.fingerprint[:12]}"
+
+
+def checkpoint_name(step: int) -> str:
+    """Name of the checkpoint made after `step` steps."""
+    return f"step-{step:07d}"

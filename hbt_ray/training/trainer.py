@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
-import torch
 
-from hbt_ray.batches.iterator import BatchSource, received_slices, slice_dataset
+from hbt_ray.batches.iterator import BatchSource, slice_dataset
 from hbt_ray.cluster import unwrapped
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.evaluation.score import Scores
 from hbt_ray.recipes import build_recipe
-from hbt_ray.tracking.artifacts import log_matrix
-from hbt_ray.tracking.writer import RunLog
-from hbt_ray.training.loop import Hooks, Save, TrainLoop, run_digest
-from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, read_state
+from hbt_ray.tracking.handle import RunLog
+from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, checkpoint_name, read_state, run_digest
 
 RESUME = "resume.json"
 POLL_S = "0.5"  # Ray Train looks at its workers every 2 s by default, and takes one report a look
@@ -78,7 +72,7 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
     if (state := _begun(spec, record)) and state.step == recipe.train.steps:
         return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
     trainer = TorchTrainer(
-        train_worker,
+        _worker,
         train_loop_config={"spec": {**vars(spec), "recipe": recipe.resolved()}, "log": log},
         scaling_config=ScalingConfig(
             num_workers=resources.num_workers,
@@ -120,69 +114,11 @@ def _begun(spec: RunSpec, record: ResumeRecord) -> RunState | None:
     return state
 
 
-def checkpoint_name(step: int) -> str:
-    """Name of the checkpoint made after `step` steps."""
-    return f"step-{step:07d}"
+def _worker(config: dict[str, Any]) -> None:
+    """What each Ray Train worker runs; the model's libraries are imported there and nowhere else."""
+    from hbt_ray.training.worker import train_worker
 
-
-def train_worker(config: dict[str, Any]) -> None:
-    """What each Ray Train worker runs."""
-    import ray.train
-    from ray.train.torch import get_device
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-    spec = RunSpec(**{**config["spec"], "recipe": build_recipe(config["spec"]["recipe"])})
-    if not spec.recipe.resources.use_gpu:
-        torch.set_num_threads(spec.threads)
-    corpus = Corpus.open(spec.corpus)
-    loop = TrainLoop(
-        spec.recipe,
-        corpus=corpus,
-        base=spec.base,
-        digest=run_digest(spec.recipe, corpus),
-        device=get_device(),
-    )
-    hooks = _hooks(spec, config["log"], ray.train)
-    if checkpoint := ray.train.get_checkpoint():
-        with checkpoint.as_directory() as directory:
-            loop.restore(Path(directory))
-    if loop.step == spec.recipe.train.steps:
-        # Tune may have missed the last report of a run that had ended; without it the trial would have no score
-        ray.train.report({**loop.metrics, "step": loop.step})
-        return
-    if loop.rank == 0:
-        config["log"].log_params(spec.key, {"precision_used": loop.precision.name, "why": loop.precision.reason})
-    blocks = ray.train.get_dataset_shard("steps").iter_batches(
-        batch_size=None, batch_format="pyarrow", prefetch_batches=2
-    )
-    loop.run(received_slices(blocks, start=loop.step, rank=loop.rank), hooks)
-
-
-def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
-    def curve(step: int, point: Mapping[str, float]) -> None:
-        log.log_metrics(spec.key, [{"step": step, **point}])
-
-    def scores(step: int, found: Scores) -> None:
-        headline = {f"{found.name}/{name}": value for name, value in found.headline().items()}
-        log.log_metrics(spec.key, [{"step": step, **headline}])
-        if step == spec.recipe.train.steps:
-            log.log_artifact_text(spec.key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
-            title = f"{found.name}: mAP of {spec.name}"
-            log_matrix(log, spec.key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
-
-    def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
-        report = {**metrics, "step": step}
-        if train.get_context().get_world_rank() != 0:
-            train.report(report, checkpoint=None, checkpoint_dir_name=checkpoint_name(step))
-            return
-        with tempfile.TemporaryDirectory() as directory:
-            save(Path(directory))
-            made = train.Checkpoint.from_directory(directory)
-            train.report(report, checkpoint=made, checkpoint_dir_name=checkpoint_name(step))
-
-    return Hooks(curve, scores, checkpoint)
+    train_worker(RunSpec(**{**config["spec"], "recipe": build_recipe(config["spec"]["recipe"])}), config["log"])
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from hbt_ray.cluster import check_capacity, driver_resources, find_cause
 from hbt_ray.config import Recipe
-from hbt_ray.tracking.actor import WriterHandle
 from hbt_ray.tracking.artifacts import log_config
+from hbt_ray.tracking.handle import WriterHandle
 from hbt_ray.training.trainer import RunSpec, default_threads, fit
 from hbt_ray.tuning.points import TrialSpec, check_space, listed_trials
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
@@ -102,6 +102,7 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
             search_alg=searcher,
             scheduler=_scheduler(recipe),
             max_concurrent_trials=concurrent,
+            reuse_actors=True,  # the next trial driver need not import everything again
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(

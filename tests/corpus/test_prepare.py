@@ -20,7 +20,13 @@ pytestmark = pytest.mark.ray
 def long_rows(num_items=30, langs=("en", "de", "zh_hant")):
     """Items with irregular coverage: item i lacks its language i % 4, where that exists."""
     return [
-        {"id": f"item{i}", "lang": lang, "source": f"s{i % 2}", "question": f"{lang} {i}?", "passage": f"{lang} no. {i}"}
+        {
+            "id": f"item{i}",
+            "lang": lang,
+            "source": f"s{i % 2}",
+            "question": f"{lang} {i}?",
+            "passage": f"{lang} no. {i}",
+        }
         for i in range(num_items)
         for at, lang in enumerate(langs)
         if at != i % 4

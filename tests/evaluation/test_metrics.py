@@ -26,8 +26,7 @@ def reference(measures, relevant, rankings):
     """ir-measures' value of each measure on each topic; rankings are best first, so scores have no ties."""
     qrels = {str(t): {str(d): 1 for d in docs} for t, docs in enumerate(relevant)}
     run = {
-        str(t): {str(d): float(len(docs) - place) for place, d in enumerate(docs)}
-        for t, docs in enumerate(rankings)
+        str(t): {str(d): float(len(docs) - place) for place, d in enumerate(docs)} for t, docs in enumerate(rankings)
     }
     values = {measure: np.full(len(relevant), np.nan) for measure in measures}
     for line in ir_measures.iter_calc(measures, qrels, run):

@@ -57,8 +57,7 @@ def evaluate(directory, langs=None, num_articles=48):
     model = SentenceTransformer(str(get_model_path()), device="cpu")
     rs = first_articles(load_lareqa(directory, langs), num_articles)
     queries, passages = (
-        model.encode(list(texts), batch_size=64, normalize_embeddings=True)
-        for texts in (rs.queries, rs.passages)
+        model.encode(list(texts), batch_size=64, normalize_embeddings=True) for texts in (rs.queries, rs.passages)
     )
     return rs, queries, passages, score(rs, queries, passages)
 

@@ -37,13 +37,9 @@ SIZE = {
 _SPECIAL = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
 
 ARCHITECTURES = {
-    "xlm-roberta": lambda: XLMRobertaModel(
-        XLMRobertaConfig(**SIZE, max_position_embeddings=66, pad_token_id=1)
-    ),
+    "xlm-roberta": lambda: XLMRobertaModel(XLMRobertaConfig(**SIZE, max_position_embeddings=66, pad_token_id=1)),
     "bert": lambda: BertModel(BertConfig(**SIZE, max_position_embeddings=64, pad_token_id=1)),
-    "albert": lambda: AlbertModel(
-        AlbertConfig(**SIZE, embedding_size=16, max_position_embeddings=64, pad_token_id=1)
-    ),
+    "albert": lambda: AlbertModel(AlbertConfig(**SIZE, embedding_size=16, max_position_embeddings=64, pad_token_id=1)),
     "modernbert": lambda: ModernBertModel(
         ModernBertConfig(**SIZE, max_position_embeddings=64, pad_token_id=1, local_attention=8)
     ),

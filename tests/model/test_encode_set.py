@@ -19,9 +19,7 @@ class Lengths:
 def test_blocks_keep_the_order_and_report_progress():
     texts = SimpleNamespace(queries=["a", "bb", "ccc"], passages=["dddd", "e"])
     calls = []
-    queries, passages = encode_set(
-        Lengths(), texts, progress=lambda *done: calls.append(done), texts_at_a_time=2
-    )
+    queries, passages = encode_set(Lengths(), texts, progress=lambda *done: calls.append(done), texts_at_a_time=2)
     assert queries.tolist() == [[1, 1], [2, 1], [3, 1]]
     assert passages.tolist() == [[4, 0], [1, 0]]
     assert calls == [("query", 2, 3), ("query", 3, 3), ("passage", 2, 2)]

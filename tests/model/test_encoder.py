@@ -53,9 +53,7 @@ def test_every_trained_parameter_receives_a_gradient(model_directory, architectu
     encoder(*tensors(encoder, TEXTS)).square().sum().sub(encoder.dim).mul(torch.rand(())).backward()
     missing = [name for name, p in encoder.named_parameters() if p.requires_grad and p.grad is None]
     assert not missing
-    assert any("pooler" in name for name, p in encoder.named_parameters() if p.requires_grad) == (
-        pooling == "pooler"
-    )
+    assert any("pooler" in name for name, p in encoder.named_parameters() if p.requires_grad) == (pooling == "pooler")
 
 
 def test_encode_does_not_depend_on_budget_or_order(model_directory):
@@ -82,9 +80,7 @@ def test_mode_is_restored_when_encoding_fails(model_directory):
 
 
 def test_tokenize_puts_the_prefix_in_front_and_cuts_to_the_role(model_directory):
-    encoder = Encoder.load(
-        model_directory("bert"), query_prefix="Query: ", max_query_tokens=8, max_passage_tokens=40
-    )
+    encoder = Encoder.load(model_directory("bert"), query_prefix="Query: ", max_query_tokens=8, max_passage_tokens=40)
     queries, passages = encoder.tokenize(TEXTS, "query"), encoder.tokenize(TEXTS, "passage")
     assert [len(ids) for ids in queries] == [min(len(ids), 8) for ids in queries]
     assert max(map(len, queries)) == 8
@@ -99,17 +95,13 @@ def test_tokenize_puts_the_prefix_in_front_and_cuts_to_the_role(model_directory)
         encoder.tokenize(TEXTS, "title")
 
 
-@pytest.mark.parametrize(
-    ("architecture", "capacity"), [("xlm-roberta", 64), ("bert", 64), ("modernbert", 64)]
-)
+@pytest.mark.parametrize(("architecture", "capacity"), [("xlm-roberta", 64), ("bert", 64), ("modernbert", 64)])
 def test_lengths_stay_within_what_the_model_reads(model_directory, architecture, capacity):
     path = model_directory(architecture)
     encoder = Encoder.load(path)
     assert encoder.max_tokens == {"query": 32, "passage": capacity}
     encoder.encode(["ferry " * 200], "passage")  # the last position exists
-    with pytest.raises(
-        ConfigError, match=f"max_passage_tokens is {capacity + 1}; allowed is 4 to {capacity}"
-    ):
+    with pytest.raises(ConfigError, match=f"max_passage_tokens is {capacity + 1}; allowed is 4 to {capacity}"):
         Encoder.load(path, max_passage_tokens=capacity + 1)
     with pytest.raises(ConfigError, match="max_query_tokens is 0; allowed"):
         Encoder.load(path, max_query_tokens=0)

@@ -120,13 +120,9 @@ def edit_json(path, edit):
 
 def test_unsupported_modules_are_named(model_directory, tmp_path):
     wide = labse_like(model_directory, tmp_path / "wide", st.Dense(32, 16))
-    with pytest.raises(
-        ConfigError, match=r"module 2_Dense \(Dense 32 -> 16, Tanh\) is not supported; allowed"
-    ):
+    with pytest.raises(ConfigError, match=r"module 2_Dense \(Dense 32 -> 16, Tanh\) is not supported; allowed"):
         Encoder.load(wide)
-    linear = labse_like(
-        model_directory, tmp_path / "linear", st.Dense(32, 32, activation_function=torch.nn.Identity())
-    )
+    linear = labse_like(model_directory, tmp_path / "linear", st.Dense(32, 32, activation_function=torch.nn.Identity()))
     with pytest.raises(ConfigError, match=r"2_Dense .*Identity"):
         Encoder.load(linear)
     Encoder.load(model_directory("bert")).save(tmp_path / "bert")
@@ -134,9 +130,7 @@ def test_unsupported_modules_are_named(model_directory, tmp_path):
     edit_json(tmp_path / "max/1_Pooling/config.json", lambda config: config.update(pooling_mode="max"))
     with pytest.raises(ConfigError, match="Pooling module max is not supported"):
         Encoder.load(tmp_path / "max")
-    edit_json(
-        tmp_path / "bert/modules.json", lambda ms: ms[1].update(type="sentence_transformers.models.CNN")
-    )
+    edit_json(tmp_path / "bert/modules.json", lambda ms: ms[1].update(type="sentence_transformers.models.CNN"))
     with pytest.raises(ConfigError, match=r"module sentence_transformers\.models\.CNN is not supported"):
         Encoder.load(tmp_path / "bert")
 
@@ -158,9 +152,7 @@ def test_saving_replaces_an_encoder_but_nothing_else(model_directory, tmp_path):
 def test_a_failed_save_leaves_the_old_encoder(model_directory, tmp_path, monkeypatch):
     encoder = Encoder.load(model_directory("bert"))
     encoder.save(tmp_path / "model")
-    monkeypatch.setattr(
-        encoder.tokenizer, "save_pretrained", lambda *_: (_ for _ in ()).throw(OSError("disk full"))
-    )
+    monkeypatch.setattr(encoder.tokenizer, "save_pretrained", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         encoder.save(tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -136,9 +136,7 @@ def test_temperature_fixed_and_learned():
         assert float(learned.log_temperature.grad) == pytest.approx(bound)  # it can come back
 
 
-@pytest.mark.parametrize(
-    ("initial", "learned"), [(0.0, False), (-1.0, False), (math.nan, False), (0.001, True)]
-)
+@pytest.mark.parametrize(("initial", "learned"), [(0.0, False), (-1.0, False), (math.nan, False), (0.001, True)])
 def test_temperature_out_of_range_is_refused(initial, learned):
     with pytest.raises(ConfigError, match=r"temperature is .*; allowed is"):
         Temperature(initial, learned=learned)

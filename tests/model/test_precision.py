@@ -33,9 +33,7 @@ def test_auto_follows_the_hardware(cpu):
 
 def test_bf16_without_hardware_warns_once_and_computes_in_float32(cpu):
     cpu()
-    with pytest.warns(
-        UserWarning, match="precision 'bf16' is ignored and float32 is used: the CPU has neither"
-    ):
+    with pytest.warns(UserWarning, match="precision 'bf16' is ignored and float32 is used: the CPU has neither"):
         assert resolve_precision("cpu", "bf16").name == "fp32"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -53,9 +53,7 @@ def test_the_shape_must_fit_the_languages():
 
 def test_alpha_figure_draws_every_seed_and_the_means():
     points = [
-        AlphaPoint(
-            alpha=a, seed=s, mono=0.7 + a / 10, cross=0.6, multi=0.5 + s / 100, rank_distance=200 + 10 * s
-        )
+        AlphaPoint(alpha=a, seed=s, mono=0.7 + a / 10, cross=0.6, multi=0.5 + s / 100, rank_distance=200 + 10 * s)
         for a in (1.0, 0.0, 0.5)
         for s in (1, 2)
     ]

@@ -76,9 +76,7 @@ def test_server_that_never_answers_costs_the_timeout_and_no_more():
         assert time.monotonic() - start < 2
 
 
-@pytest.mark.parametrize(
-    ("status", "advice"), [(401, "MLFLOW_TRACKING_TOKEN"), (404, "tracking server listens")]
-)
+@pytest.mark.parametrize(("status", "advice"), [(401, "MLFLOW_TRACKING_TOKEN"), (404, "tracking server listens")])
 def test_other_answers_say_what_to_do(status, advice):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -115,9 +113,7 @@ def test_the_ui_command_shows_runs_metrics_and_artifacts(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ui_command(uri).replace(
-        "mlflow server", f"timeout 60 {shlex.quote(sys.executable)} -m mlflow server"
-    )
+    command = ui_command(uri).replace("mlflow server", f"timeout 60 {shlex.quote(sys.executable)} -m mlflow server")
     command = command.replace("--port 5000", f"--port {port}")
     with open(tmp_path / "log", "wb") as log:
         ui = subprocess.Popen(command, shell=True, start_new_session=True, stdout=log, stderr=log)

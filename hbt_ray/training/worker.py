@@ -1,0 +1,96 @@
+"""What each Ray Train worker runs: the loop, with Ray Train and tracking behind its hooks."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from ray.train.torch import get_device
+from transformers.utils import logging
+
+from hbt_ray.batches.iterator import received_slices
+from hbt_ray.batches.slices import Slice
+from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.evaluation.score import Scores
+from hbt_ray.tracking.artifacts import log_matrix
+from hbt_ray.tracking.handle import RunLog
+from hbt_ray.training.feed import Feed
+from hbt_ray.training.loop import Hooks, Save, TrainLoop
+from hbt_ray.training.state import checkpoint_name, read_state, run_digest
+from hbt_ray.training.trainer import RunSpec
+
+
+def train_worker(spec: RunSpec, log: RunLog) -> None:
+    """Train one rank of the run, going on from the checkpoint that Ray Train hands over."""
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if not spec.recipe.resources.use_gpu:
+        torch.set_num_threads(spec.threads)
+    checkpoint = ray.train.get_checkpoint()
+    start = _step_of(checkpoint)
+    # Reading begins first: it starts processes of its own, and the model takes as long to load.
+    slices = Feed(_slices(start), lambda part: part, depth=2) if start < spec.recipe.train.steps else None
+    corpus = Corpus.open(spec.corpus)
+    loop = TrainLoop(
+        spec.recipe,
+        corpus=corpus,
+        base=spec.base,
+        digest=run_digest(spec.recipe, corpus),
+        device=get_device(),
+    )
+    hooks = _hooks(spec, log, ray.train)
+    if checkpoint:
+        with checkpoint.as_directory() as directory:
+            loop.restore(Path(directory))
+    if slices is None:
+        # Tune may have missed the last report of a run that had ended; without it the trial would have no score
+        ray.train.report({**loop.metrics, "step": loop.step})
+        return
+    if loop.rank == 0:
+        log.log_params(spec.key, {"precision_used": loop.precision.name, "why": loop.precision.reason})
+    with slices:
+        loop.run(iter(slices), hooks)
+
+
+def _step_of(checkpoint: Any) -> int:
+    if not checkpoint:
+        return 0
+    with checkpoint.as_directory() as directory:
+        return read_state(Path(directory)).step
+
+
+def _slices(start: int) -> Iterator[Slice]:
+    rank = ray.train.get_context().get_world_rank()
+    blocks = ray.train.get_dataset_shard("steps").iter_batches(
+        batch_size=None, batch_format="pyarrow", prefetch_batches=2
+    )
+    return received_slices(blocks, start=start, rank=rank)
+
+
+def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
+    def curve(step: int, point: Mapping[str, float]) -> None:
+        log.log_metrics(spec.key, [{"step": step, **point}])
+
+    def scores(step: int, found: Scores) -> None:
+        headline = {f"{found.name}/{name}": value for name, value in found.headline().items()}
+        log.log_metrics(spec.key, [{"step": step, **headline}])
+        if step == spec.recipe.train.steps:
+            log.log_artifact_text(spec.key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
+            title = f"{found.name}: mAP of {spec.name}"
+            log_matrix(log, spec.key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
+
+    def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
+        report = {**metrics, "step": step}
+        if train.get_context().get_world_rank() != 0:
+            train.report(report, checkpoint=None, checkpoint_dir_name=checkpoint_name(step))
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            save(Path(directory))
+            made = train.Checkpoint.from_directory(directory)
+            train.report(report, checkpoint=made, checkpoint_dir_name=checkpoint_name(step))
+
+    return Hooks(curve, scores, checkpoint)

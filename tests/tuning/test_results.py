@@ -1,0 +1,87 @@
+import json
+import math
+
+import pytest
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.recipes import build_recipe, override_recipe
+from hbt_ray.tuning.points import TrialSpec
+from hbt_ray.tuning.results import StudyDirectory, TrialResult
+
+RECIPE = build_recipe({"name": "s", "plan": {"source_weights": {"a": 1.5}}, "corpus": {"langs": ["en", "de"]}})
+
+
+@pytest.fixture(params=["local", "memory"])
+def directory(request, tmp_path):
+    return StudyDirectory(str(tmp_path / "s") if request.param == "local" else f"memory://{tmp_path.name}/s")
+
+
+def test_a_study_is_claimed_once_and_then_resumed(directory):
+    assert directory.claim(RECIPE) is False
+    assert directory.claim(RECIPE) is True
+    assert directory.results() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plan.alpha": 0.9},  # varied by the study
+        {"train.seed": 7},  # varied by seeds
+        {"tune.space": {"plan.alpha": [0.1, 0.2]}},
+        {"tune.seeds": [0, 1, 2]},
+        {"tune.num_samples": 100},
+        {"resources.num_workers": 4},
+        {"tracking.experiment": "e"},
+    ],
+)
+def test_a_study_may_be_extended(directory, change):
+    directory.claim(RECIPE)
+    assert directory.claim(override_recipe(RECIPE, change)) is True
+
+
+def test_changed_settings_are_named_with_what_they_were(directory):
+    directory.claim(RECIPE)
+    with pytest.raises(ConfigError) as caught:
+        directory.claim(override_recipe(RECIPE, {"train.lr": 1e-4, "corpus.langs": ["en"]}))
+    message = str(caught.value)
+    assert message.startswith(f"study 's' in {directory.path} was begun with other settings: ")
+    assert "corpus.langs=['en'] (was ['en', 'de'])" in message
+    assert "train.lr=0.0001 (was 3e-05)" in message
+    assert "give the changed study another name (name=...)" in message
+    assert "alpha" not in message
+
+
+def test_a_study_of_an_older_version_is_told_of_its_missing_settings(tmp_path):
+    directory = StudyDirectory(str(tmp_path))
+    directory.claim(RECIPE)
+    tree = json.loads((tmp_path / "study.json").read_text())
+    del tree["evaluation"]
+    (tmp_path / "study.json").write_text(json.dumps(tree))
+    with pytest.raises(ConfigError, match=r"evaluation\.max_dev_items=300 \(was None\)"):
+        directory.claim(RECIPE)
+
+
+def test_results_round_trip(directory):
+    results = [
+        TrialResult(TrialSpec.of({"plan.alpha": 0.5}, 0), "finished", 200, {"dev/multi_map": 0.25}, model="/m"),
+        TrialResult(TrialSpec.of({"plan.alpha": 1.0}, 0), "stopped", 100, {"dev/multi_map": 0.125}),
+        TrialResult(TrialSpec.of({"plan.alpha": 0.0}, 3), "failed", 0, {}, error="no"),
+    ]
+    for result in results:
+        assert directory.result(result.spec) is None
+        directory.save(result)
+        assert directory.result(result.spec) == result
+    assert sorted(directory.results(), key=str) == sorted(results, key=str)
+    directory.save(TrialResult(results[2].spec, "finished", 200, {"dev/multi_map": math.nan}))
+    again = directory.result(results[2].spec)
+    assert (again.status, math.isnan(again.metrics["dev/multi_map"])) == ("finished", True)
+    assert len(directory.results()) == 3
+
+
+def test_nothing_half_written_is_taken_for_a_result(tmp_path):
+    directory = StudyDirectory(str(tmp_path))
+    spec = TrialSpec.of({"plan.alpha": 0.5}, 0)
+    (tmp_path / spec.name).mkdir()
+    (tmp_path / spec.name / "result.json.part").write_text('{"spec": ')
+    assert directory.result(spec) is None
+    assert directory.results() == []
