@@ -28,6 +28,13 @@ def show(table: Table) -> None:
     (console if console.is_terminal else wide).print(table)
 
 
+def quiet_transformers() -> None:
+    """No bars for loading and saving weights: jobs have their own news."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 def recipe_parser(description: str, *, recipe_required: bool = True) -> argparse.ArgumentParser:
     """Arguments of a job that follows a recipe: `--recipe FILE [section.field=value ...]`."""
     parser = argparse.ArgumentParser(description=description)

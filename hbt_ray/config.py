@@ -112,7 +112,7 @@ class ModelConfig:
     __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
 
     base: str = "tiny"
-    """`tiny` (built here from the corpus), a Hugging Face name, or a model directory."""
+    """`tiny` (built here from the corpus), a Hugging Face name, a model directory, or `package:NAME`."""
     pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
     """How token vectors become one; `auto` is what the model's own directory says, else mean."""
     temperature: float = 0.05
@@ -171,7 +171,7 @@ class TrainConfig:
         _require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the steps, 0 to below 1")
         _require(self.clip >= 0, "train.clip", self.clip, "0 (off) or above")
         _require(self.token_budget >= 64, "train.token_budget", self.token_budget, "at least 64")
-        _require(self.seed >= 0, "train.seed", self.seed, "0 or above")
+        _require(0 <= self.seed < 2**63, "train.seed", self.seed, "0 to 2^63 - 1")
         _require(self.log_every >= 1, "train.log_every", self.log_every, "at least 1")
         for name in ("eval_every", "checkpoint_every"):
             _require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "0 (off) or above")

@@ -81,9 +81,14 @@ def resolve_base(recipe: Recipe, config: CorpusConfig, workspace: str, report: R
     if base == TINY:
         vocab_size = SAMPLE_VOCABULARY if recipe.corpus.input == SAMPLE else TINY_VOCABULARY
         return _tiny(config, workspace, vocab_size, report)
-    if module := re.fullmatch(r"package:([A-Za-z0-9_]+)", base):
+    return resolve_model(base)
+
+
+def resolve_model(name: str) -> str:
+    """A model's directory, or its name for the hub; `package:NAME` is the directory that a Python package carries."""
+    if module := re.fullmatch(r"package:([A-Za-z0-9_]+)", name):
         return _packaged(module[1])
-    return absolute(base) if Path(base).expanduser().exists() else base
+    return absolute(name) if Path(name).expanduser().exists() else name
 
 
 def absolute(path: str) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
-from hbt_ray.cli import recipe_parser, run_job, say, show
+from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.experiment import open_experiment
@@ -21,6 +21,7 @@ from hbt_ray.recipes import load_recipe
 def main(argv: Sequence[str]) -> int:
     """Prepare the recipe's corpus and show what is in it."""
     args = recipe_parser(__doc__ or "").parse_args(argv)
+    quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
     connect(recipe, log_to_driver=args.verbose)
     corpus = open_experiment(recipe, say).corpus

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hbt_ray.cli import recipe_parser, run_job, say
+from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say
 from hbt_ray.cluster import connect
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
@@ -20,6 +20,7 @@ from hbt_ray.training.trainer import RunSpec, default_threads, fit
 def main(argv: Sequence[str]) -> int:
     """Train, and print the scores, the run id and the model's directory."""
     args = recipe_parser(__doc__ or "").parse_args(argv)
+    quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hbt_ray.cli import recipe_parser, run_job, say, show
+from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
@@ -21,6 +21,7 @@ from hbt_ray.tuning.study import Study, run_study
 def main(argv: Sequence[str]) -> int:
     """Run the study, print its table, the recommended point and how to look at it in MLflow."""
     args = recipe_parser(__doc__ or "").parse_args(argv)
+    quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)

@@ -45,7 +45,7 @@ class Stream:
         self._groups, self._counts, self._members = groups, counts, members
         self._key, self._batch_size, self._window = key, batch_size, window
         self._plan_of_pass = lru_cache(maxsize=4)(self._order_groups)
-        self._items_of_window = lru_cache(maxsize=4)(self._shuffle_window)
+        self._items_of_window = lru_cache(maxsize=2)(self._shuffle_window)
         self._head = lru_cache(maxsize=4)(self._fix_head)
         self._last_head: tuple[int, np.ndarray] | None = None
 

@@ -24,7 +24,7 @@ class Meter:
         """Forget what was added; `wait_s` is the feed's waiting time so far."""
         # rows: X-X, X-Y; columns: loss sum, correct, pairs
         self._sums = torch.zeros(2, 3, device=self._device)
-        self._counts = torch.zeros(2, device=self._device)  # tokens, padded tokens
+        self._counts = torch.zeros(2, device=self._device, dtype=torch.float64)  # tokens, padded tokens
         self._grad_norm = torch.zeros((), device=self._device)
         self._steps, self._mono_steps = 0, 0
         self._wait_before = wait_s
@@ -51,7 +51,7 @@ class Meter:
         Args:
             wait_s: seconds this worker has waited for data since the run began.
         """
-        sums = torch.cat([self._sums.flatten(), self._counts])
+        sums = torch.cat([self._sums.flatten().double(), self._counts])
         if dist.is_initialized():
             dist.all_reduce(sums)
         values = sums.tolist()
