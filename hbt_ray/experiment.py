@@ -7,17 +7,20 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from hbt_ray.batches.index import ItemIndex
+from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.cluster import resolve_workspace
-from hbt_ray.config import CorpusConfig, Recipe
+from hbt_ray.config import CorpusConfig, EvaluationConfig, Recipe
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.errors import ConfigError
+from hbt_ray.evaluation.benchmarks import load_set
 
 SAMPLE, TINY = "sample", "tiny"
 TINY_TEXTS = 60_000
@@ -51,6 +54,7 @@ def open_experiment(recipe: Recipe, report: Report) -> Experiment:
     workspace = resolve_workspace(recipe)
     config = resolve_input(recipe.corpus, workspace, report)
     base = resolve_base(recipe, config, workspace, report)
+    recipe = replace(recipe, evaluation=_with_absolute_sets(recipe.evaluation))
     corpus = prepare(
         config,
         base,
@@ -60,6 +64,39 @@ def open_experiment(recipe: Recipe, report: Report) -> Experiment:
         report=report,
     )
     return Experiment(recipe, workspace, base, corpus)
+
+
+def check(experiment: Experiment, recipes: Iterable[Recipe], report: Report) -> None:
+    """Find out now, in the driver, what workers would find out in an hour: model, plans and retrieval sets.
+
+    Args:
+        experiment: as opened.
+        recipes: of all trials, as far as they are known.
+        report: receives the notes of the plans.
+
+    Raises:
+        HbtError: the model cannot be loaded as asked, a plan cannot be supplied, a retrieval set is not there.
+    """
+    from hbt_ray.training.loop import load_encoder
+
+    for name in experiment.recipe.evaluation.sets:
+        load_set(name)
+    index = ItemIndex.of(experiment.corpus)
+    seen: set[str] = set()
+    for recipe in recipes:
+        if (key := recipe.digest("plan")) not in seen:
+            seen.add(key)
+            plan = BatchPlan(index, recipe.plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
+            for note in plan.notes:
+                if note not in seen:
+                    seen.add(note)
+                    report(f"note: {note}")
+    load_encoder(experiment.recipe, experiment.base)
+
+
+def _with_absolute_sets(config: EvaluationConfig) -> EvaluationConfig:
+    parts = [name.partition(":") for name in config.sets]
+    return replace(config, sets=tuple(f"{kind}:{absolute(directory)}" for kind, _, directory in parts))
 
 
 def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> CorpusConfig:

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from hbt_ray.batches.index import ItemIndex
-from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.experiment import open_experiment
+from hbt_ray.experiment import check, open_experiment
 from hbt_ray.recipes import load_recipe
 
 
@@ -24,12 +22,10 @@ def main(argv: Sequence[str]) -> int:
     quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
     connect(recipe, log_to_driver=args.verbose)
-    corpus = open_experiment(recipe, say).corpus
-    show(corpus_table(corpus))
-    plan = BatchPlan(ItemIndex.of(corpus), recipe.plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
-    for note in plan.notes:
-        say(f"note: {note}")
-    say(corpus.directory)
+    experiment = open_experiment(recipe, say)
+    show(corpus_table(experiment.corpus))
+    check(experiment, [recipe], say)
+    say(experiment.corpus.directory)
     return 0
 
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say
 from hbt_ray.cluster import connect
-from hbt_ray.experiment import open_experiment
+from hbt_ray.experiment import check, open_experiment
 from hbt_ray.recipes import load_recipe
 from hbt_ray.tracking.artifacts import log_config
+from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.training.trainer import RunSpec, default_threads, fit
@@ -25,6 +26,8 @@ def main(argv: Sequence[str]) -> int:
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say)
+        recipe = experiment.recipe
+        check(experiment, [recipe], say)
         log = open_log()
         key = f"train/{recipe.name}"
         log.start_run(key, recipe.name, {"hbt.kind": "train", "hbt.seed": str(recipe.train.seed)})
@@ -40,7 +43,8 @@ def main(argv: Sequence[str]) -> int:
         )
         say(f"run {recipe.name}: {recipe.train.steps} steps on {recipe.resources.num_workers} workers")
         try:
-            result = fit(spec, log)
+            with progress(log, recipe.train.steps, say):
+                result = fit(spec, log)
         except BaseException as error:
             log.finish_run(key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
             raise

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
-from hbt_ray.experiment import open_experiment
+from hbt_ray.experiment import check, open_experiment
 from hbt_ray.recipes import load_recipe
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.tuning.decision import recommend, scored_sets, study_table, summarise
+from hbt_ray.tuning.points import check_space, known_recipes
 from hbt_ray.tuning.results import StudyDirectory
 from hbt_ray.tuning.study import Study, run_study
 
@@ -26,6 +27,9 @@ def main(argv: Sequence[str]) -> int:
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say)
+        recipe = experiment.recipe
+        check_space(recipe)
+        check(experiment, known_recipes(recipe), say)
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
         study = Study(recipe, experiment.corpus.directory, experiment.base, directory, open_log())
         try:

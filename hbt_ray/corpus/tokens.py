@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hbt_ray.config import CorpusConfig
+from hbt_ray.model.layout import find_source, read_layout, unknown_model
 
 CHUNK = 2048
 
@@ -18,9 +19,15 @@ class RoleTokenizer:
     """Token ids of questions and passages: prefix in front, special tokens in, cut to the role's length."""
 
     def __init__(self, name_or_path: str, config: CorpusConfig, *, trust_remote_code: bool = False) -> None:
+        """ConfigError where `name_or_path` is no model that can be loaded."""
         from transformers import AutoTokenizer
 
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=trust_remote_code)
+        source = find_source(name_or_path)
+        where = {"subfolder": read_layout(source).subfolder, "trust_remote_code": trust_remote_code}
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(source, **where)
+        except (OSError, ValueError) as error:
+            raise unknown_model(source, str(error).strip().splitlines()[0]) from None
         self.prefix = {"query": config.query_prefix, "passage": config.passage_prefix}
         self.max_tokens = {"query": config.max_query_tokens, "passage": config.max_passage_tokens}
 

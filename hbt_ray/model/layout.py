@@ -1,13 +1,16 @@
 """The sentence-transformers directory layout: what one says of its encoder, and writing our own."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from hbt_ray.errors import ConfigError
+
+if TYPE_CHECKING:  # tasks that only tokenise need no torch
+    from torch import nn
 
 OWN_FILE = "hbt_encoder.json"
 # modules.json as every sentence-transformers release since 2.0 reads it.

@@ -102,6 +102,11 @@ class WriterHandle:
         answer: str | None = self._ask("run_id", None, timeout, key, timeout)
         return answer
 
+    def latest(self) -> dict[str, dict[str, float]]:
+        """See `RunWriter.latest`; empty where the actor does not answer at once."""
+        answer: dict[str, dict[str, float]] = self._ask("latest", {}, 1.0)
+        return answer
+
     def flush(self, timeout: float = 60.0) -> bool:
         """Waits until everything that this process has sent is in the store; False if it is not in time."""
         return bool(self._ask("flush", False, timeout, timeout))

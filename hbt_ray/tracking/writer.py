@@ -50,6 +50,7 @@ class RunWriter:
         self._records: deque[_Record] = deque()
         self._parked: dict[str, list[_Record]] = {}  # records of runs that nobody has started yet
         self._run_ids: dict[str, str] = {}
+        self._latest: dict[str, dict[str, float]] = {}
         self._changed = threading.Condition()
         self._busy = self._closed = self._down = False
         self._num_dropped = self._num_nonfinite = 0
@@ -78,6 +79,8 @@ class RunWriter:
     def log_metrics(self, key: str, rows: Iterable[Row]) -> None:
         """See `RunStore.log_metrics`. Raises ValueError for a row without an integer `step`."""
         kept = plain_rows(rows, int(time.time() * 1000))
+        for row in kept:
+            self._latest.setdefault(key, {}).update(row)
         self._add(_Record(key, "metrics", partial(self._write_metrics, rows=kept), rows=kept))
 
     def log_artifact_text(self, key: str, path: str, text: str) -> None:
@@ -99,6 +102,10 @@ class RunWriter:
         with self._changed:
             self._changed.wait_for(lambda: key in self._run_ids, timeout)
             return self._run_ids.get(key)
+
+    def latest(self) -> dict[str, dict[str, float]]:
+        """Key -> the last value of each metric handed in, with the last `step`; for showing progress."""
+        return {key: dict(row) for key, row in list(self._latest.items())}
 
     def flush(self, timeout: float = 60.0) -> bool:
         """Waits until every record is in the store; False if `timeout` seconds did not suffice.

@@ -43,6 +43,22 @@ class Hooks:
     """(step, metrics, save): a checkpoint is due; `save(directory)` writes it, on rank 0."""
 
 
+def load_encoder(recipe: Recipe, base: str) -> Encoder:
+    """The encoder that the recipe asks for, with untrained weights; ConfigError where the model has no such form."""
+    model, corpus = recipe.model, recipe.corpus
+    return Encoder.load(
+        base,
+        pooling=model.pooling,
+        query_prefix=corpus.query_prefix,
+        passage_prefix=corpus.passage_prefix,
+        max_query_tokens=corpus.max_query_tokens,
+        max_passage_tokens=corpus.max_passage_tokens,
+        attn_implementation=model.attention,
+        gradient_checkpointing=model.gradient_checkpointing,
+        trust_remote_code=model.trust_remote_code,
+    )
+
+
 class TrainLoop:
     """One worker's share of a run. `step` is how many steps are done."""
 
@@ -61,17 +77,7 @@ class TrainLoop:
         self.metrics: dict[str, float] = {}
         torch.manual_seed(recipe.train.seed)  # a head that the base does not have would be drawn here
         model = recipe.model
-        encoder = Encoder.load(
-            base,
-            pooling=model.pooling,
-            query_prefix=recipe.corpus.query_prefix,
-            passage_prefix=recipe.corpus.passage_prefix,
-            max_query_tokens=recipe.corpus.max_query_tokens,
-            max_passage_tokens=recipe.corpus.max_passage_tokens,
-            attn_implementation=model.attention,
-            gradient_checkpointing=model.gradient_checkpointing,
-            trust_remote_code=model.trust_remote_code,
-        )
+        encoder = load_encoder(recipe, base)
         loss = ContrastiveLoss(
             temperature=model.temperature,
             learned_temperature=model.learn_temperature,

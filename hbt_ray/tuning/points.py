@@ -19,6 +19,7 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.recipes import override_recipe
 
 SEED = "train.seed"
+MAX_CORNERS = 64
 VARIABLE = ("plan", "model", "train")
 """Sections whose fields a study can vary."""
 SHARED = ("model.base", "model.trust_remote_code", SEED)
@@ -69,6 +70,17 @@ def listed_trials(recipe: Recipe) -> list[TrialSpec]:
     points = [_as_in_recipe(point, recipe) for point in drawn]
     trials = [TrialSpec.of(point, seed) for seed in recipe.tune.seeds for point in points]
     return list({trial.name: trial for trial in trials}.values())  # a point drawn twice is one trial
+
+
+def known_recipes(recipe: Recipe) -> list[Recipe]:
+    """The recipes of all trials; for a searcher, which has none yet, those of the corners of its space."""
+    if recipe.tune.search != "optuna":
+        return [spec.recipe(recipe) for spec in listed_trials(recipe)]
+    corners = [
+        (values["low"], values["high"]) if isinstance(values, dict) else values for values in recipe.tune.space.values()
+    ]
+    points = itertools.islice(itertools.product(*corners), MAX_CORNERS)
+    return [override_recipe(recipe, dict(zip(recipe.tune.space, point, strict=True))) for point in points]
 
 
 def check_space(recipe: Recipe) -> None:

@@ -12,6 +12,7 @@ from hbt_ray.cluster import check_capacity, driver_resources, find_cause
 from hbt_ray.config import Recipe
 from hbt_ray.tracking.artifacts import log_config
 from hbt_ray.tracking.handle import WriterHandle
+from hbt_ray.tracking.progress import progress
 from hbt_ray.training.trainer import RunSpec, default_threads, fit
 from hbt_ray.tuning.points import TrialSpec, check_space, listed_trials
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
@@ -112,7 +113,8 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
             verbose=0,
         ),
     )
-    tuner.fit()
+    with progress(study.log, recipe.train.steps, report):
+        tuner.fit()
     missing = num_trials - (len(study.directory.results()) - len(known))
     if missing > 0:
         raise KeyboardInterrupt

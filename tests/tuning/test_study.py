@@ -1,0 +1,134 @@
+"""The main job as a user runs it: Ray Tune over Ray Train, Ray Data and MLflow, nothing mocked."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from jobs import tune
+
+pytestmark = pytest.mark.ray
+
+RECIPE = {
+    "name": "chain",
+    "corpus": {"max_query_tokens": 32, "max_passage_tokens": 64},
+    "plan": {"batch_size": 16},
+    "train": {"steps": 20, "lr": 1e-3, "log_every": 5, "eval_every": 10},
+    "evaluation": {"max_dev_items": 20},
+    "resources": {"cpus_per_worker": 0.5, "cpus_per_data_task": 0.5, "max_failures": 0},
+    "tune": {"space": {"plan.alpha": [0.0, 1.0]}},
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return tmp_path_factory.mktemp("workspace")
+
+
+@pytest.fixture
+def run(ray_session, workspace, small_input, small_base, capsys):
+    """Runs jobs/tune.py's main with overrides; returns (exit status, what it printed)."""
+
+    def run_it(*overrides):
+        path = workspace / "chain.yaml"
+        path.write_text(yaml.safe_dump(RECIPE))
+        fixed = [
+            f"workspace={workspace}",
+            f"corpus.input={small_input}",
+            f"corpus.dev_ids={small_input}/dev_ids.txt",
+            f"model.base={small_base}",
+        ]
+        status = tune.main(["--recipe", str(path), *fixed, *overrides])
+        return status, capsys.readouterr().out
+
+    return run_it
+
+
+@pytest.fixture
+def runs(workspace):
+    """Name -> MLflow run of a study (its parent run under the study's own name)."""
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow/mlflow.db")
+
+    def find(study):
+        experiment = client.get_experiment_by_name("hbt_ray")
+        found = client.search_runs([experiment.experiment_id], f"tags.`hbt.study` = '{study}'")
+        return client, {run.info.run_name: run for run in found}
+
+    return find
+
+
+def test_a_study_is_scored_recorded_and_extended_without_repeating_anything(run, runs, workspace):
+    status, printed = run()
+    assert status == 0
+    client, found = runs("chain")
+    assert set(found) == {"chain", "alpha=0 seed=0", "alpha=1 seed=0"}
+    assert "recommended alpha" in printed
+    assert "mlflow server" in printed
+    parent = found.pop("chain")
+    for name, trial in found.items():
+        assert trial.info.status == "FINISHED"
+        assert trial.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert trial.data.tags["hbt.seed"] == "0"
+        assert f"alpha={trial.data.tags['hbt.alpha']}" in name
+        assert float(trial.data.params["plan.alpha"]) == float(trial.data.tags["hbt.alpha"])
+        history = client.get_metric_history(trial.info.run_id, "train/loss")
+        assert [point.step for point in history] == [5, 10, 15, 20]
+        assert [point.step for point in client.get_metric_history(trial.info.run_id, "dev/multi_map")] == [10, 20]
+        artifacts = {item.path for item in client.list_artifacts(trial.info.run_id, "dev")}
+        assert {"dev/map_matrix.json", "dev/map_matrix.png", "dev/scores.json"} <= artifacts
+        path = client.download_artifacts(trial.info.run_id, "dev/map_matrix.json", str(workspace))
+        matrix = json.loads(Path(path).read_text())
+        assert matrix["langs"] == ["de", "el", "en", "zh"]
+        assert len(matrix["values"]) == 4
+        assert trial.info.run_id in printed
+    assert parent.info.status == "FINISHED"
+    xx, xy = (found[f"alpha={alpha} seed=0"].data.metrics["train/xx_share"] for alpha in (1, 0))
+    assert (xx, xy) == (1.0, 0.0)
+
+    status, printed = run()
+    assert status == 0
+    assert "2 trials are done" in printed
+    assert "nothing is left to run" in printed
+
+    status, printed = run("tune.seeds=[0, 1]")
+    assert status == 0
+    assert "2 trials, 2 at a time" in printed
+    _, found = runs("chain")
+    assert set(found) == {"chain", *(f"alpha={alpha} seed={seed}" for alpha in (0, 1) for seed in (0, 1))}
+
+
+def test_a_study_of_the_same_name_with_other_settings_is_refused(run):
+    from hbt_ray.errors import ConfigError
+
+    run()
+    with pytest.raises(ConfigError, match=r"train\.lr=0\.002 \(was 0\.001\)"):
+        run("train.lr=0.002")
+
+
+def test_failed_and_early_stopped_trials_do_not_end_the_study(run, runs):
+    space = "{train.lr: [1.0e-3, 1.0e-9, 1.0e+30]}"
+    status, printed = run("name=mixed", f"tune.space={space}", "tune.asha=true", "tune.max_concurrent=1")
+    assert status == 1
+    assert "stopped early at step 10" in printed
+    _, found = runs("mixed")
+    assert found["lr=0.001 seed=0"].info.status == "FINISHED"
+    assert found["lr=0.001 seed=0"].data.tags["hbt.early_stopped"] == "false"
+    assert found["lr=1e-09 seed=0"].info.status == "FINISHED"
+    assert found["lr=1e-09 seed=0"].data.tags["hbt.early_stopped"] == "true"
+    assert found["lr=1e+30 seed=0"].info.status == "FAILED"
+    assert "vectors" in found["lr=1e+30 seed=0"].data.tags["hbt.error"]
+    assert found["mixed"].info.status == "FAILED"
+
+
+def test_optuna_draws_points_and_goes_on_with_what_it_knows(run, runs):
+    space = "{plan.alpha: {low: 0.0, high: 1.0}}"
+    settings = ("name=optuna", "tune.search=optuna", f"tune.space={space}", "train.steps=5", "train.eval_every=0")
+    assert run(*settings, "tune.num_samples=1")[0] == 0
+    status, printed = run(*settings, "tune.num_samples=2")
+    assert status == 0
+    assert "1 trials are done" in printed
+    _, found = runs("optuna")
+    assert len(found) == 3
+    assert len({run.data.params["plan.alpha"] for name, run in found.items() if name != "optuna"}) == 2
