@@ -81,6 +81,8 @@ def check(experiment: Experiment, recipes: Iterable[Recipe], report: Report) -> 
 
     for name in experiment.recipe.evaluation.sets:
         load_set(name)
+    if not experiment.corpus.manifest.splits["dev"].num_items:
+        report("note: the corpus has no dev items (corpus.dev_ids, corpus.dev_share), so dev/* is not scored")
     index = ItemIndex.of(experiment.corpus)
     seen: set[str] = set()
     for recipe in recipes:

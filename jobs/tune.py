@@ -14,7 +14,7 @@ from hbt_ray.recipes import load_recipe
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.tuning.decision import recommend, scored_sets, study_table, summarise
-from hbt_ray.tuning.points import check_space, known_recipes
+from hbt_ray.tuning.points import check_metric, check_space, known_recipes
 from hbt_ray.tuning.results import StudyDirectory
 from hbt_ray.tuning.study import Study, run_study
 
@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
         recipe = experiment.recipe
         check_space(recipe)
         check(experiment, known_recipes(recipe), say)
+        check_metric(recipe, experiment.corpus)
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
         study = Study(recipe, experiment.corpus.directory, experiment.base, directory, open_log())
         try:

@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from hbt_ray.config import Recipe
+from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError
 from hbt_ray.recipes import override_recipe
 
@@ -93,6 +94,23 @@ def check_space(recipe: Recipe) -> None:
             )
         for value in (values["low"], values["high"]) if isinstance(values, dict) else values:
             override_recipe(recipe, {name: value})
+
+
+def check_metric(recipe: Recipe, corpus: Corpus) -> None:
+    """ConfigError where no trial would have the metric that ranks points."""
+    metric = recipe.tune.metric
+    name = metric.rpartition("/")[0]
+    dev = ["dev"] if corpus.manifest.splits["dev"].num_items else []
+    sets = [*dev, *(part.partition(":")[0] for part in recipe.evaluation.sets)]
+    if name not in sets:
+        raise ConfigError(
+            f"tune.metric={metric!r}: trials are scored on {', '.join(sets) or 'nothing'}; use SET/METRIC, "
+            "e.g. dev/multi_map, and keep dev items (corpus.dev_ids or corpus.dev_share)"
+        )
+    if recipe.tune.asha and name != "dev":
+        raise ConfigError(
+            f"tune.metric={metric!r}: with tune.asha it must be a dev metric, which is scored on the way"
+        )
 
 
 def is_whole(name: str) -> bool:

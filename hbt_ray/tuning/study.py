@@ -14,7 +14,7 @@ from hbt_ray.tracking.artifacts import log_config
 from hbt_ray.tracking.handle import WriterHandle
 from hbt_ray.tracking.progress import progress
 from hbt_ray.training.trainer import RunSpec, default_threads, fit
-from hbt_ray.tuning.points import TrialSpec, check_space, listed_trials
+from hbt_ray.tuning.points import TrialSpec, listed_trials
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
 
 Report = Callable[[str], None]
@@ -55,7 +55,6 @@ def run_study(study: Study, report: Report) -> list[TrialResult]:
         KeyboardInterrupt: stopped by the user; the same call goes on from there.
     """
     recipe = study.recipe
-    check_space(recipe)
     resumed = study.directory.claim(recipe)
     known = [result for result in study.directory.results() if result.status != "failed"]
     if resumed:
@@ -95,6 +94,7 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
         tune.with_parameters(_trial, study=study, threads=default_threads(recipe, concurrent)),
         driver_resources(),
     )
+    watch = _watch(study, report)
     tuner = tune.Tuner(
         trainable,
         param_space=space,
@@ -109,14 +109,15 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
         run_config=tune.RunConfig(
             name=f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}",
             storage_path=f"{study.directory.path}/.tune",
-            callbacks=[_watch(study, report)],
+            callbacks=[watch],
             verbose=0,
         ),
     )
     with progress(study.log, recipe.train.steps, report):
         tuner.fit()
-    missing = num_trials - (len(study.directory.results()) - len(known))
-    if missing > 0:
+    for spec in watch.running.values():  # Tune returns quietly when it is interrupted
+        study.log.finish_run(study.trial_key(spec), "killed")
+    if watch.num_ended < num_trials:
         raise KeyboardInterrupt
 
 
@@ -173,7 +174,11 @@ def _watch(study: Study, report: Report) -> Any:
     class Watch(Callback):  # type: ignore[misc]
         """In the driver: says how trials go, and records how they end."""
 
+        running: dict[str, TrialSpec]
+        num_ended: int
+
         def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+            self.running[trial.trial_id] = trial_spec(trial.config, study.recipe)
             report(f"{trial_spec(trial.config, study.recipe).label}: started")
 
         def on_trial_result(
@@ -185,7 +190,7 @@ def _watch(study: Study, report: Report) -> Any:
             report(f"{trial_spec(trial.config, study.recipe).label}: step {result['step']}/{steps} {', '.join(scores)}")
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            spec = trial_spec(trial.config, study.recipe)
+            spec = self._end(trial)
             early = study.directory.result(spec) is None
             if early:
                 last = trial.last_result or {}
@@ -195,13 +200,19 @@ def _watch(study: Study, report: Report) -> Any:
             study.log.finish_run(study.trial_key(spec), "early_stopped" if early else "finished")
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            spec = trial_spec(trial.config, study.recipe)
+            spec = self._end(trial)
             line = _error_line(trial)
             study.directory.save(TrialResult(spec, "failed", 0, {}, error=line))
             study.log.finish_run(study.trial_key(spec), "failed", {"hbt.error": line[:250]})
             report(f"{spec.label}: FAILED: {line}")
 
-    return Watch()
+        def _end(self, trial: Any) -> TrialSpec:
+            self.num_ended += 1
+            return self.running.pop(trial.trial_id, None) or trial_spec(trial.config, study.recipe)
+
+    watch = Watch()
+    watch.running, watch.num_ended = {}, 0
+    return watch
 
 
 HEADLINE = ("dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance")
