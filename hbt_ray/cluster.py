@@ -50,6 +50,7 @@ def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
                 include_dashboard=True,
                 dashboard_host="127.0.0.1",
                 _node_ip_address="127.0.0.1",
+                _system_config={"worker_maximum_startup_concurrency": 16},  # else it warns of every ten processes
                 **settings,
             )
     except Exception as error:  # Ray raises many kinds here
