@@ -35,10 +35,10 @@ def quiet_transformers() -> None:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def recipe_parser(description: str, *, recipe_required: bool = True) -> argparse.ArgumentParser:
+def recipe_parser(description: str) -> argparse.ArgumentParser:
     """Arguments of a job that follows a recipe: `--recipe FILE [section.field=value ...]`."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--recipe", required=recipe_required, help="YAML file, see jobs/recipes")
+    parser.add_argument("--recipe", required=True, help="YAML file, see jobs/recipes")
     parser.add_argument("overrides", nargs="*", metavar="section.field=value", help="fields to change")
     parser.add_argument("--verbose", action="store_true", help="show what the workers print")
     return parser

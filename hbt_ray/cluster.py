@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import re
+import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
         else:
             # Early-stopped trials give their CPUs back through the State API, which the dashboard serves.
             ray.init(
+                address="local",  # not some other cluster of this machine, which would refuse these settings
                 num_cpus=local_cpus(recipe),
                 resources={DRIVER_RESOURCE: 64},
                 include_dashboard=True,
@@ -72,10 +74,11 @@ def check_capacity(recipe: Recipe) -> int:
     Raises:
         ClusterError: not even one fits, or the State API does not answer.
     """
-    import ray
 
-    have = ray.cluster_resources()
+    have = _reachable_resources()
     resources = recipe.resources
+    if have.get("GPU", 0) and not resources.use_gpu:
+        warnings.warn("the cluster has GPUs and resources.use_gpu is false: training on CPUs", stacklevel=2)
     need_cpu = _cpus_of_trial(recipe) + (0 if DRIVER_RESOURCE in have else DRIVER_CPU)
     fits = {"CPU": have.get("CPU", 0.0) / need_cpu}
     if resources.use_gpu:
@@ -95,6 +98,48 @@ def check_capacity(recipe: Recipe) -> int:
         )
     _check_state_api()
     return int(min(fits.values()))
+
+
+def _reachable_resources() -> dict[str, float]:
+    """What the cluster has, or can grow to where an autoscaler says so: spot nodes start when they are asked for."""
+    import ray
+    from ray._private.state import state
+
+    have = dict(ray.cluster_resources())
+    try:
+        limit = state.get_max_resources_from_cluster_config() or {}
+    except (AttributeError, RuntimeError):  # not a public call of Ray: without it, what is there counts
+        limit = {}
+    return have | {name: max(float(value), have.get(name, 0.0)) for name, value in limit.items()}
+
+
+def check_shared(workspace: str) -> None:
+    """ClusterError where there are several nodes and `workspace` is a directory that one of them does not see."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if "://" in workspace or len(nodes) < 2:
+        return
+    token = Path(workspace) / f".seen-{secrets.token_hex(4)}"
+    token.parent.mkdir(parents=True, exist_ok=True)
+    token.touch()
+    look = ray.remote(num_cpus=0)(os.path.exists)
+    try:
+        seen = {
+            node["NodeManagerAddress"]: look.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ).remote(str(token))
+            for node in nodes
+        }
+        blind = [address for address, found in seen.items() if not ray.get(found)]
+    finally:
+        token.unlink()
+    if blind:
+        raise ClusterError(
+            f"workspace={workspace!r} is not the same directory on every node (not on {', '.join(blind)}): set "
+            "workspace to a directory that all nodes share, or to a URL such as s3://bucket/hbt"
+        )
 
 
 def driver_resources() -> dict[str, float]:

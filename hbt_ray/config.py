@@ -131,6 +131,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         _require(bool(self.base), "model.base", self.base, "`tiny`, a Hugging Face name, or a model directory")
         _require(0 < self.temperature <= 1, "model.temperature", self.temperature, "above 0, at most 1")
+        learnable = not self.learn_temperature or self.temperature >= 0.01
+        _require(learnable, "model.temperature", self.temperature, "0.01 to 1 where it is learned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +190,7 @@ class EvaluationConfig:
     dev_langs: tuple[str, ...] = ()
     """Languages in which the dev items are scored; empty is all the corpus has."""
     max_dev_items: int = 300
-    """Dev items that are scored (the first by a hash of their ids); 0 is all."""
+    """Dev items that are scored (a fixed random choice); 0 is all."""
     token_budget: int = 4096
     """Padded tokens a worker encodes at once."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
@@ -248,9 +250,7 @@ class TuneConfig:
     seeds: tuple[int, ...] = (0,)
     """Every point is trained once a seed."""
     metric: str = "dev/multi_map"
-    """What `optuna` and ASHA look at, and what ranks the points."""
-    mode: Literal["max", "min"] = "max"
-    """Whether a larger or a smaller metric is better."""
+    """What `optuna` and ASHA look at, and what ranks the points; of rank_distance less is better."""
     asha: bool = False
     """Stop weak trials early (asynchronous successive halving on `metric`)."""
     asha_grace_steps: int = 0
@@ -259,6 +259,11 @@ class TuneConfig:
     """One of this many trials goes on at each rung."""
     max_concurrent: int = 0
     """Trials at once; 0 is as many as fit with all their workers and data tasks."""
+
+    @property
+    def mode(self) -> Literal["max", "min"]:
+        """Whether a larger or a smaller `metric` is better."""
+        return "min" if self.metric.endswith("/rank_distance") else "max"
 
     def __post_init__(self) -> None:
         _require(bool(self.space), "tune.space", self.space, "at least one field")
@@ -339,6 +344,12 @@ class Recipe:
             self.plan.batch_size,
             f"a multiple of resources.num_workers={self.resources.num_workers}",
         )
+
+        if self.tune.asha:
+            steps, every = self.train.steps, self.train.eval_every
+            _require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with tune.asha")
+            grace = self.tune.asha_grace_steps
+            _require(grace < steps, "tune.asha_grace_steps", grace, f"below train.steps={steps}")
 
     def resolved(self) -> dict[str, Any]:
         """Every field with its value, as plain types (sections nested)."""

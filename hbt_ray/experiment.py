@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
-from hbt_ray.cluster import resolve_workspace
-from hbt_ray.config import CorpusConfig, EvaluationConfig, Recipe
+from hbt_ray.cluster import check_shared, resolve_workspace
+from hbt_ray.config import CorpusConfig, Recipe
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
+from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.benchmarks import load_set
+from hbt_ray.languages import canonical_lang
 
 SAMPLE, TINY = "sample", "tiny"
-TINY_TEXTS = 60_000
+TINY_ROWS_A_LANG = 3_000
 SAMPLE_VOCABULARY, TINY_VOCABULARY = 5_000, 16_000
 """Tokens of the tiny encoder; a corpus of one's own may have thousands of Chinese characters alone."""
 
@@ -32,29 +34,54 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Experiment:
-    """A recipe with all its paths made: absolute, existing, the same for every process of the job."""
+    """A recipe with all its paths made: absolute, existing, the same for every process of the job.
+
+    The recipe itself keeps its spelling, by which a study is recognised; `runnable` is what workers get.
+    """
 
     recipe: Recipe
     workspace: str
     base: str
     corpus: Corpus
+    sets: tuple[str, ...]
 
     @property
     def runs(self) -> str:
         """Directory of studies and runs."""
         return f"{self.workspace}/runs"
 
+    @property
+    def made_from(self) -> dict[str, str]:
+        """What the recipe does not say: contents of the corpus, which base model."""
+        return {"corpus": self.corpus.manifest.fingerprint, "base": self.base.rstrip("/").rsplit("/", 1)[-1]}
 
-def open_experiment(recipe: Recipe, report: Report) -> Experiment:
-    """Make what is missing: the sample, the tiny encoder, the prepared corpus. Ray must be connected.
+    def runnable(self, recipe: Recipe) -> Recipe:
+        """A trial's recipe with the paths of its retrieval sets made absolute."""
+        return replace(recipe, evaluation=replace(recipe.evaluation, sets=self.sets))
+
+
+def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = ()) -> Experiment:
+    """Check what can be checked at once, then make what is missing: sample, tiny encoder, prepared corpus.
+
+    Workers find nothing out after an hour that the driver could have found out now. Ray must be connected.
+
+    Args:
+        recipe: of the job.
+        report: receives one line of news at a time.
+        recipes: of all trials, as far as they are known; without any, `recipe` is the only one.
 
     Raises:
-        HbtError: the input, the model or the corpus cannot be used.
+        HbtError: input, model, retrieval sets or corpus cannot be used, or a plan cannot be supplied.
     """
+    recipes = list(recipes) or [recipe]
     workspace = resolve_workspace(recipe)
+    check_shared(workspace)
+    sets = tuple(_absolute_set(name) for name in recipe.evaluation.sets)
+    for name in sets:
+        load_set(name)
     config = resolve_input(recipe.corpus, workspace, report)
     base = resolve_base(recipe, config, workspace, report)
-    recipe = replace(recipe, evaluation=_with_absolute_sets(recipe.evaluation))
+    _check_models(recipes, base)
     corpus = prepare(
         config,
         base,
@@ -63,48 +90,53 @@ def open_experiment(recipe: Recipe, report: Report) -> Experiment:
         trust_remote_code=recipe.model.trust_remote_code,
         report=report,
     )
-    return Experiment(recipe, workspace, base, corpus)
+    _check_dev(recipe, corpus, report)
+    _check_plans(recipes, corpus, report)
+    return Experiment(recipe, workspace, base, corpus, sets)
 
 
-def check(experiment: Experiment, recipes: Iterable[Recipe], report: Report) -> None:
-    """Find out now, in the driver, what workers would find out in an hour: model, plans and retrieval sets.
+def _check_models(recipes: Sequence[Recipe], base: str) -> None:
+    from hbt_ray.training.loop import load_encoder, make_loss
 
-    Args:
-        experiment: as opened.
-        recipes: of all trials, as far as they are known.
-        report: receives the notes of the plans.
+    for recipe in {recipe.digest("model", "corpus"): recipe for recipe in recipes}.values():
+        load_encoder(recipe, base)
+        make_loss(recipe)
 
-    Raises:
-        HbtError: the model cannot be loaded as asked, a plan cannot be supplied, a retrieval set is not there.
-    """
-    from hbt_ray.training.loop import load_encoder
 
-    for name in experiment.recipe.evaluation.sets:
-        load_set(name)
-    if not experiment.corpus.manifest.splits["dev"].num_items:
+def _check_dev(recipe: Recipe, corpus: Corpus, report: Report) -> None:
+    if not corpus.manifest.splits["dev"].num_items:
         report("note: the corpus has no dev items (corpus.dev_ids, corpus.dev_share), so dev/* is not scored")
-    index = ItemIndex.of(experiment.corpus)
-    seen: set[str] = set()
-    for recipe in recipes:
-        if (key := recipe.digest("plan")) not in seen:
-            seen.add(key)
-            plan = BatchPlan(index, recipe.plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
-            for note in plan.notes:
-                if note not in seen:
-                    seen.add(note)
-                    report(f"note: {note}")
-    load_encoder(experiment.recipe, experiment.base)
+    for code in recipe.evaluation.dev_langs:
+        if canonical_lang(code) not in corpus.manifest.langs:
+            raise ConfigError(
+                f"evaluation.dev_langs: the corpus has no language {code!r}; it has {', '.join(corpus.manifest.langs)}"
+            )
 
 
-def _with_absolute_sets(config: EvaluationConfig) -> EvaluationConfig:
-    parts = [name.partition(":") for name in config.sets]
-    return replace(config, sets=tuple(f"{kind}:{absolute(directory)}" for kind, _, directory in parts))
+def _check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> None:
+    index = ItemIndex.of(corpus)
+    notes: dict[str, None] = {}
+    for recipe in {(r.digest("plan"), r.train.steps, r.train.seed): r for r in recipes}.values():
+        plan = BatchPlan(index, recipe.plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
+        notes.update(dict.fromkeys(plan.notes))
+    for note in notes:
+        report(f"note: {note}")
+
+
+def _absolute_set(name: str) -> str:
+    kind, _, directory = name.partition(":")
+    return f"{kind}:{absolute(directory)}"
 
 
 def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> CorpusConfig:
     """The corpus section with paths made absolute, and `sample` written to the workspace."""
     if config.input != SAMPLE:
-        return replace(config, input=absolute(config.input), dev_ids=absolute(config.dev_ids))
+        dev_ids = absolute(config.dev_ids)
+        beside = Path(absolute(config.input)) / "dev_ids.txt"
+        if not dev_ids and beside.is_file():
+            dev_ids = str(beside)
+            report(f"dev items: those in {beside}")
+        return replace(config, input=absolute(config.input), dev_ids=dev_ids)
     from hbt_ray.corpus.sample import write_sample
 
     directory = _local(workspace, "the built-in sample") / f"sample-babel{version('babel')}"
@@ -151,13 +183,16 @@ def _tiny(config: CorpusConfig, workspace: str, vocab_size: int, report: Report)
 
 
 def _texts(config: CorpusConfig) -> Iterator[str]:
-    """Questions and passages for a tokenizer: about the same number of rows from every file."""
-    units = find_inputs(config.input).units
-    per_unit = max(1, TINY_TEXTS // (2 * len(units)))
-    for unit in units:
-        rows = itertools.chain.from_iterable(table.to_pylist() for table in read_unit(unit))
-        for row in itertools.islice(rows, per_unit):
-            yield from (row[name] for name in ("question", "passage") if row[name])
+    """Questions and passages for a tokenizer: at most as many rows of every language."""
+    wanted = {canonical_lang(code) for code in config.langs}
+    taken: Counter[str] = Counter()
+    for unit in find_inputs(config.input).units:
+        for table in read_unit(unit):
+            for row in check_rows(table, sorted(wanted)).to_pylist():
+                if row["problem"] is None and taken[row["lang"]] < TINY_ROWS_A_LANG:
+                    taken[row["lang"]] += 1
+                    yield row["question"]
+                    yield row["passage"]
 
 
 def _packaged(module: str) -> str:

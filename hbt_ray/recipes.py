@@ -17,6 +17,10 @@ from hbt_ray.errors import ConfigError
 SECTIONS = frozenset(field.name for field in dataclasses.fields(Recipe) if field.name not in ("name", "workspace"))
 
 
+MAPPINGS = ("tune.space", "plan.source_weights")
+"""Fields that hold a mapping: `tune.space.plan.alpha=[0.2, 0.8]` sets its key `plan.alpha`."""
+
+
 @cache
 def _adapter() -> TypeAdapter[Recipe]:
     return TypeAdapter(Recipe)
@@ -58,7 +62,7 @@ def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = 
     """Validate a nested mapping, with dotted `overrides` put on top, as a `Recipe`."""
     merged = {key: {} if node is None and key in SECTIONS else node for key, node in _copy(tree).items()}
     for name, value in (overrides or {}).items():
-        *sections, field = name.split(".")
+        sections, field = _split(name)
         node = merged
         for section in sections:
             node = node.setdefault(section, {})
@@ -69,6 +73,15 @@ def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = 
         return _adapter().validate_python(merged)
     except ValidationError as error:
         raise ConfigError(_one_line(error)) from None
+
+
+def _split(name: str) -> tuple[list[str], str]:
+    """`a.b.c` as sections and field; what stands behind a field that holds a mapping is one key of it."""
+    for mapping in MAPPINGS:
+        if name.startswith(mapping + "."):
+            return mapping.split("."), name[len(mapping) + 1 :]
+    *sections, field = name.split(".")
+    return sections, field
 
 
 def override_recipe(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:

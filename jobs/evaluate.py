@@ -21,6 +21,7 @@ from hbt_ray.evaluation.score import score
 from hbt_ray.evaluation.table import print_scores
 from hbt_ray.experiment import resolve_model
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.model.pooling import POOLINGS
 from hbt_ray.model.precision import autocast, resolve_precision
 
 
@@ -33,6 +34,10 @@ def parser() -> argparse.ArgumentParser:
     args.add_argument("--precision", default="auto", choices=("auto", "bf16", "fp32"))
     args.add_argument("--max-query-tokens", type=int, help="default: as the model says, else 32")
     args.add_argument("--max-passage-tokens", type=int, help="default: as the model says, else 256")
+    args.add_argument("--pooling", default="auto", choices=("auto", *POOLINGS))
+    args.add_argument("--query-prefix", help="default: as the model says, else none")
+    args.add_argument("--passage-prefix", help="default: as the model says, else none")
+    args.add_argument("--trust-remote-code", action="store_true", help="let the model run code of its own")
     args.add_argument("--json", type=Path, help="write all scores to this file as well")
     return args
 
@@ -46,6 +51,10 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(os.cpu_count() or 1)
     encoder = Encoder.load(
         resolve_model(args.model),
+        pooling=args.pooling,
+        query_prefix=args.query_prefix,
+        passage_prefix=args.passage_prefix,
+        trust_remote_code=args.trust_remote_code,
         max_query_tokens=args.max_query_tokens,
         max_passage_tokens=args.max_passage_tokens,
         device=device,
@@ -63,6 +72,7 @@ def main(argv: Sequence[str]) -> int:
     scores = score(found, *vectors)
     print_scores(scores, console)
     if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(scores.to_json(), indent=1))
         say(f"scores written to {args.json}")
     return 0

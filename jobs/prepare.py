@@ -12,7 +12,7 @@ from rich.table import Table
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.experiment import check, open_experiment
+from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
 
 
@@ -24,7 +24,6 @@ def main(argv: Sequence[str]) -> int:
     connect(recipe, log_to_driver=args.verbose)
     experiment = open_experiment(recipe, say)
     show(corpus_table(experiment.corpus))
-    check(experiment, [recipe], say)
     say(experiment.corpus.directory)
     return 0
 

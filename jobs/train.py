@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say
 from hbt_ray.cluster import connect
-from hbt_ray.experiment import check, open_experiment
+from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
+from hbt_ray.storage import claim_id
 from hbt_ray.tracking.artifacts import log_config
 from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
-from hbt_ray.training.trainer import RunSpec, default_threads, fit
+from hbt_ray.training.trainer import RunSpec, begun, fit
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,22 +27,22 @@ def main(argv: Sequence[str]) -> int:
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say)
-        recipe = experiment.recipe
-        check(experiment, [recipe], say)
-        log = open_log()
-        key = f"train/{recipe.name}"
-        log.start_run(key, recipe.name, {"hbt.kind": "train", "hbt.seed": str(recipe.train.seed)})
-        log_config(log, key, recipe.resolved())
+        directory = f"{experiment.runs}/train"
+        key = f"train/{recipe.name}-{claim_id(f'{directory}/{recipe.name}/run.json')}"
         spec = RunSpec(
-            recipe=recipe,
+            recipe=experiment.runnable(recipe),
             corpus=experiment.corpus.directory,
             base=experiment.base,
             name=recipe.name,
-            storage=f"{experiment.runs}/train",
+            storage=directory,
             key=key,
-            threads=default_threads(recipe, concurrent=1),
         )
-        say(f"run {recipe.name}: {recipe.train.steps} steps on {recipe.resources.num_workers} workers")
+        state = begun(spec)  # refuses another recipe before anything is recorded
+        log = open_log()
+        log.start_run(key, recipe.name, {"hbt.kind": "train", "hbt.seed": str(recipe.train.seed)})
+        log_config(log, key, recipe.resolved())
+        from_step = f", from step {state.step}" if state else ""
+        say(f"run {recipe.name}: {recipe.train.steps} steps on {recipe.resources.num_workers} workers{from_step}")
         try:
             with progress(log, recipe.train.steps, say):
                 result = fit(spec, log)

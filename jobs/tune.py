@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
-from hbt_ray.experiment import check, open_experiment
+from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
-from hbt_ray.tuning.decision import recommend, scored_sets, study_table, summarise
+from hbt_ray.tuning.decision import scored_sets, study_table, verdict
 from hbt_ray.tuning.points import check_metric, check_space, known_recipes
 from hbt_ray.tuning.results import StudyDirectory
-from hbt_ray.tuning.study import Study, run_study
+from hbt_ray.tuning.study import Study, record_verdict, run_study
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,31 +24,25 @@ def main(argv: Sequence[str]) -> int:
     args = recipe_parser(__doc__ or "").parse_args(argv)
     quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
+    check_space(recipe)
+    check_metric(recipe)
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
-        experiment = open_experiment(recipe, say)
-        recipe = experiment.recipe
-        check_space(recipe)
-        check(experiment, known_recipes(recipe), say)
-        check_metric(recipe, experiment.corpus)
+        experiment = open_experiment(recipe, say, known_recipes(recipe))
+        check_metric(recipe, has_dev=experiment.corpus.manifest.splits["dev"].num_items > 0)
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
-        study = Study(recipe, experiment.corpus.directory, experiment.base, directory, open_log())
-        try:
-            results = run_study(study, say)
-        except BaseException as error:
-            study.log.finish_run(study.key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
-            raise
-        best = recommend(summarise(results), recipe.tune.metric, recipe.tune.mode)
-        tags = {f"hbt.recommended.{name}": str(value) for name, value in best.point.items()} if best else {}
+        study_id = directory.claim(recipe, experiment.made_from)
+        study = Study(recipe, experiment, directory, open_log(), study_id)
+        results = run_study(study, say)
         failed = [result for result in results if result.status == "failed"]
-        study.log.finish_run(study.key, "failed" if failed else "finished", tags)
+        said = verdict(results, recipe.tune.metric, recipe.tune.mode)
+        record_verdict(study.log, study.key, results, said)
+        study.log.finish_run(study.key, "failed" if failed else "finished")
         study.log.flush()
         run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec)) or "" for result in results}
         for name in scored_sets(results):
             show(study_table(name, results, run_ids))
-        if best is not None:
-            point = ", ".join(f"{name.split('.')[-1]} = {value}" for name, value in best.point.items())
-            say(f"recommended {point}: best mean {recipe.tune.metric} = {best.mean(recipe.tune.metric):.4f}")
+        say(said)
         for result in failed:
             say(f"failed {result.spec.label}: {result.error}")
         say(f"MLflow UI: {ui_command(uri)}")

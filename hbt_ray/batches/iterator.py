@@ -1,9 +1,9 @@
-"""The hybrid-batch iterator: Ray Data over STEPS, not over rows.
+"""The hybrid-batch iterator: a data set over STEPS, not over rows.
 
-The data set is a range of (chunk of steps, rank). A task looks the plan up for its chunk, reads the rows that the
-plan names and returns one block with a slice a step; with order kept, an equal split deals the blocks round-robin,
-so each rank receives its own slices in order of step. Nodes without a GPU can do the reading and collation;
-resuming is a range that begins at another step; every rank has the same number of steps by construction.
+Its blocks are (chunk of steps, rank). A task looks the plan up for its chunk, reads the rows that the plan names
+and returns a slice a step; with order kept, an equal split deals the blocks round-robin, so each rank receives its
+own slices in order of step. Nodes without a GPU can do the reading; resuming is a data set that begins at another
+step; every rank has the same number of steps by construction. `hbt_ray.training.dataset` is its Ray Data side.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
 from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
@@ -21,9 +21,6 @@ from hbt_ray.batches.reader import RowReader
 from hbt_ray.batches.slices import Slice, from_table, to_table
 from hbt_ray.config import PlanConfig
 from hbt_ray.corpus.manifest import Corpus
-
-if TYPE_CHECKING:
-    import ray.data
 
 MAX_BLOCKS = 8192
 MAX_CHUNK_STEPS = 32
@@ -45,14 +42,19 @@ class BatchSource:
 
     def open(self) -> tuple[BatchPlan, RowReader]:
         """The plan and a reader of the corpus, both kept by this process for the next call."""
-        return _open(self)
+        return _open_plan(self), _open_reader(self.directory)
 
 
-@lru_cache(maxsize=2)
-def _open(source: BatchSource) -> tuple[BatchPlan, RowReader]:
-    corpus = Corpus.open(source.directory)
-    index = ItemIndex.of(corpus)
-    return BatchPlan(index, source.plan, seed=source.seed, num_steps=source.num_steps), RowReader(corpus, index)
+@lru_cache(maxsize=1)
+def _open_reader(directory: str) -> RowReader:
+    corpus = Corpus.open(directory)
+    return RowReader(corpus, ItemIndex.of(corpus))
+
+
+@lru_cache(maxsize=4)
+def _open_plan(source: BatchSource) -> BatchPlan:
+    index = _open_reader(source.directory).index
+    return BatchPlan(index, source.plan, seed=source.seed, num_steps=source.num_steps)
 
 
 def local_slices(source: BatchSource, *, start: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Slice]:
@@ -60,33 +62,6 @@ def local_slices(source: BatchSource, *, start: int = 0, rank: int = 0, world_si
     plan, reader = source.open()
     for step in range(start, source.num_steps):
         yield reader.slice(plan.step(step), rank, world_size)
-
-
-def slice_dataset(
-    source: BatchSource, *, start: int = 0, world_size: int = 1, num_cpus: float = 0.5
-) -> ray.data.Dataset:
-    """Ray Data set whose blocks are, in order, (first chunk, rank 0), (first chunk, rank 1), ... one row a step.
-
-    Args:
-        source: what to batch.
-        start: first step (0, or where a run is resumed); nothing before it is read.
-        world_size: workers the data set will be split among, equally.
-        num_cpus: CPUs that Ray reserves for a task.
-    """
-    import ray
-
-    from hbt_ray.cluster import quiet_data_context
-
-    quiet_data_context()
-    chunk = chunk_steps(source.num_steps - start, world_size, source.plan.batch_size)
-    num_blocks = -(-(source.num_steps - start) // chunk) * world_size
-    return ray.data.range(num_blocks, override_num_blocks=num_blocks).map_batches(
-        _read_chunk,
-        batch_size=None,
-        batch_format="numpy",
-        fn_args=(_Task(source, start, chunk, world_size),),
-        num_cpus=num_cpus,
-    )
 
 
 def chunk_steps(num_steps: int, world_size: int, batch_size: int) -> int:
@@ -97,22 +72,29 @@ def chunk_steps(num_steps: int, world_size: int, batch_size: int) -> int:
 
 
 @dataclass(frozen=True)
-class _Task:
+class ChunkReader:
+    """Blocks of `chunk` steps: block b holds the slices of chunk b // world_size for rank b % world_size."""
+
     source: BatchSource
     start: int
     chunk: int
     world_size: int
 
+    @property
+    def num_blocks(self) -> int:
+        """As many for every rank."""
+        return -(-(self.source.num_steps - self.start) // self.chunk) * self.world_size
 
-def _read_chunk(batch: dict[str, np.ndarray], task: _Task) -> Any:
-    plan, reader = task.source.open()
-    slices = []
-    for block in batch["id"].tolist():
-        chunk, rank = divmod(block, task.world_size)
-        first = task.start + chunk * task.chunk
-        for step in range(first, min(first + task.chunk, task.source.num_steps)):
-            slices.append(reader.slice(plan.step(step), rank, task.world_size))
-    return to_table(slices)
+    def steps(self, block: int) -> range:
+        """The steps of a block."""
+        first = self.start + block // self.world_size * self.chunk
+        return range(first, min(first + self.chunk, self.source.num_steps))
+
+    def read(self, block: int) -> pa.Table:
+        """One row a step."""
+        plan, reader = self.source.open()
+        rank = block % self.world_size
+        return to_table([reader.slice(plan.step(step), rank, self.world_size) for step in self.steps(block)])
 
 
 def received_slices(tables: Iterable[Any], *, start: int, rank: int) -> Iterator[Slice]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +16,7 @@ from hbt_ray.batches.plan import StepPlan
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import CorpusError
+from hbt_ray.storage import open_fs
 
 CACHE_BYTES = 512 << 20
 T = TypeVar("T")
@@ -126,5 +126,5 @@ class RowReader:
             raise CorpusError(f"{name} cannot be read ({' '.join(str(error).split())[:160]}); prepare again") from None
 
     def _open(self, shard: int) -> Any:
-        fs, root = fsspec.core.url_to_fs(self._corpus.directory)
+        fs, root = open_fs(self._corpus.directory)
         return pq.ParquetFile(fs.open(f"{root}/{self._shards[shard].name}"))

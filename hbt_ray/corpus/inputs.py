@@ -17,11 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hbt_ray.errors import CorpusError
+from hbt_ray.storage import is_local, open_fs
 
 REQUIRED = ("id", "lang", "question", "passage")
 OPTIONAL = ("source", "weight")
@@ -58,7 +58,7 @@ def find_inputs(location: str) -> Inputs:
     Raises:
         CorpusError: nothing found, a file cannot be read, or a column is missing; names file and column.
     """
-    fs, root = _open_fs(location)
+    fs, root = open_fs(location)
     if fs.isdir(root) and (fs.exists(f"{root}/state.json") or fs.exists(f"{root}/dataset_dict.json")):
         paths, units, ignored = _hf_units(root, location)
     else:
@@ -86,21 +86,9 @@ def read_unit(unit: Unit) -> Iterator[pa.Table]:
     return READERS[unit.kind](unit)
 
 
-def _open_fs(location: str) -> tuple[Any, str]:
-    try:
-        fs, root = fsspec.core.url_to_fs(location)
-    except (ImportError, ValueError) as error:
-        raise CorpusError(f"corpus.input={location!r} cannot be opened: {error}") from None
-    return fs, root
-
-
 def _url(fs: Any, path: str) -> str:
     """A path that opens from anywhere: as it is on local disks, with its protocol elsewhere."""
-    return path if _is_local(fs) else str(fs.unstrip_protocol(path))
-
-
-def _is_local(fs: Any) -> bool:
-    return "file" in (fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,))
+    return path if is_local(fs) else str(fs.unstrip_protocol(path))
 
 
 def _list_files(fs: Any, root: str, location: str) -> list[str]:
@@ -156,11 +144,15 @@ def _parquet_units(fs: Any, path: str) -> list[Unit] | str:
 
 def _read_parquet(unit: Unit) -> Iterator[pa.Table]:
     """`start` and `stop` count row groups here, the unit in which Parquet can be read apart."""
-    with fsspec.open(unit.path) as file:
-        reader = pq.ParquetFile(file)
-        groups = list(range(unit.start, unit.stop))
-        for batch in reader.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(unit.columns)):
-            yield pa.Table.from_batches([batch])
+    fs, path = open_fs(unit.path)
+    try:
+        with fs.open(path) as file:
+            reader = pq.ParquetFile(file)
+            groups = list(range(unit.start, unit.stop))
+            for batch in reader.iter_batches(BATCH_ROWS, row_groups=groups, columns=list(unit.columns)):
+                yield pa.Table.from_batches([batch])
+    except (pa.ArrowException, OSError) as error:
+        raise CorpusError(f"{unit.path}: cannot be read ({' '.join(str(error).split())[:160]})") from None
 
 
 def _open_text(fs: Any, path: str) -> IO[bytes]:
@@ -196,11 +188,21 @@ def _json_row(path: str, number: int, line: bytes) -> dict[str, Any]:
     for name in (*REQUIRED, *OPTIONAL):
         if isinstance(row.get(name), list | dict):
             raise CorpusError(f"{path} line {number}: {name} is a {type(row[name]).__name__}; a string is needed")
+        if b"\\ud" in line.lower() and not _is_unicode(row.get(name)):
+            raise CorpusError(f"{path} line {number}: {name} has half of a surrogate pair, which is no Unicode text")
     return row
 
 
+def _is_unicode(value: object) -> bool:
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_jsonl(unit: Unit) -> Iterator[pa.Table]:
-    rows = _json_rows(*fsspec.core.url_to_fs(unit.path))
+    rows = _json_rows(*open_fs(unit.path))
     while batch := list(itertools.islice(rows, BATCH_ROWS)):
         yield _table([{name: row.get(name) for name in unit.columns} for row in batch])
 
@@ -244,7 +246,7 @@ def _read_hf(unit: Unit) -> Iterator[pa.Table]:
 
 def _digest(fs: Any, path: str) -> str:
     """Hash of a local file's content; what a remote store says identifies it (ETag, generation) elsewhere."""
-    if not _is_local(fs):
+    if not is_local(fs):
         return str(fs.checksum(path))
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

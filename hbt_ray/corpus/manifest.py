@@ -16,10 +16,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
 import numpy as np
 
 from hbt_ray.errors import CorpusError
+from hbt_ray.storage import open_fs
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
@@ -131,7 +131,7 @@ class Corpus:
         Raises:
             CorpusError: not a prepared corpus, written by another version, or files missing or of another size.
         """
-        fs, root = fsspec.core.url_to_fs(directory)
+        fs, root = open_fs(directory)
         if not fs.exists(f"{root}/{MANIFEST}"):
             raise CorpusError(f"{directory} is not a prepared corpus (no {MANIFEST}); make one with jobs/prepare.py")
         try:
@@ -153,7 +153,7 @@ class Corpus:
 
     def verify(self) -> None:
         """Compare every file with its checksum; CorpusError names the first that differs."""
-        fs, root = fsspec.core.url_to_fs(self.directory)
+        fs, root = open_fs(self.directory)
         for file in self.files:
             digest = hashlib.sha256()
             with fs.open(f"{root}/{file.name}", "rb") as handle:
@@ -174,7 +174,7 @@ class Corpus:
 
     def packed_coverage(self, split: str) -> np.ndarray:
         """uint8 [num_items, ceil(num_langs / 8)]: `has_lang` as packed bits."""
-        fs, root = fsspec.core.url_to_fs(self.directory)
+        fs, root = open_fs(self.directory)
         data = fs.cat_file(f"{root}/{self.manifest.splits[split].coverage.name}")
         packed: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
         return packed

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 
@@ -30,6 +29,7 @@ from hbt_ray.corpus.stats import token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.errors import CorpusError
 from hbt_ray.languages import canonical_lang
+from hbt_ray.storage import open_fs, write_whole
 
 PARTITION_BYTES = 16 << 20
 MIN_PARTITIONS, MAX_PARTITIONS = 4, 8192
@@ -89,7 +89,7 @@ def prepare(
     fingerprint = _digest(sorted(made_from.items()))
     name = name or config.input.rstrip("/").rsplit("/", 1)[-1].split(".")[0].strip("*?[]") or "corpus"
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
-    fs, path = fsspec.core.url_to_fs(directory)
+    fs, path = open_fs(directory)
     if fs.exists(f"{path}/{MANIFEST}"):
         corpus = Corpus.open(directory)
         corpus.verify()
@@ -156,10 +156,10 @@ def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, 
         ignored_files=inputs.ignored,
         tokens=token_table(stats, job.config),
     )
-    _write(f"{job.directory}/{MANIFEST}.part", manifest.to_json().encode())
-    fs, path = fsspec.core.url_to_fs(job.directory)
-    fs.mv(f"{path}/{MANIFEST}.part", f"{path}/{MANIFEST}")
+    write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
+    if job.dev_ids is not None and dev.num_items < len(job.dev_ids):
+        report(f"note: {dev.num_items:,} of the {len(job.dev_ids):,} ids in corpus.dev_ids are in the corpus")
     report(
         f"corpus {job.directory}: {train.num_items:,} train items ({train.num_rows:,} rows), "
         f"{dev.num_items:,} dev items, {len(langs)} languages, {len(train.shards)} shards"
@@ -171,7 +171,10 @@ def _read(batch: dict[str, Any], langs: tuple[str, ...], num_partitions: int) ->
     """Read one unit, check its rows and say to which partition each belongs."""
     for kind, path, start, stop, columns in zip(*(batch[name].tolist() for name in UNIT_FIELDS), strict=True):
         for table in read_unit(Unit(kind, path, start, stop, tuple(columns))):
-            table = check_rows(table, langs)
+            try:
+                table = check_rows(table, langs)
+            except pa.ArrowException as error:  # bytes that are no UTF-8 in a column of strings or bytes
+                raise CorpusError(f"{path}: a column is not text ({' '.join(str(error).split())[:160]})") from None
             ids = table["id"].combine_chunks().dictionary_encode()
             part = np.array([text_hash(id_) % num_partitions for id_ in ids.dictionary.to_pylist()], np.int64)
             yield table.append_column("partition", pa.array(part[ids.indices.to_numpy()]))
@@ -274,10 +277,10 @@ def _what_changed(fs: Any, path: str, name: str, made_from: dict[str, str]) -> l
 def _read_dev_ids(path: str) -> frozenset[str] | None:
     if not path:
         return None
-    fs, where = fsspec.core.url_to_fs(path)
-    if not fs.exists(where):
+    fs, where = open_fs(path)
+    if not fs.isfile(where):
         raise CorpusError(
-            f"corpus.dev_ids={path!r} does not exist; give a file with one item id a line, or leave it out"
+            f"corpus.dev_ids={path!r} is not a file; give a file with one item id a line, or leave it out"
         )
     ids = frozenset(line.strip() for line in fs.cat_file(where).decode().splitlines() if line.strip())
     if not ids:
@@ -286,8 +289,8 @@ def _read_dev_ids(path: str) -> frozenset[str] | None:
 
 
 def _write(url: str, data: bytes) -> None:
-    with fsspec.open(url, "wb") as file:
-        file.write(data)
+    fs, path = open_fs(url)
+    fs.pipe_file(path, data)
 
 
 def _digest(value: object) -> str:

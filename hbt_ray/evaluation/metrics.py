@@ -58,13 +58,29 @@ def success(
 
 
 def ndcg(
-    ranks: IntArray, topics: IntArray, num_topics: int, k: int, num_relevant: IntArray | None = None
+    ranks: IntArray,
+    topics: IntArray,
+    num_topics: int,
+    k: int,
+    num_relevant: IntArray | None = None,
+    gains: IntArray | None = None,
 ) -> FloatArray:
-    """Discounted gain of the first k, sum of 1 / log2(rank + 1), over that of the best ranking possible.
+    """Discounted gain of the first k, sum of gain / log2(rank + 1), over that of the best ranking possible.
 
-    Jaervelin and Kekaelaeinen, 2002, with gain 1, as in trec_eval's ndcg_cut.
+    Jaervelin and Kekaelaeinen, 2002, with gain 1 or `gains` [n] (the grades), as in trec_eval's ndcg_cut.
+    Gains need the rank of every relevant document, so `num_relevant` cannot be given with them.
     """
     seen = ranks <= _cutoff(k)
+    if gains is not None:
+        if num_relevant is not None:
+            raise EvaluationError("ndcg takes gains or num_relevant; with gains, rank every relevant document.")
+        found = np.bincount(topics[seen], gains[seen] / np.log2(ranks[seen] + 1.0), minlength=num_topics)
+        order = np.lexsort((-gains, topics))
+        counts = _counts(topics, num_topics, None)
+        place = np.arange(1, len(order) + 1) - (np.cumsum(counts) - counts)[topics[order]]
+        first = order[place <= k]
+        ideal = np.bincount(topics[first], gains[first] / np.log2(place[place <= k] + 1.0), minlength=num_topics)
+        return _where_relevant(found / np.where(ideal > 0, ideal, 1.0), topics, num_topics, None)
     gain = np.bincount(topics[seen], 1.0 / np.log2(ranks[seen] + 1.0), minlength=num_topics)
     best = np.concatenate(([0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))))
     counts = _counts(topics, num_topics, num_relevant)

@@ -36,28 +36,38 @@ def gold_ranks(
     """Ranks of relevant passages by inner product; `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim].
 
     Passages rank by descending float32 score, those of equal score by ascending row. The other relevant
-    passages of a query are ranked documents like all others. Memory: `tile_bytes`, half as much
+    passages of a query are ranked documents like all others. Where passages have several texts each
+    (`text_passages`), the vectors are those of the texts, [Nc, dim], and a passage's score is its best one's.
+    Memory: `tile_bytes`, half as much
     for parts of it, a copy of the passages, and a few times the ranks.
 
     Raises EvaluationError where rows or dimensions do not match, and for NaN or infinite vectors.
     """
     rs = retrieval_set
-    queries, passages = vector_pair(query_vectors, passage_vectors, rs.num_queries, rs.num_passages)
+    queries, passages = vector_pair(query_vectors, passage_vectors, rs.num_queries, rs.num_texts)
     # Passages by language, so that one pass over them counts for the language and the pool; stable, so that
     # inside a language the order of rows, which breaks ties, is kept.
     by_lang = np.argsort(rs.passage_langs, kind="stable")
     position = np.empty_like(by_lang)
     position[by_lang] = np.arange(len(by_lang))
     bounds = np.searchsorted(rs.passage_langs[by_lang], np.arange(rs.num_langs + 1))
-    passages = passages[by_lang]
+    starts = None
+    if rs.text_passages is None:
+        passages = passages[by_lang]
+    else:
+        of_text = position[rs.text_passages]
+        texts = np.argsort(of_text, kind="stable")
+        passages, starts = passages[texts], np.searchsorted(of_text[texts], np.arange(rs.num_passages))
     rows: NDArray[np.int32] = by_lang.astype(np.int32)  # half the traffic of int64 where all is tied
     within, pooled = np.empty((2, len(rs.gold_passages)), dtype=np.int64)
-    tile = max(16, tile_bytes // (4 * rs.num_passages))
+    tile = max(16, tile_bytes // (4 * rs.num_texts))
     for start in range(0, rs.num_queries, tile):
         stop = min(start + tile, rs.num_queries)
         offsets = rs.gold_offsets[start : stop + 1]
         pairs = slice(offsets[0], offsets[-1])
         scores = passages @ queries[start:stop].T  # [Nd, tile]: counting then runs along queries
+        if starts is not None:
+            scores = np.maximum.reduceat(scores, starts, axis=0)
         gold = rs.gold_passages[pairs]
         within[pairs], pooled[pairs] = _tile_ranks(scores, offsets - offsets[0], position[gold], bounds, rows)
     return GoldRanks(within, pooled)

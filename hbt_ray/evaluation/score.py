@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from hbt_ray.evaluation.arrays import FloatArray, IntArray
 from hbt_ray.evaluation.bias import LanguageShare, language_share, parallel_ranks, worst_lang, worst_pair
 from hbt_ray.evaluation.metrics import average_precision, group_mean, nan_mean, recall
+from hbt_ray.evaluation.peer import peer
+from hbt_ray.evaluation.rank_metrics import RankMetrics, standard_metrics
 from hbt_ray.evaluation.ranks import gold_ranks
-from hbt_ray.evaluation.search import search
+from hbt_ray.evaluation.search import search_set
 from hbt_ray.evaluation.sets import RetrievalSet
 
 POOL_CUTOFF = 10
@@ -35,6 +37,12 @@ class PerQuery:
     """Recall among the first 10 of the pool, [Nq]."""
     rank_distance: FloatArray
     """Highest minus lowest pooled rank of the parallel answers, [Nq]."""
+    peer: FloatArray
+    """PEER: mean p value of equal ranks of languages, [Nq]."""
+    pair_ap: FloatArray
+    """Average precision among the passages of each language, [Nq, L]."""
+    pair_r1: FloatArray
+    """Recall at 1 among the passages of each language, [Nq, L]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +69,12 @@ class Scores:
     """Mean pooled rank of the last of the parallel answers per query language, [L]."""
     num_unparallel: IntArray
     """Queries of each language left out of the two above: their answer is in one language only, [L]."""
+    peer: FloatArray
+    """PEER per query language, 0 (some language is preferred) to 1, [L]; see `hbt_ray.evaluation.peer`."""
+    num_without_peer: IntArray
+    """Queries of each language that PEER cannot test: no two languages of which one has two answers, [L]."""
+    standard: RankMetrics
+    """nDCG@10, R@100 and MRR@10 in the query's own language and in the pool."""
     share: LanguageShare | None
     """Languages in the top k of the pool against those of the relevant passages; None if k was 0."""
     top_k: int
@@ -117,6 +131,9 @@ class Scores:
             "rank_distance": _plain(self.rank_distance),
             "worst_rank": _plain(self.worst_rank),
             "num_unparallel": _plain(self.num_unparallel),
+            "peer": _plain(self.peer),
+            "num_without_peer": _plain(self.num_without_peer),
+            "standard": {key: _plain(values) for key, values in self.standard.by_lang().items()},
             "langs_without_rank_distance": list(self.langs_without_rank_distance),
             "language_share": share,
         }
@@ -130,7 +147,8 @@ def score(
 ) -> Scores:
     """Score a model by its `query_vectors` [Nq, dim] and `passage_vectors` [Nd, dim], by inner product.
 
-    Pass unit vectors for cosine similarity. `top_k` is the depth of the language share; 0 leaves out the
+    Pass unit vectors for cosine similarity. Of a set whose passages have several texts (`text_passages`), the
+    passage vectors are those of the texts. `top_k` is the depth of the language share; 0 leaves out the
     share and its search. Raises EvaluationError where rows or dimensions do not match, and for NaN vectors.
     """
     rs = retrieval_set
@@ -144,10 +162,11 @@ def score(
     multi_ap = average_precision(pooled, gold_queries, num_queries)
     multi_recall = recall(pooled, gold_queries, num_queries, POOL_CUTOFF)
     parallel = parallel_ranks(rs, pooled)
+    fairness = peer(rs, pooled)
     own = np.arange(num_langs) == rs.query_langs[:, None]
     share = None
     if top_k:
-        share = language_share(rs, search(query_vectors, passage_vectors, top_k).ids)
+        share = language_share(rs, search_set(rs, query_vectors, passage_vectors, top_k).ids)
 
     def by_lang(values: FloatArray) -> FloatArray:
         return group_mean(values, rs.query_langs, num_langs)
@@ -165,6 +184,9 @@ def score(
         rank_distance=by_lang(parallel.distance),
         worst_rank=by_lang(parallel.worst),
         num_unparallel=np.bincount(rs.query_langs[unparallel], minlength=num_langs),
+        peer=by_lang(fairness),
+        num_without_peer=np.bincount(rs.query_langs[np.isnan(fairness)], minlength=num_langs),
+        standard=standard_metrics(rs, within, pooled),
         share=share,
         top_k=top_k,
         per_query=PerQuery(
@@ -175,6 +197,9 @@ def score(
             multi_ap=multi_ap,
             multi_recall=multi_recall,
             rank_distance=parallel.distance,
+            peer=fairness,
+            pair_ap=pair_ap,
+            pair_r1=pair_r1,
         ),
     )
 

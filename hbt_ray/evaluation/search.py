@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.arrays import IntArray, VectorArray, vector_pair
+from hbt_ray.evaluation.sets import RetrievalSet
 
 SPARE = 8
 """Passages fetched beyond k, so that a tie at place k is seen; a tie that is longer is ranked in full."""
@@ -47,6 +48,32 @@ def search(query_vectors: NDArray[Any], passage_vectors: NDArray[Any], top_k: in
     for start in range(0, len(open_rows), tile):
         rows = open_rows[start : start + tile]
         every = queries[rows] @ passages.T
+        ids[rows] = np.argsort(-every, axis=1, kind="stable")[:, :top_k]
+        scores[rows] = np.take_along_axis(every, ids[rows], axis=1)
+    return TopK(scores, ids)
+
+
+def search_set(
+    retrieval_set: RetrievalSet, query_vectors: NDArray[Any], passage_vectors: NDArray[Any], top_k: int
+) -> TopK:
+    """`search` in the pool of a set, by passage also where passages have several texts each (`text_passages`).
+
+    A passage then scores as the best of its texts, and every score row is sorted in full, a tile at a time.
+    """
+    parts = retrieval_set.text_passages
+    if parts is None:
+        return search(query_vectors, passage_vectors, top_k)
+    queries, texts = vector_pair(query_vectors, passage_vectors, retrieval_set.num_queries, retrieval_set.num_texts)
+    top_k = min(top_k, retrieval_set.num_passages)
+    if top_k < 1:
+        raise EvaluationError(f"search was asked for top_k = {top_k}; it must be 1 or more.")
+    starts = np.searchsorted(parts, np.arange(retrieval_set.num_passages))
+    scores = np.empty((len(queries), top_k), dtype=np.float32)
+    ids = np.empty((len(queries), top_k), dtype=np.int64)
+    tile = max(1, TILE_BYTES // (4 * len(texts)))
+    for first in range(0, len(queries), tile):
+        rows = slice(first, first + tile)
+        every = np.maximum.reduceat(queries[rows] @ texts.T, starts, axis=1)
         ids[rows] = np.argsort(-every, axis=1, kind="stable")[:, :top_k]
         scores[rows] = np.take_along_axis(every, ids[rows], axis=1)
     return TopK(scores, ids)

@@ -41,7 +41,14 @@ class RetrievalSet:
     queries: Sequence[str] | None = field(default=None, repr=False)
     """Query texts, [Nq]; None for a set that is tokenised already."""
     passages: Sequence[str] | None = field(default=None, repr=False)
-    """Passage texts, [Nd]; None for a set that is tokenised already."""
+    """Passage texts, [Nd], or [Nc] with `text_passages`; None for a set that is tokenised already."""
+    gold_grades: IntArray | None = None
+    """Grade of each gold pair, 1 or more, [G]; None where all are 1. Graded metrics use it, binary ones do not."""
+    text_passages: IntArray | None = None
+    """The passage that each encoded text is a part of, [Nc], ascending, each passage at least once; a passage
+    then scores as the best of its texts. None where a passage is one text."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores has to know of how the set was made: what was left out, cut or pooled."""
 
     def __post_init__(self) -> None:
         if not self.langs or len(set(self.langs)) != len(self.langs):
@@ -64,9 +71,10 @@ class RetrievalSet:
             "gold_offsets",
             index_array("gold_offsets", self.gold_offsets, num_queries + 1, num_gold + 1),
         )
+        self._check_parts()
         for texts, name, count in (
             (self.queries, "queries", num_queries),
-            (self.passages, "passages", num_passages),
+            (self.passages, "passages", self.num_texts),
         ):
             if texts is not None and len(texts) != count:
                 raise EvaluationError(
@@ -74,6 +82,25 @@ class RetrievalSet:
                 )
         self._check_ids()
         self._check_gold()
+
+    def _check_parts(self) -> None:
+        fix = object.__setattr__
+        if self.text_passages is not None:
+            parts = index_array("text_passages", self.text_passages, None, self.num_passages)
+            if not np.array_equal(np.unique(parts), np.arange(self.num_passages)) or (np.diff(parts) < 0).any():
+                raise EvaluationError(
+                    f"text_passages of set {self.name!r} must name every passage, in ascending order; "
+                    "write the texts of a passage one after the other."
+                )
+            fix(self, "text_passages", parts)
+        if self.gold_grades is not None:
+            top = np.iinfo(np.int64).max
+            grades = index_array("gold_grades", self.gold_grades, len(self.gold_passages), top)
+            if (grades < 1).any():
+                raise EvaluationError(
+                    f"gold_grades of set {self.name!r} holds grades below 1; leave out what is not relevant."
+                )
+            fix(self, "gold_grades", grades)
 
     def _check_ids(self) -> None:
         order = np.lexsort((self.passage_ids, self.passage_langs))
@@ -116,6 +143,16 @@ class RetrievalSet:
     @property
     def num_passages(self) -> int:
         return len(self.passage_ids)
+
+    @property
+    def num_texts(self) -> int:
+        """Rows of the passage vectors: one a passage, or one a text where passages have several."""
+        return self.num_passages if self.text_passages is None else len(self.text_passages)
+
+    @property
+    def grades(self) -> IntArray:
+        """The grade of each gold pair, [G]."""
+        return np.ones(len(self.gold_passages), dtype=np.int64) if self.gold_grades is None else self.gold_grades
 
     @property
     def num_langs(self) -> int:

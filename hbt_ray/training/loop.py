@@ -59,6 +59,14 @@ def load_encoder(recipe: Recipe, base: str) -> Encoder:
     )
 
 
+def make_loss(recipe: Recipe) -> ContrastiveLoss:
+    """The loss that the recipe asks for; ConfigError where its temperature cannot be learned."""
+    model = recipe.model
+    return ContrastiveLoss(
+        temperature=model.temperature, learned_temperature=model.learn_temperature, symmetric=model.symmetric
+    )
+
+
 class TrainLoop:
     """One worker's share of a run. `step` is how many steps are done."""
 
@@ -76,14 +84,8 @@ class TrainLoop:
         self.step = 0
         self.metrics: dict[str, float] = {}
         torch.manual_seed(recipe.train.seed)  # a head that the base does not have would be drawn here
-        model = recipe.model
         encoder = load_encoder(recipe, base)
-        loss = ContrastiveLoss(
-            temperature=model.temperature,
-            learned_temperature=model.learn_temperature,
-            symmetric=model.symmetric,
-        )
-        self.module = ContrastiveStep(encoder, loss).to(device)
+        self.module = ContrastiveStep(encoder, make_loss(recipe)).to(device)
         self.optimizer = make_optimizer(self.module, recipe.train)
         self.scheduler = make_scheduler(self.optimizer, recipe.train)
         self.precision = resolve_precision(device, recipe.train.precision)
@@ -91,6 +93,7 @@ class TrainLoop:
         if self.world_size > 1:
             self._parallel = DistributedDataParallel(self.module, broadcast_buffers=False, gradient_as_bucket_view=True)
         self._sets: list[ScoredSet] | None = None
+        self._lr = 0.0
 
     def restore(self, directory: Path) -> None:
         """Go on from a checkpoint."""
@@ -102,20 +105,23 @@ class TrainLoop:
         train = self.recipe.train
         pad_id = int(self.module.encoder.tokenizer.pad_token_id)
         pin = self.device.type == "cuda"
-        make = partial(collate, pad_id=pad_id, token_budget=train.token_budget, pin=pin)
+        collating = partial(collate, pad_id=pad_id, token_budget=train.token_budget, pin=pin)
+
+        def make(part: Slice) -> Batch:
+            if pin:  # the device is a property of the thread, and pinning would open a context on device 0
+                torch.cuda.set_device(self.device)
+            return collating(part)
+
         meter = Meter(self.device)
         with Feed(slices, make) as feed:
             for batch in feed:
                 assert batch.step == self.step
                 self._train_step(batch, meter)
                 last = self.step == train.steps
-                if last or self.step % train.log_every == 0:
-                    point = meter.point(feed.wait_s)
-                    point["train/lr"] = float(self.scheduler.get_last_lr()[0])
-                    point["train/temperature"] = float(self.module.loss.temperature())
-                    if self.rank == 0:
-                        hooks.curve(self.step, point)
-                if self._due(train.eval_every) or last:
+                scoring = last or self._due(train.eval_every)
+                if scoring or self.step % train.log_every == 0:
+                    self._report_curve(meter, feed.wait_s, hooks)
+                if scoring:
                     self.evaluate(hooks, final=last)
                     self._checkpoint(hooks)
                     meter.reset(feed.wait_s)
@@ -143,11 +149,19 @@ class TrainLoop:
                 self.metrics.update({f"{scores.name}/{key}": value for key, value in scores.headline().items()})
                 hooks.scores(self.step, scores)
 
+    def _report_curve(self, meter: Meter, wait_s: float, hooks: Hooks) -> None:
+        point = meter.point(wait_s)
+        point["train/lr"] = self._lr
+        point["train/temperature"] = float(self.module.loss.temperature())
+        if self.rank == 0:
+            hooks.curve(self.step, point)
+
     def _train_step(self, batch: Batch, meter: Meter) -> None:
         train = self.recipe.train
         seed_step(train.seed, self.step, self.rank)
         self._parallel.train()
         batch = batch.to(self.device)
+        self._lr = float(self.optimizer.param_groups[0]["lr"])
         with autocast(self.device, self.precision.name):
             loss, stats = self._parallel(batch)
         loss.backward()
@@ -160,7 +174,8 @@ class TrainLoop:
         meter.add(batch, stats, norm)
 
     def _checkpoint(self, hooks: Hooks) -> None:
-        state = RunState(self.step, self.recipe.train.seed, self.digest, self.world_size, self.metrics)
+        scored = self.recipe.digest("evaluation")
+        state = RunState(self.step, self.recipe.train.seed, self.digest, self.world_size, self.metrics, scored)
         hooks.checkpoint(
             self.step,
             self.metrics,

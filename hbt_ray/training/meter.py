@@ -24,7 +24,8 @@ class Meter:
         """Forget what was added; `wait_s` is the feed's waiting time so far."""
         # rows: X-X, X-Y; columns: loss sum, correct, pairs
         self._sums = torch.zeros(2, 3, device=self._device)
-        self._counts = torch.zeros(2, device=self._device, dtype=torch.float64)  # tokens, padded tokens
+        self._masked = torch.zeros((), device=self._device)
+        self._tokens, self._padded = 0, 0
         self._grad_norm = torch.zeros((), device=self._device)
         self._steps, self._mono_steps = 0, 0
         self._wait_before = wait_s
@@ -40,7 +41,9 @@ class Meter:
                 torch.full_like(self._grad_norm, len(batch)),
             ]
         )
-        self._counts += torch.tensor([batch.num_tokens, batch.num_padded], device=self._device)
+        self._masked += stats.num_masked
+        self._tokens += batch.num_tokens
+        self._padded += batch.num_padded
         self._grad_norm = torch.maximum(self._grad_norm, grad_norm.detach())
         self._steps += 1
         self._mono_steps += batch.monolingual
@@ -51,7 +54,8 @@ class Meter:
         Args:
             wait_s: seconds this worker has waited for data since the run began.
         """
-        sums = torch.cat([self._sums.flatten().double(), self._counts])
+        counts = torch.tensor([self._tokens, self._padded], dtype=torch.float64, device=self._device)
+        sums = torch.cat([self._sums.flatten().double(), counts, self._masked.double()[None]])
         if dist.is_initialized():
             dist.all_reduce(sums)
         values = sums.tolist()
@@ -66,6 +70,7 @@ class Meter:
             "train/pairs_per_s": pairs / seconds,
             "train/tokens_per_s": values[6] / seconds,
             "train/padding_share": 1 - values[6] / values[7],
+            "train/masked_per_query": values[8] / pairs,
             "train/data_wait_share": (wait_s - self._wait_before) / seconds,
         }
         for kind, (loss, correct, num) in by_kind.items():

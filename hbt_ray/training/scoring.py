@@ -13,6 +13,7 @@ from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.reader import RowReader
 from hbt_ray.config import EvaluationConfig
 from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.benchmarks import load_set
 from hbt_ray.evaluation.parallel import parallel_set
 from hbt_ray.evaluation.score import Scores, score
@@ -76,6 +77,9 @@ def score_set(encoder: Encoder, scored: ScoredSet, *, token_budget: int, precisi
     """Scores of `encoder` on rank 0, None on the others; every rank has to call it."""
     queries = _encode_share(encoder, scored.queries, token_budget, precision)
     passages = _encode_share(encoder, scored.passages, token_budget, precision)
+    # every rank has all vectors and stops here alike; rank 0 alone stopping would leave the others waiting
+    if not (np.isfinite(queries).all() and np.isfinite(passages).all()):
+        raise EvaluationError("vectors are NaN or infinite: the training diverged; lower train.lr, or warm up longer")
     return score(scored.retrieval_set, queries, passages) if world()[0] == 0 else None
 
 

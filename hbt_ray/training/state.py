@@ -39,6 +39,7 @@ class RunState:
         digest: identifies everything that decides the run's weights; another recipe must not go on from here.
         world_size: workers that made the step; another number is allowed, and gives the same global batches.
         metrics: what was reported with the checkpoint.
+        scored: digest of the evaluation settings that gave them.
     """
 
     step: int
@@ -46,6 +47,7 @@ class RunState:
     digest: str
     world_size: int
     metrics: dict[str, float]
+    scored: str = ""
 
 
 def save_checkpoint(

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
-from hbt_ray.batches.iterator import BatchSource, slice_dataset
+from hbt_ray import errors
+from hbt_ray.batches.iterator import BatchSource
 from hbt_ray.cluster import unwrapped
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.errors import ConfigError, HbtError
 from hbt_ray.recipes import build_recipe
+from hbt_ray.storage import read_json, write_json
 from hbt_ray.tracking.handle import RunLog
+from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, checkpoint_name, read_state, run_digest
 
-RESUME = "resume.json"
+RESUME, ERROR = "resume.json", "error.json"
 POLL_S = "0.5"  # Ray Train looks at its workers every 2 s by default, and takes one report a look
 
 
@@ -33,7 +34,7 @@ class RunSpec:
         name: of the run; a run of the same name in the same workspace is resumed.
         storage: directory or URL under which the run's checkpoints are kept in a sub-directory `name`.
         key: of the run in the tracking store.
-        threads: torch threads of a CPU worker.
+        concurrent: trials that may run at once, with which workers share a node's cores.
     """
 
     recipe: Recipe
@@ -42,11 +43,16 @@ class RunSpec:
     name: str
     storage: str
     key: str
-    threads: int
+    concurrent: int = 1
+
+    @property
+    def directory(self) -> str:
+        """Where the run's checkpoints and records are."""
+        return f"{self.storage}/{self.name}"
 
     def checkpoint(self, step: int) -> str:
         """Directory or URL of the checkpoint made after `step` steps."""
-        return f"{self.storage}/{self.name}/{checkpoint_name(step)}"
+        return f"{self.directory}/{checkpoint_name(step)}"
 
 
 @dataclass(frozen=True)
@@ -68,9 +74,10 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
 
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
     recipe, resources = spec.recipe, spec.recipe.resources
-    record = ResumeRecord(f"{spec.storage}/{spec.name}/{RESUME}")
-    if (state := _begun(spec, record)) and state.step == recipe.train.steps:
+    record = ResumeRecord(f"{spec.directory}/{RESUME}")
+    if (state := begun(spec)) and state.step == recipe.train.steps:
         return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
+    write_json(f"{spec.directory}/{ERROR}", {})
     trainer = TorchTrainer(
         _worker,
         train_loop_config={"spec": {**vars(spec), "recipe": recipe.resolved()}, "log": log},
@@ -95,22 +102,31 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
     )
     with unwrapped():
         result = trainer.fit()
+    if error := read_json(f"{spec.directory}/{ERROR}"):
+        raise getattr(errors, error["kind"])(error["message"])
     assert result.checkpoint is not None, "a run that ended has a checkpoint"
     with result.checkpoint.as_directory() as directory:
         state = read_state(Path(directory))
     return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
 
 
-def _begun(spec: RunSpec, record: ResumeRecord) -> RunState | None:
-    """The state of the last checkpoint of a run of this name; ConfigError where its recipe was another."""
-    step = record.read()
-    if not step:
+def begun(spec: RunSpec) -> RunState | None:
+    """The state of the last checkpoint of a run of this name, None where there is none.
+
+    Raises:
+        ConfigError: that run has another recipe, or has ended and was scored in another way.
+    """
+    step = ResumeRecord(f"{spec.directory}/{RESUME}").read()
+    tree = read_json(f"{spec.checkpoint(step)}/{STATE}") if step else None
+    if tree is None:
         return None
-    fs, path = fsspec.core.url_to_fs(f"{spec.checkpoint(step)}/{STATE}")
-    if not fs.exists(path):
-        return None
-    state = RunState(**json.loads(fs.cat_file(path)))
+    state = RunState(**tree)
     check_digest(state, run_digest(spec.recipe, Corpus.open(spec.corpus)), f"run {spec.name} in {spec.storage}")
+    if state.step == spec.recipe.train.steps and state.scored != spec.recipe.digest("evaluation"):
+        raise ConfigError(
+            f"run {spec.name} in {spec.storage} has ended and was scored with other evaluation.* settings; score its "
+            f"model with jobs/evaluate.py --model {spec.checkpoint(step)}/{MODEL}, or give the run another name"
+        )
     return state
 
 
@@ -118,7 +134,12 @@ def _worker(config: dict[str, Any]) -> None:
     """What each Ray Train worker runs; the model's libraries are imported there and nowhere else."""
     from hbt_ray.training.worker import train_worker
 
-    train_worker(RunSpec(**{**config["spec"], "recipe": build_recipe(config["spec"]["recipe"])}), config["log"])
+    spec = RunSpec(**{**config["spec"], "recipe": build_recipe(config["spec"]["recipe"])})
+    try:
+        train_worker(spec, config["log"])
+    except HbtError as error:
+        # What no restart can mend ends the run here, on every rank alike, and is raised again by `fit`.
+        write_json(f"{spec.directory}/{ERROR}", {"kind": type(error).__name__, "message": str(error)})
 
 
 @dataclass(frozen=True)
@@ -133,13 +154,11 @@ class ResumeRecord:
 
     def write(self, step: int) -> None:
         """Record that the run can go on at `step`."""
-        with fsspec.open(self.path, "w") as file:
-            file.write(json.dumps({"step": step}))
+        write_json(self.path, {"step": step})
 
     def read(self) -> int:
         """The step to go on at; 0 where nothing is recorded."""
-        fs, path = fsspec.core.url_to_fs(self.path)
-        return int(json.loads(fs.cat_file(path))["step"]) if fs.exists(path) else 0
+        return int((read_json(self.path) or {}).get("step", 0))
 
 
 def _steps(spec: RunSpec, record: ResumeRecord) -> Any:
@@ -164,9 +183,3 @@ def _recording(record: ResumeRecord) -> Any:
                 record.write(int(metrics[0]["step"]))
 
     return Recording()
-
-
-def default_threads(recipe: Recipe, concurrent: int) -> int:
-    """Torch threads of a CPU worker: as set, else this machine's cores shared among the workers that run at once."""
-    set_ = recipe.resources.threads_per_worker
-    return set_ or max(1, (os.cpu_count() or 1) // (recipe.resources.num_workers * concurrent))

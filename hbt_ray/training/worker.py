@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
     """Train one rank of the run, going on from the checkpoint that Ray Train hands over."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if not spec.recipe.resources.use_gpu:
-        torch.set_num_threads(spec.threads)
+        torch.set_num_threads(_threads(spec))
     checkpoint = ray.train.get_checkpoint()
     start = _step_of(checkpoint)
     # Reading begins first: it starts processes of its own, and the model takes as long to load.
@@ -54,6 +55,12 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         log.log_params(spec.key, {"precision_used": loop.precision.name, "why": loop.precision.reason})
     with slices:
         loop.run(iter(slices), hooks)
+
+
+def _threads(spec: RunSpec) -> int:
+    """As set, else this node's cores shared among the workers that may run on it at once."""
+    workers = ray.train.get_context().get_local_world_size() * spec.concurrent
+    return spec.recipe.resources.threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
 
 
 def _step_of(checkpoint: Any) -> int:

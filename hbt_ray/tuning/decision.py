@@ -45,10 +45,29 @@ def summarise(results: Sequence[TrialResult]) -> list[PointSummary]:
 
 
 def recommend(summaries: Sequence[PointSummary], metric: str, mode: str) -> PointSummary | None:
-    """The point with the best mean of `metric` over its seeds."""
+    """The point with the best mean of `metric`, among those with the most seeds that ran to the end.
+
+    A point that lost its bad seeds to failures or early stopping would look better than it is.
+    """
     scored = [summary for summary in summaries if not math.isnan(summary.mean(metric))]
+    most = max((len(summary.results) for summary in scored), default=0)
+    scored = [summary for summary in scored if len(summary.results) == most]
     sign = 1 if mode == "max" else -1
     return max(scored, key=lambda summary: sign * summary.mean(metric), default=None)
+
+
+def verdict(results: Sequence[TrialResult], metric: str, mode: str) -> str:
+    """One sentence: the recommended point and what it rests on."""
+    summaries = summarise(results)
+    best = recommend(summaries, metric, mode)
+    if best is None:
+        return f"no recommendation: no trial ran to the end with a score for {metric}"
+    point = ", ".join(f"{name.split('.')[-1]} = {value}" for name, value in best.point.items())
+    seeds = f"{len(best.results)} seed" + ("s" if len(best.results) > 1 else "")
+    left_out = sum(len(summary.results) < len(best.results) for summary in summaries)
+    others = f"; {left_out} points with fewer seeds are left out" if left_out else ""
+    best_mean = f"{'highest' if mode == 'max' else 'lowest'} mean {metric} = {best.mean(metric):.4g} over {seeds}"
+    return f"recommended {point}: {best_mean}{others}"
 
 
 def scored_sets(results: Sequence[TrialResult]) -> list[str]:

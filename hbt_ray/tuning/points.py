@@ -15,8 +15,8 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from hbt_ray.config import Recipe
-from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError
+from hbt_ray.evaluation.headline import HEADLINE
 from hbt_ray.recipes import override_recipe
 
 SEED = "train.seed"
@@ -68,7 +68,7 @@ class TrialSpec:
 def listed_trials(recipe: Recipe) -> list[TrialSpec]:
     """All trials of a grid or random study, in order: seed by seed, so that every point has a score early."""
     drawn = _grid(recipe) if recipe.tune.search == "grid" else _random(recipe)
-    points = [_as_in_recipe(point, recipe) for point in drawn]
+    points = [as_in_recipe(point, recipe) for point in drawn]
     trials = [TrialSpec.of(point, seed) for seed in recipe.tune.seeds for point in points]
     return list({trial.name: trial for trial in trials}.values())  # a point drawn twice is one trial
 
@@ -96,21 +96,18 @@ def check_space(recipe: Recipe) -> None:
             override_recipe(recipe, {name: value})
 
 
-def check_metric(recipe: Recipe, corpus: Corpus) -> None:
-    """ConfigError where no trial would have the metric that ranks points."""
+def check_metric(recipe: Recipe, *, has_dev: bool = True) -> None:
+    """ConfigError where no trial would have the metric that ranks points; `has_dev`: the corpus has dev items."""
     metric = recipe.tune.metric
-    name = metric.rpartition("/")[0]
-    dev = ["dev"] if corpus.manifest.splits["dev"].num_items else []
-    sets = [*dev, *(part.partition(":")[0] for part in recipe.evaluation.sets)]
-    if name not in sets:
+    name, _, key = metric.rpartition("/")
+    sets = [*(["dev"] if has_dev else []), *(part.partition(":")[0] for part in recipe.evaluation.sets)]
+    if name not in sets or key not in HEADLINE:
         raise ConfigError(
-            f"tune.metric={metric!r}: trials are scored on {', '.join(sets) or 'nothing'}; use SET/METRIC, "
-            "e.g. dev/multi_map, and keep dev items (corpus.dev_ids or corpus.dev_share)"
+            f"tune.metric={metric!r}: trials are scored on {', '.join(sets) or 'nothing'} by {', '.join(HEADLINE)}; "
+            "use SET/METRIC, e.g. dev/multi_map, and keep dev items (corpus.dev_ids or corpus.dev_share)"
         )
-    if recipe.tune.asha and name != "dev":
-        raise ConfigError(
-            f"tune.metric={metric!r}: with tune.asha it must be a dev metric, which is scored on the way"
-        )
+    if (recipe.tune.asha or recipe.tune.search == "optuna") and name != "dev":
+        raise ConfigError(f"tune.metric={metric!r}: tune.asha and optuna need a dev metric, which is scored on the way")
 
 
 def is_whole(name: str) -> bool:
@@ -120,7 +117,7 @@ def is_whole(name: str) -> bool:
     return hints.get(field) is int
 
 
-def _as_in_recipe(point: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+def as_in_recipe(point: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Values as the recipe has them (1 is 1.0 where a float is meant), so that a point has one name."""
     resolved = override_recipe(recipe, point).resolved()
     return {name: reduce(getitem, name.split("."), resolved) for name in point}

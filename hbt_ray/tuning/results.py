@@ -6,18 +6,18 @@ cut off goes on from its checkpoint because its run has the same name.
 
 from __future__ import annotations
 
-import json
+import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import fsspec
-
 from hbt_ray.config import Recipe
 from hbt_ray.errors import ConfigError
+from hbt_ray.storage import open_fs, read_json, write_json
 from hbt_ray.tuning.points import TrialSpec
 
 Status = Literal["finished", "stopped", "failed"]
-RESULT, STUDY = "result.json", "study.json"
+RESULT, TRIAL, STUDY = "result.json", "trial.json", "study.json"
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,31 @@ class TrialResult:
 
 
 class StudyDirectory:
-    """The directory of a study: `study.json` (its recipe) and a sub-directory a trial."""
+    """The directory of a study: `study.json` (what its trials share) and a sub-directory a trial."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def claim(self, recipe: Recipe) -> bool:
-        """Write down the recipe, or check that it is the one that is there; True where the study is resumed.
+    def claim(self, recipe: Recipe, made_from: Mapping[str, str]) -> str:
+        """Write down what the trials share, or check that it is what is there.
+
+        Args:
+            recipe: of the study.
+            made_from: what is not in the recipe: fingerprint of the corpus, identity of the base model.
+
+        Returns:
+            The study's own id, by which the tracking store knows it.
 
         Raises:
-            ConfigError: a study of this name exists with other fixed settings; names them.
+            ConfigError: a study of this name exists with other shared settings; names them.
         """
-        mine = _fixed(recipe)
-        theirs = self._read(STUDY)
+        location = f"{self.path}/{STUDY}"
+        mine = {**_shared(recipe), "made_from": dict(made_from)}
+        theirs = read_json(location)
         if theirs is None:
-            self._write(STUDY, mine)
-            return False
+            study_id = secrets.token_hex(4)
+            write_json(location, {"id": study_id, **mine})
+            return study_id
         changed = [
             f"{section}.{name}={mine[section][name]!r} (was {theirs.get(section, {}).get(name)!r})"
             for section in mine
@@ -60,41 +69,46 @@ class StudyDirectory:
                 f"study {recipe.name!r} in {self.path} was begun with other settings: {'; '.join(changed)}; "
                 "give the changed study another name (name=...)"
             )
-        return True
+        return str(theirs["id"])
+
+    def begin(self, spec: TrialSpec) -> None:
+        """Note that a trial has begun, and forget how it failed before."""
+        write_json(f"{self.path}/{spec.name}/{TRIAL}", dict(spec.overrides))
+        fs, path = open_fs(f"{self.path}/{spec.name}/{RESULT}")
+        if fs.exists(path):
+            fs.rm_file(path)
+
+    def unfinished(self) -> list[TrialSpec]:
+        """Trials that have begun and have no result: cut off, or running elsewhere."""
+        fs, root = open_fs(self.path)
+        names = [path.split("/")[-2] for path in sorted(fs.glob(f"{root}/*/{TRIAL}"))]
+        left = [name for name in names if not fs.exists(f"{root}/{name}/{RESULT}")]
+        trees = [read_json(f"{self.path}/{name}/{TRIAL}") for name in left]
+        return [TrialSpec(tuple(sorted(tree.items()))) for tree in trees if tree]
 
     def result(self, spec: TrialSpec) -> TrialResult | None:
         """The result of a trial that has ended."""
-        tree = self._read(f"{spec.name}/{RESULT}")
+        tree = read_json(f"{self.path}/{spec.name}/{RESULT}")
         return _from_tree(tree) if tree else None
 
     def results(self) -> list[TrialResult]:
         """The results of all trials that have ended."""
-        fs, root = fsspec.core.url_to_fs(self.path)
-        found = [self._read(path[len(root) + 1 :]) for path in sorted(fs.glob(f"{root}/*/{RESULT}"))]
-        return [_from_tree(tree) for tree in found if tree]
+        fs, root = open_fs(self.path)
+        names = [path.split("/")[-2] for path in sorted(fs.glob(f"{root}/*/{RESULT}"))]
+        trees = [read_json(f"{self.path}/{name}/{RESULT}") for name in names]
+        return [_from_tree(tree) for tree in trees if tree]
 
     def save(self, result: TrialResult) -> None:
         """Write a trial's result."""
-        self._write(f"{result.spec.name}/{RESULT}", {**vars(result), "spec": dict(result.spec.overrides)})
-
-    def _read(self, name: str) -> dict[str, Any] | None:
-        fs, root = fsspec.core.url_to_fs(self.path)
-        path = f"{root}/{name}"
-        return dict(json.loads(fs.cat_file(path))) if fs.exists(path) else None
-
-    def _write(self, name: str, tree: dict[str, Any]) -> None:
-        fs, root = fsspec.core.url_to_fs(self.path)
-        path = f"{root}/{name}"
-        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        fs.pipe_file(f"{path}.part", json.dumps(tree, indent=1).encode())
-        fs.mv(f"{path}.part", path)
+        location = f"{self.path}/{result.spec.name}/{RESULT}"
+        write_json(location, {**vars(result), "spec": dict(result.spec.overrides)})
 
 
 def _from_tree(tree: dict[str, Any]) -> TrialResult:
     return TrialResult(**{**tree, "spec": TrialSpec(tuple(sorted(tree["spec"].items())))})
 
 
-def _fixed(recipe: Recipe) -> dict[str, dict[str, Any]]:
+def _shared(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """What trials of one study must share: all that decides weights and scores, less what the study varies."""
     resolved = recipe.resolved()
     sections = {name: dict(resolved[name]) for name in ("corpus", "plan", "model", "train", "evaluation")}

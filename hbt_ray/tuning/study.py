@@ -10,11 +10,14 @@ from typing import Any
 
 from hbt_ray.cluster import check_capacity, driver_resources, find_cause
 from hbt_ray.config import Recipe
+from hbt_ray.experiment import Experiment
 from hbt_ray.tracking.artifacts import log_config
-from hbt_ray.tracking.handle import WriterHandle
+from hbt_ray.tracking.handle import RunLog, WriterHandle
 from hbt_ray.tracking.progress import progress
-from hbt_ray.training.trainer import RunSpec, default_threads, fit
-from hbt_ray.tuning.points import TrialSpec, listed_trials
+from hbt_ray.training.state import MODEL, checkpoint_name
+from hbt_ray.training.trainer import RunSpec, fit
+from hbt_ray.tuning.decision import scored_sets
+from hbt_ray.tuning.points import TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
 
 Report = Callable[[str], None]
@@ -26,42 +29,45 @@ class Study:
 
     Attributes:
         recipe: with its search space.
-        corpus, base: prepared corpus and model, shared by all trials.
+        experiment: the recipe's paths, corpus and base model, shared by all trials.
         directory: of the study, for results and checkpoints.
         log: the tracking writer of the job.
+        study_id: the study's own, from `StudyDirectory.claim`.
     """
 
     recipe: Recipe
-    corpus: str
-    base: str
+    experiment: Experiment
     directory: StudyDirectory
     log: WriterHandle
+    study_id: str
 
     @property
     def key(self) -> str:
         """The parent run's identity in the tracking store."""
-        return self.recipe.name
+        return f"{self.recipe.name}-{self.study_id}"
 
     def trial_key(self, spec: TrialSpec) -> str:
         """A child run's identity in the tracking store."""
-        return f"{self.recipe.name}/{spec.name}"
+        return f"{self.key}/{spec.name}"
 
 
 def run_study(study: Study, report: Report) -> list[TrialResult]:
     """Run the trials that have no result yet; returns all results, failed trials included.
 
     Raises:
-        ConfigError: a study of this name was begun with other settings, or a point is not allowed.
         KeyboardInterrupt: stopped by the user; the same call goes on from there.
     """
     recipe = study.recipe
-    resumed = study.directory.claim(recipe)
     known = [result for result in study.directory.results() if result.status != "failed"]
-    if resumed:
+    if known:
         report(f"study {recipe.name}: {len(known)} trials are done and are not run again")
     study.log.start_run(study.key, recipe.name, {"hbt.kind": "study", "hbt.study": recipe.name})
     log_config(study.log, study.key, recipe.resolved())
-    _tune(study, known, report)
+    try:
+        _tune(study, known, report)
+    except BaseException as error:
+        study.log.finish_run(study.key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise
     return study.directory.results()
 
 
@@ -80,7 +86,7 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
 
         num_trials = recipe.tune.num_samples * len(recipe.tune.seeds) - len(known)
         space: dict[str, Any] = {}
-        searcher = make_searcher(recipe, known)
+        searcher = make_searcher(recipe, known, study.directory.unfinished())
     else:
         todo = [spec for spec in listed_trials(recipe) if spec.name not in done]
         num_trials = len(todo)
@@ -91,7 +97,7 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
     concurrent = min(concurrent, num_trials)
     report(f"study {recipe.name}: {num_trials} trials, {concurrent} at a time")
     trainable = tune.with_resources(
-        tune.with_parameters(_trial, study=study, threads=default_threads(recipe, concurrent)),
+        tune.with_parameters(_trial, study=study, concurrent=concurrent),
         driver_resources(),
     )
     watch = _watch(study, report)
@@ -117,26 +123,35 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
         tuner.fit()
     for spec in watch.running.values():  # Tune returns quietly when it is interrupted
         study.log.finish_run(study.trial_key(spec), "killed")
-    if watch.num_ended < num_trials:
+    if watch.running or (searcher is None and watch.num_ended < num_trials):
         raise KeyboardInterrupt
 
 
-def _trial(config: dict[str, Any], study: Study, threads: int) -> None:
+def _trial(config: dict[str, Any], study: Study, concurrent: int) -> None:
     """The driver of one trial: runs beside Tune, starts the trial's Ray Train workers and waits for them."""
+    from ray import tune
     from ray.tune.integration.ray_train import TuneReportCallback
 
     spec = trial_spec(config, study.recipe)
+    known = study.directory.result(spec)
+    if known and known.status != "failed":  # a searcher asks again for seeds of a point that are done
+        tune.report({**known.metrics, "step": known.step})
+        return
+    study.directory.begin(spec)
     recipe = spec.recipe(study.recipe)
     key = study.trial_key(spec)
-    tags = {
-        "hbt.kind": "trial",
-        "hbt.study": study.recipe.name,
-        "hbt.seed": str(spec.seed),
-        "hbt.trial": spec.name,
-    }
+    tags = {"hbt.kind": "trial", "hbt.study": study.recipe.name, "hbt.seed": str(spec.seed), "hbt.trial": spec.name}
     study.log.start_run(key, spec.label, {**tags, "hbt.alpha": f"{recipe.plan.alpha:g}"}, study.key)
     log_config(study.log, key, recipe.resolved())
-    run = RunSpec(recipe, study.corpus, study.base, spec.name, study.directory.path, key, threads)
+    run = RunSpec(
+        recipe=study.experiment.runnable(recipe),
+        corpus=study.experiment.corpus.directory,
+        base=study.experiment.base,
+        name=spec.name,
+        storage=study.directory.path,
+        key=key,
+        concurrent=concurrent,
+    )
     result = fit(run, study.log, callbacks=[TuneReportCallback()])
     study.log.log_artifact_text(key, "model.txt", result.model + "\n")
     study.directory.save(TrialResult(spec, "finished", recipe.train.steps, result.metrics, result.model))
@@ -146,7 +161,7 @@ def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
     """The trial that a Tune configuration stands for (listed, or drawn by a searcher)."""
     if "trial" in config:
         return TrialSpec(tuple(sorted(config["trial"].items())))
-    point = {name: config[name] for name in recipe.tune.space}
+    point = as_in_recipe({name: config[name] for name in recipe.tune.space}, recipe)
     return TrialSpec.of(point, recipe.tune.seeds[int(config.get("__trial_index__", 0))])
 
 
@@ -160,7 +175,7 @@ def _scheduler(recipe: Recipe) -> Any:
         time_attr="step",
         metric=tune.metric,
         mode=tune.mode,
-        max_t=train.steps,
+        max_t=train.steps + 1,  # at max_t it would stop a trial that is about to end by itself
         grace_period=tune.asha_grace_steps or train.eval_every or train.steps,
         reduction_factor=tune.asha_reduction,
     )
@@ -191,12 +206,16 @@ def _watch(study: Study, report: Report) -> Any:
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             spec = self._end(trial)
-            early = study.directory.result(spec) is None
-            if early:
+            early = False
+            if study.directory.result(spec) is None:  # stopped by the scheduler, perhaps at its very last step
                 last = trial.last_result or {}
-                metrics = {name: float(value) for name, value in last.items() if name.startswith("dev/")}
-                study.directory.save(TrialResult(spec, "stopped", int(last.get("step", 0)), metrics))
-                report(f"{spec.label}: stopped early at step {last.get('step')}")
+                step = int(last.get("step", 0))
+                early = step < steps
+                metrics = {name: float(value) for name, value in last.items() if "/" in name and _is_number(value)}
+                model = f"{study.directory.path}/{spec.name}/{checkpoint_name(step)}/{MODEL}"
+                study.directory.save(TrialResult(spec, "stopped" if early else "finished", step, metrics, model))
+            if early:
+                report(f"{spec.label}: stopped early at step {step}")
             study.log.finish_run(study.trial_key(spec), "early_stopped" if early else "finished")
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -215,7 +234,33 @@ def _watch(study: Study, report: Report) -> Any:
     return watch
 
 
+def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str) -> None:
+    """The recommendation and, where alpha alone was varied, its figure, on the study's own run."""
+    from hbt_ray.tracking.plots import AlphaPoint, alpha_figure, figure_png
+
+    log.log_artifact_text(key, "recommendation.txt", said + "\n")
+    for name in scored_sets(results):
+        points = [
+            AlphaPoint(
+                alpha=float(result.spec.point["plan.alpha"]),
+                seed=result.spec.seed,
+                mono=result.metrics[f"{name}/mono_map"],
+                cross=result.metrics[f"{name}/cross_map"],
+                multi=result.metrics[f"{name}/multi_map"],
+                rank_distance=result.metrics[f"{name}/rank_distance"],
+            )
+            for result in results
+            if result.status == "finished" and set(result.spec.point) == {"plan.alpha"}
+        ]
+        if points:
+            log.log_artifact_bytes(key, f"{name}/alpha.png", figure_png(alpha_figure(points)))
+
+
 HEADLINE = ("dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _error_line(trial: Any) -> str:

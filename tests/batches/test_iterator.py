@@ -1,7 +1,6 @@
 import dataclasses
 import pickle
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +10,7 @@ from hbt_ray.batches.iterator import (
     MAX_BLOCKS,
     MAX_CHUNK_STEPS,
     BatchSource,
-    _read_chunk,
-    _Task,
+    ChunkReader,
     chunk_steps,
     local_slices,
     received_slices,
@@ -41,8 +39,9 @@ def test_blocks_are_worth_a_task_and_not_too_many(num_steps, world_size, batch_s
 def blocks(source, start, chunk, world_size):
     """What the data set's tasks make, in its order: (first chunk, rank 0), (first chunk, rank 1), ..."""
     num = -(-(source.num_steps - start) // chunk) * world_size
-    task = pickle.loads(pickle.dumps(_Task(source, start, chunk, world_size)))
-    return [_read_chunk({"id": np.array([number])}, task) for number in range(num)]
+    reader = pickle.loads(pickle.dumps(ChunkReader(source, start, chunk, world_size)))
+    assert reader.num_blocks == num
+    return [reader.read(number) for number in range(num)]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
@@ -57,13 +56,6 @@ def test_blocks_dealt_in_turn_are_each_ranks_own_slices_in_order(source, world_s
             assert_same(mine, own)
     sizes = [[table.num_rows for table in tables[rank::world_size]] for rank in range(world_size)]
     assert all(mine == sizes[0] for mine in sizes)  # an equal split drops nothing
-
-
-def test_a_task_given_several_blocks_makes_all(source):
-    task = _Task(source, 0, 4, 2)
-    both = _read_chunk({"id": np.array([1, 3])}, task)
-    assert both["step"].to_pylist() == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert set(both["rank"].to_pylist()) == {1}
 
 
 def test_a_data_set_that_begins_earlier_is_skipped_up_to_the_start(source):

@@ -9,7 +9,7 @@ import pytest
 from hbt_ray.corpus import inputs as module
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.rows import check_rows
-from hbt_ray.errors import CorpusError
+from hbt_ray.errors import ConfigError, CorpusError
 
 ROWS = [
     {"id": f"i{i}", "lang": lang, "question": f"{lang} {i}?", "passage": f"{lang} no. {i}\u2028x"}
@@ -184,7 +184,7 @@ def test_nothing_found(tmp_path):
     for location in (tmp_path, tmp_path / "*.parquet"):
         with pytest.raises(CorpusError, match=r"has no files ending in \.parquet, \.jsonl"):
             find_inputs(str(location))
-    with pytest.raises(CorpusError, match="cannot be opened"):
+    with pytest.raises(ConfigError, match="cannot be opened"):
         find_inputs("nosuchprotocol://bucket/x")
     write_parquet(tmp_path / "x.parquet", [{"a": 1}])
     with pytest.raises(

@@ -21,6 +21,7 @@ def write_tokenizer(directory, words=tuple(WORDS)):
         tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
     )
     fast.save_pretrained(directory)
+    (directory / "config.json").write_text('{"model_type": "bert"}')  # a model directory has one
     return str(directory)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hbt_ray.batches.iterator import BatchSource, local_slices, received_slices, slice_dataset
+from hbt_ray.batches.iterator import BatchSource, local_slices, received_slices
 from hbt_ray.recipes import build_recipe
+from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.trainer import RESUME, ResumeRecord, RunSpec, fit
 
 pytestmark = pytest.mark.ray
@@ -38,7 +39,7 @@ class Log:
 
 def spec_of(corpus, base, storage, name, **train):
     recipe = build_recipe({**BASE_RECIPE, "name": name, "train": {**BASE_RECIPE["train"], **train}})
-    return RunSpec(recipe, corpus.directory, base, name, str(storage), name, threads=1)
+    return RunSpec(recipe, corpus.directory, base, name, str(storage), name)
 
 
 def weights_hash(result):

@@ -10,6 +10,8 @@ from hbt_ray.tuning.results import StudyDirectory, TrialResult
 
 RECIPE = build_recipe({"name": "s", "plan": {"source_weights": {"a": 1.5}}, "corpus": {"langs": ["en", "de"]}})
 
+MADE_FROM = {"corpus": "1", "base": "tiny"}
+
 
 @pytest.fixture(params=["local", "memory"])
 def directory(request, tmp_path):
@@ -17,9 +19,31 @@ def directory(request, tmp_path):
 
 
 def test_a_study_is_claimed_once_and_then_resumed(directory):
-    assert directory.claim(RECIPE) is False
-    assert directory.claim(RECIPE) is True
+    study_id = directory.claim(RECIPE, MADE_FROM)
+    assert directory.claim(RECIPE, MADE_FROM) == study_id
     assert directory.results() == []
+
+
+def test_another_corpus_or_base_model_is_noticed(directory):
+    directory.claim(RECIPE, MADE_FROM)
+    with pytest.raises(ConfigError, match=r"made_from\.corpus='2' \(was '1'\)"):
+        directory.claim(RECIPE, {**MADE_FROM, "corpus": "2"})
+
+
+def test_two_studies_of_one_name_have_ids_of_their_own(tmp_path):
+    ids = {StudyDirectory(str(tmp_path / place)).claim(RECIPE, MADE_FROM) for place in "abc"}
+    assert len(ids) == 3
+
+
+def test_a_trial_is_unfinished_from_its_beginning_to_its_result(directory):
+    spec = TrialSpec.of({"plan.alpha": 0.5}, seed=1)
+    directory.save(TrialResult(spec, "failed", 0, {}, error="x"))
+    assert directory.unfinished() == []
+    directory.begin(spec)
+    assert directory.unfinished() == [spec]
+    assert directory.result(spec) is None
+    directory.save(TrialResult(spec, "finished", 10, {}))
+    assert directory.unfinished() == []
 
 
 @pytest.mark.parametrize(
@@ -35,14 +59,14 @@ def test_a_study_is_claimed_once_and_then_resumed(directory):
     ],
 )
 def test_a_study_may_be_extended(directory, change):
-    directory.claim(RECIPE)
-    assert directory.claim(override_recipe(RECIPE, change)) is True
+    study_id = directory.claim(RECIPE, MADE_FROM)
+    assert directory.claim(override_recipe(RECIPE, change), MADE_FROM) == study_id
 
 
 def test_changed_settings_are_named_with_what_they_were(directory):
-    directory.claim(RECIPE)
+    directory.claim(RECIPE, MADE_FROM)
     with pytest.raises(ConfigError) as caught:
-        directory.claim(override_recipe(RECIPE, {"train.lr": 1e-4, "corpus.langs": ["en"]}))
+        directory.claim(override_recipe(RECIPE, {"train.lr": 1e-4, "corpus.langs": ["en"]}), MADE_FROM)
     message = str(caught.value)
     assert message.startswith(f"study 's' in {directory.path} was begun with other settings: ")
     assert "corpus.langs=['en'] (was ['en', 'de'])" in message
@@ -53,12 +77,12 @@ def test_changed_settings_are_named_with_what_they_were(directory):
 
 def test_a_study_of_an_older_version_is_told_of_its_missing_settings(tmp_path):
     directory = StudyDirectory(str(tmp_path))
-    directory.claim(RECIPE)
+    directory.claim(RECIPE, MADE_FROM)
     tree = json.loads((tmp_path / "study.json").read_text())
     del tree["evaluation"]
     (tmp_path / "study.json").write_text(json.dumps(tree))
     with pytest.raises(ConfigError, match=r"evaluation\.max_dev_items=300 \(was None\)"):
-        directory.claim(RECIPE)
+        directory.claim(RECIPE, MADE_FROM)
 
 
 def test_results_round_trip(directory):

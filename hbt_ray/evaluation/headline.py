@@ -1,0 +1,13 @@
+"""Names of the scores that models and trials are compared by (`Scores.headline`)."""
+
+HEADLINE = (
+    "mono_map",
+    "cross_map",
+    "multi_map",
+    "mono_r1",
+    "cross_r1",
+    "multi_r10",
+    "rank_distance",
+    "worst_lang_map",
+    "worst_pair_map",
+)

@@ -1,0 +1,216 @@
+"""How sure the headline numbers are, and which differences of two models on one set are more than chance.
+
+The unit is the question: the parallel queries of one question are drawn, or exchanged between the models,
+together, because they succeed and fail together. Everything is a function of the scores and the seed.
+
+Only the macro means of `Scores.headline` are treated. The worst language and the worst pair are extremes,
+whose bootstrap intervals are biased, and their difference is no mean over questions.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from hbt_ray.errors import EvaluationError
+from hbt_ray.evaluation.arrays import FloatArray
+from hbt_ray.evaluation.cells import Cells, headline_cells, macro_mean
+from hbt_ray.evaluation.score import Scores
+
+NUM_RESAMPLES = 2000
+BLOCK_BYTES = 32 * 2**20
+"""Question weights or signs held at a time."""
+LOWER_IS_BETTER = frozenset({"rank_distance"})
+
+
+class Interval(NamedTuple):
+    """A headline number with its percentile bootstrap interval."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Model b against model a in one headline number; NaN throughout where the set does not define it."""
+
+    metric: str
+    a: float
+    b: float
+    difference: float
+    """b minus a."""
+    low: float
+    high: float
+    """Percentile bootstrap interval of the difference, questions resampled alike for both models."""
+    p_value: float
+    """Two-sided sign-flip test: how often chance alone gives a difference as large as this one."""
+    p_holm: float
+    """`p_value` after Holm's correction for the headline numbers that are tested together."""
+    verdict: Literal["real", "noise", "undefined"]
+    """"real" where `p_holm` is below the level of the test."""
+
+    @property
+    def better(self) -> Literal["a", "b", "neither"]:
+        """The model that the number favours; "neither" unless the difference is real."""
+        if self.verdict != "real":
+            return "neither"
+        return "b" if (self.difference > 0) != (self.metric in LOWER_IS_BETTER) else "a"
+
+
+def intervals(
+    scores: Scores, *, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95, seed: int = 0
+) -> list[Interval]:
+    """Every macro mean of the headline with its bootstrap interval over questions.
+
+    Raises EvaluationError for fewer than two questions, and for `num_resamples` or `confidence` out of range.
+    """
+    _check(scores, num_resamples, confidence)
+    headline, (_, cells) = scores.headline(), headline_cells(scores)
+    drawn = _bootstrap([cells], num_resamples, seed)[0]
+    return [Interval(name, headline[name], *_percentiles(drawn[name], confidence)) for name in cells]
+
+
+def compare(
+    a: Scores, b: Scores, *, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95, seed: int = 0
+) -> list[Difference]:
+    """Every macro mean of the headline of two models on ONE set: difference, interval, p value, verdict.
+
+    The p value is of the paired sign-flip permutation test: if the models were alike, exchanging their scores
+    on any question would change nothing, so the difference is held against those with the questions' parts in
+    it flipped at random (all 2^K flips where `num_resamples` allows, else `num_resamples` of them, counting
+    the observed one). Holm's correction (1979) keeps the chance of a single false "real" among all the rows
+    below 1 - `confidence`.
+
+    Raises EvaluationError where the two are not of one set, and as `intervals` does.
+    """
+    _check(a, num_resamples, confidence)
+    _check_same_set(a, b)
+    (ones, cells_a), (_, cells_b) = headline_cells(a), headline_cells(b)
+    before, after = a.headline(), b.headline()
+    drawn_a, drawn_b = _bootstrap([cells_a, cells_b], num_resamples, seed)
+    parts = np.stack([_parts(ones, cells_a[name], cells_b[name]) for name in cells_a], axis=1)
+    p_values = sign_flip_test(parts, num_resamples=num_resamples, seed=seed)
+    corrected = holm(p_values)
+    rows = []
+    for at, name in enumerate(cells_a):
+        low, high = _percentiles(drawn_b[name] - drawn_a[name], confidence)
+        found: Literal["real", "noise"] = "real" if corrected[at] < 1 - confidence else "noise"
+        rows.append(
+            Difference(
+                metric=name,
+                a=before[name],
+                b=after[name],
+                difference=after[name] - before[name],
+                low=low,
+                high=high,
+                p_value=float(p_values[at]),
+                p_holm=float(corrected[at]),
+                verdict="undefined" if np.isnan(p_values[at]) else found,
+            )
+        )
+    return rows
+
+
+def sign_flip_test(parts: FloatArray, *, num_resamples: int, seed: int) -> FloatArray:
+    """Two-sided p values [M] of the sums of `parts` [K, M] under random signs of their K rows.
+
+    Exact over all 2^K signs where that is at most `num_resamples`; else (hits + 1) / (num_resamples + 1). As
+    `scipy.stats.permutation_test` with "samples". A column with NaN gives NaN.
+    """
+    observed = np.abs(parts.sum(axis=0))
+    exact = len(parts) < 63 and 2 ** len(parts) <= num_resamples
+    # Equal in exact arithmetic counts as a hit, though sums in another order differ in the last bits.
+    limit = observed - 1e-12 * np.abs(parts).sum(axis=0)
+    hits, total = np.zeros(parts.shape[1]), 0
+    for signs in _signs(len(parts), num_resamples, seed, exact):
+        hits += (np.abs(signs @ parts) >= limit).sum(axis=0)
+        total += len(signs)
+    p_values = hits / total if exact else (hits + 1) / (total + 1)
+    return np.where(np.isnan(observed), np.nan, p_values)
+
+
+def holm(p_values: FloatArray) -> FloatArray:
+    """Holm's step-down adjusted p values [M]: the i-th smallest of m times m - i + 1, never falling; NaN stays."""
+    adjusted = np.full(len(p_values), np.nan)
+    order = np.argsort(p_values)[: int((~np.isnan(p_values)).sum())]
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def _bootstrap(models: Sequence[dict[str, Cells]], num_resamples: int, seed: int) -> list[dict[str, FloatArray]]:
+    """Resampled headline numbers [num_resamples] of each model, the same questions drawn for all of them."""
+    num_keys = len(next(iter(models[0].values())).sums)
+    rng = np.random.default_rng(seed)
+    parts: list[dict[str, list[FloatArray]]] = [{name: [] for name in cells} for cells in models]
+    for size in _blocks(num_resamples, num_keys):
+        drawn = rng.integers(0, num_keys, (size, num_keys)) + num_keys * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * num_keys).reshape(size, num_keys).astype(np.float64)
+        for cells, out in zip(models, parts, strict=True):
+            for name, cell in cells.items():
+                out[name].append(macro_mean(weights, cell))
+    return [{name: np.concatenate(values) for name, values in out.items()} for out in parts]
+
+
+def _parts(ones: FloatArray, a: Cells, b: Cells) -> FloatArray:
+    """What each question adds to the difference of b and a, [K]; NaN where the number is not defined."""
+    if not a.sums.shape[1]:
+        return np.full(len(ones), np.nan)
+    parts: FloatArray = ((b.sums - a.sums) / a.counts.sum(axis=0)).mean(axis=1)
+    return parts
+
+
+def _signs(num_keys: int, num_resamples: int, seed: int, exact: bool) -> Iterator[FloatArray]:
+    if exact:
+        bits = np.arange(2**num_keys)[:, None] >> np.arange(num_keys) & 1
+        yield (1 - 2 * bits).astype(np.float64)
+        return
+    rng = np.random.default_rng((seed, 1))  # not the questions that the bootstrap draws
+    for size in _blocks(num_resamples, num_keys):
+        yield (1 - 2 * rng.integers(0, 2, (size, num_keys), dtype=np.int8)).astype(np.float64)
+
+
+def _blocks(num_resamples: int, num_keys: int) -> Iterator[int]:
+    block = max(1, BLOCK_BYTES // (8 * num_keys))
+    for start in range(0, num_resamples, block):
+        yield min(block, num_resamples - start)
+
+
+def _percentiles(drawn: FloatArray, confidence: float) -> tuple[float, float]:
+    kept = drawn[~np.isnan(drawn)]
+    if not kept.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _check(scores: Scores, num_resamples: int, confidence: float) -> None:
+    if num_resamples < 1 or not 0 < confidence < 1:
+        raise EvaluationError(
+            f"num_resamples is {num_resamples} and confidence {confidence}; "
+            "give 1 or more resamples (2000, for instance) and a confidence between 0 and 1."
+        )
+    if len(np.unique(scores.per_query.keys)) < 2:
+        raise EvaluationError(
+            f"set {scores.name!r} has a single question, from which no spread can be told; take a larger set."
+        )
+
+
+def _check_same_set(a: Scores, b: Scores) -> None:
+    same = (
+        a.langs == b.langs
+        and np.array_equal(a.per_query.keys, b.per_query.keys)
+        and np.array_equal(a.per_query.langs, b.per_query.langs)
+        and np.array_equal(a.num_passages, b.num_passages)
+        # Two sets of the same queries can still differ in which of them are answered in a language.
+        and np.array_equal(np.isnan(a.per_query.pair_ap), np.isnan(b.per_query.pair_ap))
+    )
+    if not same:
+        raise EvaluationError(
+            f"the scores are of different sets ({a.name!r} with {len(a.per_query.keys)} queries in {len(a.langs)} "
+            f"languages, {b.name!r} with {len(b.per_query.keys)} in {len(b.langs)}); "
+            "score both models on the same set in the same languages."
+        )
