@@ -20,6 +20,8 @@ from hbt_ray.tuning.decision import scored_sets
 from hbt_ray.tuning.points import TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
 
+HEADLINE = ("dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance")
+
 Report = Callable[[str], None]
 
 
@@ -109,7 +111,9 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
             search_alg=searcher,
             scheduler=_scheduler(recipe),
             max_concurrent_trials=concurrent,
-            reuse_actors=True,  # the next trial driver need not import everything again
+            # The next trial driver need not import everything again. Not with early stopping: a driver that is kept
+            # goes on waiting for the workers of the trial that was stopped.
+            reuse_actors=not recipe.tune.asha,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
@@ -152,7 +156,11 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int) -> None:
         key=key,
         concurrent=concurrent,
     )
-    result = fit(run, study.log, callbacks=[TuneReportCallback()])
+    try:
+        result = fit(run, study.log, callbacks=[TuneReportCallback()])
+    except Exception as error:
+        study.directory.save(TrialResult(spec, "failed", 0, {}, error=_error_line(error)))
+        raise
     study.log.log_artifact_text(key, "model.txt", result.model + "\n")
     study.directory.save(TrialResult(spec, "finished", recipe.train.steps, result.metrics, result.model))
 
@@ -220,7 +228,8 @@ def _watch(study: Study, report: Report) -> Any:
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             spec = self._end(trial)
-            line = _error_line(trial)
+            known = study.directory.result(spec)
+            line = known.error if known else "the trial's driver died; see the logs of the Ray session"
             study.directory.save(TrialResult(spec, "failed", 0, {}, error=line))
             study.log.finish_run(study.trial_key(spec), "failed", {"hbt.error": line[:250]})
             report(f"{spec.label}: FAILED: {line}")
@@ -256,14 +265,10 @@ def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str)
             log.log_artifact_bytes(key, f"{name}/alpha.png", figure_png(alpha_figure(points)))
 
 
-HEADLINE = ("dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance")
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _error_line(trial: Any) -> str:
-    error = trial.get_pickled_error() or trial.get_error()
-    found = find_cause(error)
-    return str(found) if found else " ".join(str(error).strip().splitlines()[-1:])[:500]
+def _error_line(error: Exception) -> str:
+    found = find_cause(error) or error
+    return " ".join(str(found).split())[:500] or type(found).__name__
