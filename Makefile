@@ -1,7 +1,9 @@
 # `make tune` and `make test` set up what they need in .venv, then run.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# Byte code is compiled on all cores afterwards; pip would take one.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv/lib || true
 
 .PHONY: tune test lint setup dev clean
 .DEFAULT_GOAL := tune
@@ -27,10 +29,12 @@ dev: .venv/.dev
 .venv/.runtime: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "installing the dependencies into .venv (a few minutes the first time) ..."
 	$(PIP) -e .
+	@$(COMPILE)
 	@touch $@
 
 .venv/.dev: .venv/.runtime
 	$(PIP) -e '.[dev]'
+	@$(COMPILE)
 	@touch $@
 
 clean:

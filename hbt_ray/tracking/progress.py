@@ -13,7 +13,12 @@ INTERVAL_S = 15.0
 
 @contextmanager
 def progress(
-    log: WriterHandle, num_steps: int, report: Callable[[str], None], *, interval_s: float = INTERVAL_S
+    log: WriterHandle,
+    num_steps: int,
+    report: Callable[[str], None],
+    *,
+    label: Callable[[str], str] = lambda key: key.rsplit("/", 1)[-1],
+    interval_s: float = INTERVAL_S,
 ) -> Iterator[None]:
     """While the block runs, report step, loss and speed of every run whose training went on.
 
@@ -21,6 +26,7 @@ def progress(
         log: the writer that the runs report their curves to.
         num_steps: steps of a run.
         report: receives the lines, from a thread.
+        label: what a run is called, from its key.
         interval_s: seconds between two looks.
     """
     done = threading.Event()
@@ -31,7 +37,7 @@ def progress(
             for key, row in log.latest().items():
                 if "train/loss" in row and row["step"] != seen.get(key):
                     seen[key] = row["step"]
-                    report(f"{key.rsplit('/', 1)[-1]}: {progress_line(row, num_steps)}")
+                    report(f"{label(key)}: {progress_line(row, num_steps)}")
 
     thread = threading.Thread(target=look, daemon=True, name="progress")
     thread.start()

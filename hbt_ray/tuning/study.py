@@ -123,7 +123,7 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
             verbose=0,
         ),
     )
-    with progress(study.log, recipe.train.steps, report):
+    with progress(study.log, recipe.train.steps, report, label=lambda key: watch.labels.get(key, key)):
         tuner.fit()
     for spec in watch.running.values():  # Tune returns quietly when it is interrupted
         study.log.finish_run(study.trial_key(spec), "killed")
@@ -198,11 +198,14 @@ def _watch(study: Study, report: Report) -> Any:
         """In the driver: says how trials go, and records how they end."""
 
         running: dict[str, TrialSpec]
+        labels: dict[str, str]
         num_ended: int
 
         def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self.running[trial.trial_id] = trial_spec(trial.config, study.recipe)
-            report(f"{trial_spec(trial.config, study.recipe).label}: started")
+            spec = trial_spec(trial.config, study.recipe)
+            self.running[trial.trial_id] = spec
+            self.labels[study.trial_key(spec)] = spec.label
+            report(f"{spec.label}: started")
 
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -239,7 +242,7 @@ def _watch(study: Study, report: Report) -> Any:
             return self.running.pop(trial.trial_id, None) or trial_spec(trial.config, study.recipe)
 
     watch = Watch()
-    watch.running, watch.num_ended = {}, 0
+    watch.running, watch.labels, watch.num_ended = {}, {}, 0
     return watch
 
 
