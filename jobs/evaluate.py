@@ -22,7 +22,7 @@ from hbt_ray.evaluation.table import print_scores
 from hbt_ray.experiment import resolve_model
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.pooling import POOLINGS
-from hbt_ray.model.precision import autocast, resolve_precision
+from hbt_ray.model.precision import PRECISIONS, autocast, resolve_precision
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,9 +31,11 @@ def parser() -> argparse.ArgumentParser:
     args.add_argument("--model", required=True, help="model directory, Hugging Face name, or package:NAME")
     args.add_argument("--set", required=True, help=f"KIND:DIRECTORY, KIND one of {', '.join(BENCHMARKS)}")
     args.add_argument("--langs", nargs="*", default=(), help="languages of the set (default: all it has)")
-    args.add_argument("--precision", default="auto", choices=("auto", "bf16", "fp32"))
-    args.add_argument("--max-query-tokens", type=int, help="default: as the model says, else 32")
-    args.add_argument("--max-passage-tokens", type=int, help="default: as the model says, else 256")
+    args.add_argument(
+        "--precision", default="fp32", choices=PRECISIONS, help="default fp32: the same scores on any machine"
+    )
+    args.add_argument("--max-query-tokens", type=int, help="default: what the model was made for")
+    args.add_argument("--max-passage-tokens", type=int, help="default: what the model was made for")
     args.add_argument("--pooling", default="auto", choices=("auto", *POOLINGS))
     args.add_argument("--query-prefix", help="default: as the model says, else none")
     args.add_argument("--passage-prefix", help="default: as the model says, else none")

@@ -84,7 +84,7 @@ class Encoder(nn.Module):
                 says, else mean.
             query_prefix, passage_prefix: else the directory's prompts, else none.
             max_query_tokens, max_passage_tokens: prefix and special tokens included; else as saved, else
-                32 and 256 or what the directory allows if that is less.
+                sentence-transformers' length for both, else 512 or what the model can read if less.
             attn_implementation: transformers' name: sdpa, eager, flash_attention_2 ...
             gradient_checkpointing: recompute activations in the backward pass, for memory.
             trust_remote_code: run model code that comes with the model.

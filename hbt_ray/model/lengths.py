@@ -7,8 +7,8 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.model.layout import Layout
 from hbt_ray.model.roles import ROLES, Role
 
-# The paper states none; these hold nearly all questions and the paragraphs of question answering corpora.
-DEFAULT_TOKENS: dict[Role, int] = {"query": 32, "passage": 256}
+DEFAULT_TOKENS = 512
+"""Where a model does not say what it was made for; a model that reads more is told so."""
 # Two special tokens, and something between them.
 _FEWEST = 4
 
@@ -16,7 +16,9 @@ _FEWEST = 4
 def resolve_lengths(
     asked: dict[Role, int | None], layout: Layout, tokenizer_length: int, capacity: int
 ) -> dict[Role, int]:
-    """Most tokens a role: as asked, else as saved, else the default or what the model was made for if less.
+    """Most tokens a role: as asked, else as saved, else what the model was made for.
+
+    That is sentence-transformers' length where the directory has one, else 512, or what the model can read if less.
 
     Raises:
         ConfigError: a length below 4 or above `capacity`.
@@ -26,7 +28,7 @@ def resolve_lengths(
     for role in ROLES:
         length = asked[role] if asked[role] is not None else saved[role]
         if length is None:
-            length = min(DEFAULT_TOKENS[role], layout.max_tokens or capacity, tokenizer_length, capacity)
+            length = min(layout.max_tokens or DEFAULT_TOKENS, tokenizer_length, capacity)
         if not _FEWEST <= length <= capacity:
             raise ConfigError(
                 f"max_{role}_tokens is {length}; allowed is {_FEWEST} to {capacity}, the most the model reads"

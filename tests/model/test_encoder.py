@@ -99,7 +99,7 @@ def test_tokenize_puts_the_prefix_in_front_and_cuts_to_the_role(model_directory)
 def test_lengths_stay_within_what_the_model_reads(model_directory, architecture, capacity):
     path = model_directory(architecture)
     encoder = Encoder.load(path)
-    assert encoder.max_tokens == {"query": 32, "passage": capacity}
+    assert encoder.max_tokens == {"query": capacity, "passage": capacity}
     encoder.encode(["ferry " * 200], "passage")  # the last position exists
     with pytest.raises(ConfigError, match=f"max_passage_tokens is {capacity + 1}; allowed is 4 to {capacity}"):
         Encoder.load(path, max_passage_tokens=capacity + 1)

