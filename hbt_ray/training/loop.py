@@ -175,7 +175,15 @@ class TrainLoop:
 
     def _checkpoint(self, hooks: Hooks) -> None:
         scored = self.recipe.digest("evaluation")
-        state = RunState(self.step, self.recipe.train.seed, self.digest, self.world_size, self.metrics, scored)
+        state = RunState(
+            step=self.step,
+            seed=self.recipe.train.seed,
+            digest=self.digest,
+            world_size=self.world_size,
+            metrics=self.metrics,
+            scored=scored,
+            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
+        )
         hooks.checkpoint(
             self.step,
             self.metrics,

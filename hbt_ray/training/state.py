@@ -40,6 +40,7 @@ class RunState:
         world_size: workers that made the step; another number is allowed, and gives the same global batches.
         metrics: what was reported with the checkpoint.
         scored: digest of the evaluation settings that gave them.
+        threads: CPU threads of a worker, 0 on GPUs; a run goes on with as many, because sums of floats depend on it.
     """
 
     step: int
@@ -48,6 +49,7 @@ class RunState:
     world_size: int
     metrics: dict[str, float]
     scored: str = ""
+    threads: int = 0
 
 
 def save_checkpoint(

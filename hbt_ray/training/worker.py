@@ -22,17 +22,18 @@ from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
-from hbt_ray.training.state import checkpoint_name, read_state, run_digest
+from hbt_ray.training.state import RunState, checkpoint_name, read_state, run_digest
 from hbt_ray.training.trainer import RunSpec
 
 
 def train_worker(spec: RunSpec, log: RunLog) -> None:
     """Train one rank of the run, going on from the checkpoint that Ray Train hands over."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    if not spec.recipe.resources.use_gpu:
-        torch.set_num_threads(_threads(spec))
     checkpoint = ray.train.get_checkpoint()
-    start = _step_of(checkpoint)
+    state = _state_of(checkpoint)
+    start = state.step if state else 0
+    if not spec.recipe.resources.use_gpu:
+        torch.set_num_threads(num_threads(spec, state, ray.train.get_context().get_local_world_size()))
     # Reading begins first: it starts processes of its own, and the model takes as long to load.
     slices = Feed(_slices(start), lambda part: part, depth=2) if start < spec.recipe.train.steps else None
     corpus = Corpus.open(spec.corpus)
@@ -57,17 +58,23 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         loop.run(iter(slices), hooks)
 
 
-def _threads(spec: RunSpec) -> int:
-    """As set, else this node's cores shared among the workers that may run on it at once."""
-    workers = ray.train.get_context().get_local_world_size() * spec.concurrent
-    return spec.recipe.resources.threads_per_worker or max(1, (os.cpu_count() or 1) // workers)
+def num_threads(spec: RunSpec, state: RunState | None, local_workers: int) -> int:
+    """As many as before where the run goes on, else as set, else the node's cores shared among its workers.
+
+    `local_workers` of this run are on the node, and those of `spec.concurrent` - 1 other trials may be.
+    """
+    if state is not None and state.threads:
+        return state.threads
+    return spec.recipe.resources.threads_per_worker or max(
+        1, (os.cpu_count() or 1) // (local_workers * spec.concurrent)
+    )
 
 
-def _step_of(checkpoint: Any) -> int:
+def _state_of(checkpoint: Any) -> RunState | None:
     if not checkpoint:
-        return 0
+        return None
     with checkpoint.as_directory() as directory:
-        return read_state(Path(directory)).step
+        return read_state(Path(directory))
 
 
 def _slices(start: int) -> Iterator[Slice]:

@@ -86,18 +86,22 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
     if recipe.tune.search == "optuna":
         from hbt_ray.tuning.optuna_search import make_searcher
 
-        num_trials = recipe.tune.num_samples * len(recipe.tune.seeds) - len(known)
+        of_study = recipe.tune.num_samples * len(recipe.tune.seeds)
+        num_trials = of_study - len(known)
         space: dict[str, Any] = {}
         searcher = make_searcher(recipe, known, study.directory.unfinished())
     else:
-        todo = [spec for spec in listed_trials(recipe) if spec.name not in done]
-        num_trials = len(todo)
+        listed = listed_trials(recipe)
+        todo = [spec for spec in listed if spec.name not in done]
+        of_study, num_trials = len(listed), len(todo)
         space = {"trial": tune.grid_search([dict(spec.overrides) for spec in todo])}
     if num_trials <= 0:
         report(f"study {recipe.name}: nothing is left to run")
         return
-    concurrent = min(concurrent, num_trials)
-    report(f"study {recipe.name}: {num_trials} trials, {concurrent} at a time")
+    # Of the whole study, not of what is left: the trials share the cores by it, and a study that goes on after a stop
+    # must compute with as many threads as before.
+    concurrent = min(concurrent, of_study)
+    report(f"study {recipe.name}: {num_trials} trials, {min(concurrent, num_trials)} at a time")
     trainable = tune.with_resources(
         tune.with_parameters(_trial, study=study, concurrent=concurrent),
         driver_resources(),
