@@ -16,14 +16,12 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.tracking.handle import END_STATUS, EndStatus, check_end_status
-from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, json_text, plain_rows
-from hbt_ray.tracking.plots import figure_png
+from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, plain_rows
 from hbt_ray.tracking.uri import artifact_location, sqlite_path
 
 logger = logging.getLogger(__name__)
@@ -32,6 +30,8 @@ KEY_TAG = "hbt.key"
 EARLY_STOPPED_TAG = "hbt.early_stopped"
 NONFINITE_TAG = "hbt.num_nonfinite_metrics"
 CONFLICT_TAG = "hbt.param_conflict."
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""The UI opens on runs and their charts, not on what it has for chat applications."""
 
 PARAMS_PER_BATCH = 25  # MLflow takes 100, and 1 MB a request: 25 values of 6,000 escaped characters fit
 METRICS_PER_BATCH = 1000  # the most that MLflow takes in one request
@@ -142,20 +142,8 @@ class RunStore:
             self._set_tags(run_id, {NONFINITE_TAG: str(self._num_nonfinite[run_id])})
         return num_nonfinite
 
-    def log_text(self, run_id: str, path: str, text: str) -> None:
-        """An artifact from text; `path` inside the run's artifacts, such as `config/resolved.yaml`."""
-        self.log_bytes(run_id, path, text.encode())
-
-    def log_json(self, run_id: str, path: str, value: Any) -> None:
-        """An artifact from anything that JSON can hold; NaN becomes null."""
-        self.log_text(run_id, path, json_text(value))
-
-    def log_figure(self, run_id: str, path: str, figure: Figure) -> None:
-        """A PNG artifact of a figure."""
-        self.log_bytes(run_id, path, figure_png(figure))
-
     def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
-        """An artifact from bytes; one of the same path is replaced."""
+        """An artifact from bytes, one of the same path is replaced; `path` such as `config/resolved.yaml`."""
         target = PurePosixPath(path)
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch) / target.name
@@ -184,9 +172,8 @@ class RunStore:
 
     def _create_experiment(self) -> str:
         try:
-            return str(
-                self.client.create_experiment(self.experiment, artifact_location=artifact_location(self.tracking_uri))
-            )
+            location = artifact_location(self.tracking_uri)
+            return str(self.client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS))
         except MlflowException as error:
             found = self.client.get_experiment_by_name(self.experiment)
             if error.error_code == "RESOURCE_ALREADY_EXISTS" and found is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from hbt_ray.tracking.plots import matrix_figure
+from hbt_ray.tracking.plots import figure_png, matrix_figure
 from hbt_ray.tracking.runs import EARLY_STOPPED_TAG, KEY_TAG, NONFINITE_TAG, RunStore
 from hbt_ray.tracking.uri import resolve_tracking_uri
 
@@ -141,9 +141,9 @@ def test_unknown_end_status_names_the_allowed_ones(store):
 
 def test_artifacts_lie_beside_the_database(store, client, uri, matrix):
     run_id = store.get_or_create("k", "k", {})
-    store.log_text(run_id, "config/resolved.yaml", "alpha: 0.5 # भाषा\n")
-    store.log_json(run_id, "matrix.json", {"langs": ["de", "hi"], "map": matrix.tolist()})
-    store.log_figure(run_id, "matrix.png", matrix_figure(["de", "hi"], matrix, "mAP"))
+    store.log_bytes(run_id, "config/resolved.yaml", "alpha: 0.5 # भाषा\n".encode())
+    store.log_bytes(run_id, "matrix.json", json.dumps({"langs": ["de", "hi"], "map": matrix.tolist()}).encode())
+    store.log_bytes(run_id, "matrix.png", figure_png(matrix_figure(["de", "hi"], matrix, "mAP")))
     assert {f.path for f in client.list_artifacts(run_id)} == {"config", "matrix.json", "matrix.png"}
     root = client.get_run(run_id).info.artifact_uri
     assert root.startswith("file:///")

@@ -109,7 +109,7 @@ def test_the_ui_command_shows_runs_metrics_and_artifacts(tmp_path):
     store = RunStore(uri, "x")
     run_id = store.get_or_create("k", "shown in the UI", {})
     store.log_metrics(run_id, [{"step": 1, "loss": 0.25}])
-    store.log_text(run_id, "config/resolved.yaml", "alpha: 0.5\n")
+    store.log_bytes(run_id, "config/resolved.yaml", b"alpha: 0.5\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
