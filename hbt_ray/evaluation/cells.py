@@ -1,4 +1,4 @@
-"""Headline numbers as means of cell means, from sums by question: what resampling of questions needs."""
+"""Headline numbers as means (or the lowest) of cell means, from sums by question: what resampling needs."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,55 +6,70 @@ from typing import NamedTuple
 import numpy as np
 
 from hbt_ray.evaluation.arrays import FloatArray, IntArray
-from hbt_ray.evaluation.score import PerQuery, Scores
+from hbt_ray.evaluation.score import Scores
 
 
 class Cells(NamedTuple):
     """One headline number taken apart; K questions, C cells (query languages, or ordered language pairs).
 
-    The number is the mean over cells of `sums.sum(axis=0) / counts.sum(axis=0)`. Cells that no question
-    fills are left out, as in `Scores.headline`.
+    The number is the mean over cells of `sums.sum(axis=0) / counts.sum(axis=0)`, or the lowest of them where
+    `worst`. Cells that no question fills are left out, as in `Scores.headline`.
     """
 
     sums: FloatArray
     """Sum of the values of question k that fall into cell c, [K, C]."""
     counts: FloatArray
     """How many values those are, [K, C]; the same for every model on one set."""
+    worst: bool = False
+    """Whether the number is the lowest cell instead of the mean."""
 
 
 def headline_cells(scores: Scores) -> tuple[FloatArray, dict[str, Cells]]:
-    """Question weights that give the scores themselves (ones, [K]), and the cells of every number of MACRO_MEANS."""
+    """Question weights that give the scores themselves (ones, [K]), and the cells of every number of VALUES."""
     per, num_langs = scores.per_query, len(scores.langs)
     keys, key = np.unique(per.keys, return_inverse=True)
-    cells = {name: _cells(take(per), key, len(keys), per.langs, num_langs) for name, take in MACRO_MEANS.items()}
+    cells = {
+        name: _cells(take(scores), key, len(keys), per.langs, num_langs)._replace(worst=name.startswith("worst_"))
+        for name, take in VALUES.items()
+    }
     return np.ones(len(keys)), cells
 
 
-def macro_mean(weights: FloatArray, cells: Cells) -> FloatArray:
+def headline_number(weights: FloatArray, cells: Cells) -> FloatArray:
     """The number [R] when question k is taken `weights[r, k]` times, [R, K]; NaN if no cell has a value."""
-    counts = weights @ cells.counts
+    return reduce_cells(weights @ cells.sums, weights @ cells.counts, cells.worst)
+
+
+def reduce_cells(sums: FloatArray, counts: FloatArray, worst: bool) -> FloatArray:
+    """The number [R] from the sum and the number of values in each cell, both [R, C]."""
     filled = counts > 0
-    means = np.divide(weights @ cells.sums, counts, out=np.zeros_like(counts), where=filled)
     num_filled = filled.sum(axis=1)
-    return np.where(num_filled > 0, means.sum(axis=1) / np.maximum(num_filled, 1), np.nan)
+    means = np.divide(sums, counts, out=np.full_like(sums, np.inf if worst else 0.0), where=filled)
+    number = means.min(axis=1, initial=np.inf) if worst else means.sum(axis=1) / np.maximum(num_filled, 1)
+    return np.where(num_filled > 0, number, np.nan)
 
 
-def _own(per: PerQuery, values: FloatArray) -> FloatArray:
-    return np.take_along_axis(values, per.langs[:, None], axis=1)
+def _own(scores: Scores, values: FloatArray) -> FloatArray:
+    return np.take_along_axis(values, scores.per_query.langs[:, None], axis=1)
 
 
-def _others(per: PerQuery, values: FloatArray) -> FloatArray:
-    return np.where(np.arange(values.shape[1]) == per.langs[:, None], np.nan, values)
+def _others(scores: Scores, values: FloatArray) -> FloatArray:
+    return np.where(np.arange(values.shape[1]) == scores.per_query.langs[:, None], np.nan, values)
 
 
-MACRO_MEANS: dict[str, Callable[[PerQuery], FloatArray]] = {
-    "mono_map": lambda per: _own(per, per.pair_ap),
-    "cross_map": lambda per: _others(per, per.pair_ap),
-    "multi_map": lambda per: per.multi_ap[:, None],
-    "mono_r1": lambda per: _own(per, per.pair_r1),
-    "cross_r1": lambda per: _others(per, per.pair_r1),
-    "multi_r10": lambda per: per.multi_recall[:, None],
-    "rank_distance": lambda per: per.rank_distance[:, None],
+VALUES: dict[str, Callable[[Scores], FloatArray]] = {
+    "mono_map": lambda scores: _own(scores, scores.per_query.pair_ap),
+    "cross_map": lambda scores: _others(scores, scores.per_query.pair_ap),
+    "multi_map": lambda scores: scores.per_query.multi_ap[:, None],
+    "mono_r1": lambda scores: _own(scores, scores.per_query.pair_r1),
+    "cross_r1": lambda scores: _others(scores, scores.per_query.pair_r1),
+    "multi_r10": lambda scores: scores.per_query.multi_recall[:, None],
+    "mono_ndcg10": lambda scores: scores.standard.mono_ndcg[:, None],
+    "mono_r100": lambda scores: scores.standard.mono_recall[:, None],
+    "multi_ndcg10": lambda scores: scores.standard.multi_ndcg[:, None],
+    "rank_distance": lambda scores: scores.per_query.rank_distance[:, None],
+    "worst_lang_map": lambda scores: scores.per_query.multi_ap[:, None],
+    "worst_pair_map": lambda scores: _others(scores, scores.per_query.pair_ap),
 }
 """Headline number -> its values by query and column, [Nq, n]; a cell is a query language and a column."""
 

@@ -93,6 +93,7 @@ class Scores:
         multi_*: the pool of all languages. rank_distance: in places, lower is better. worst_lang_map: lowest
         pooled mAP of a query language. worst_pair_map: lowest mAP of an ordered pair. NaN where undefined.
         """
+        standard = self.standard.means()
         lang, pair = worst_lang(self.multi_map), worst_pair(self.map_matrix)
         cross = ~np.eye(len(self.langs), dtype=bool)
         return {
@@ -102,6 +103,9 @@ class Scores:
             "mono_r1": nan_mean(np.diagonal(self.r1_matrix)),
             "cross_r1": nan_mean(self.r1_matrix[cross]),
             "multi_r10": nan_mean(self.multi_r10),
+            "mono_ndcg10": standard["mono_ndcg10"],
+            "mono_r100": standard["mono_r100"],
+            "multi_ndcg10": standard["multi_ndcg10"],
             "rank_distance": nan_mean(self.rank_distance),
             "worst_lang_map": float("nan") if lang is None else float(self.multi_map[lang]),
             "worst_pair_map": float("nan") if pair is None else float(self.map_matrix[pair]),
