@@ -1,6 +1,12 @@
 """The main job as a user runs it: Ray Tune over Ray Train, Ray Data and MLflow, nothing mocked."""
 
+import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,18 +37,20 @@ def workspace(tmp_path_factory):
 def run(ray_session, workspace, small_input, small_base, capsys):
     """Runs jobs/tune.py's main with overrides; returns (exit status, what it printed)."""
 
+    path = workspace / "chain.yaml"
+    path.write_text(yaml.safe_dump(RECIPE))
+    fixed = [
+        f"workspace={workspace}",
+        f"corpus.input={small_input}",
+        f"corpus.dev_ids={small_input}/dev_ids.txt",
+        f"model.base={small_base}",
+    ]
+
     def run_it(*overrides):
-        path = workspace / "chain.yaml"
-        path.write_text(yaml.safe_dump(RECIPE))
-        fixed = [
-            f"workspace={workspace}",
-            f"corpus.input={small_input}",
-            f"corpus.dev_ids={small_input}/dev_ids.txt",
-            f"model.base={small_base}",
-        ]
         status = tune.main(["--recipe", str(path), *fixed, *overrides])
         return status, capsys.readouterr().out
 
+    run_it.fixed = fixed
     return run_it
 
 
@@ -99,6 +107,40 @@ def test_a_study_is_scored_recorded_and_extended_without_repeating_anything(run,
     assert set(found) == {"chain", *(f"alpha={alpha} seed={seed}" for alpha in (0, 1) for seed in (0, 1))}
 
 
+def test_a_study_whose_driver_was_killed_ends_with_the_weights_of_one_that_was_not(ray_session, run, workspace):
+    def arguments(name):
+        return f"name={name}", "tune.space={plan.alpha: [1.0]}", "train.steps=60", "train.checkpoint_every=2"
+
+    def weights(name):
+        (model,) = (workspace / "runs" / name).glob("*/step-0000060/model/model.safetensors")
+        return hashlib.sha256(model.read_bytes()).hexdigest()
+
+    assert run(*arguments("whole"))[0] == 0
+    repository = Path(__file__).resolve().parents[2]
+    fixed = ["--recipe", str(workspace / "chain.yaml"), *run.fixed]
+    driver = subprocess.Popen(
+        [sys.executable, "jobs/tune.py", *fixed, *arguments("killed")],
+        cwd=repository,
+        env={**os.environ, "RAY_ADDRESS": ray_session.get_runtime_context().gcs_address},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not (records := list((workspace / "runs" / "killed").glob("*/resume.json"))):
+            assert driver.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    assert 0 < json.loads(records[0].read_text())["step"] < 60
+    status, printed = run(*arguments("killed"))
+    assert status == 0
+    assert "recommended alpha" in printed
+    assert weights("killed") == weights("whole")
+
+
 def test_a_study_of_the_same_name_with_other_settings_is_refused(run):
     from hbt_ray.errors import ConfigError
 
@@ -126,9 +168,14 @@ def test_optuna_draws_points_and_goes_on_with_what_it_knows(run, runs):
     space = "{plan.alpha: {low: 0.0, high: 1.0}}"
     settings = ("name=optuna", "tune.search=optuna", f"tune.space={space}", "train.steps=5", "train.eval_every=0")
     assert run(*settings, "tune.num_samples=1")[0] == 0
-    status, printed = run(*settings, "tune.num_samples=2")
+    status, printed = run(*settings, "tune.num_samples=2", "tune.seeds=[0, 1]")
     assert status == 0
     assert "1 trials are done" in printed
+    assert "3 trials, 2 at a time" in printed
     _, found = runs("optuna")
-    assert len(found) == 3
-    assert len({run.data.params["plan.alpha"] for name, run in found.items() if name != "optuna"}) == 2
+    del found["optuna"]
+    points = {}
+    for trial in found.values():
+        points.setdefault(trial.data.params["plan.alpha"], set()).add(trial.data.tags["hbt.seed"])
+    assert list(points.values()) == [{"0", "1"}] * 2  # two points, each with both seeds, the known one included
+    assert len(found) == 4
