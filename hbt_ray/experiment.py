@@ -21,7 +21,7 @@ from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError
-from hbt_ray.evaluation.benchmarks import load_set
+from hbt_ray.evaluation.benchmarks import HUB, load_set
 from hbt_ray.languages import canonical_lang
 
 SAMPLE, TINY = "sample", "tiny"
@@ -78,7 +78,8 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     check_shared(workspace)
     sets = tuple(_absolute_set(name) for name in recipe.evaluation.sets)
     for name in sets:
-        load_set(name)
+        for note in load_set(name).notes:
+            report(f"note: {name}: {note}")
     config = resolve_input(recipe.corpus, workspace, report)
     base = resolve_base(recipe, config, workspace, report)
     _check_models(recipes, base)
@@ -124,8 +125,8 @@ def _check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> N
 
 
 def _absolute_set(name: str) -> str:
-    kind, _, directory = name.partition(":")
-    return f"{kind}:{absolute(directory)}"
+    kind, _, place = name.partition(":")
+    return name if place.partition("?")[0] == HUB else f"{kind}:{absolute(place)}"
 
 
 def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> CorpusConfig:

@@ -64,7 +64,15 @@ def declared(project):
 
 
 @pytest.fixture(scope="module")
-def third_party(declared):
+def optional(project):
+    """What an extra declares that is for users, and need not be installed to test."""
+    return {
+        canonical(name) for extra, names in project["optional-dependencies"].items() if extra != "dev" for name in names
+    }
+
+
+@pytest.fixture(scope="module")
+def third_party(declared, optional):
     """Distribution -> a file that imports one of its modules; a declared one where several have the module."""
     known = {
         top: next((name for name in names if canonical(name) in declared), names[0])
@@ -72,7 +80,7 @@ def third_party(declared):
     }
     found = {}
     for path in MODULES:
-        for top in {name.split(".")[0] for name in imports(path)} - {"hbt_ray", *sys.stdlib_module_names}:
+        for top in {name.split(".")[0] for name in imports(path)} - {"hbt_ray", *sys.stdlib_module_names, *optional}:
             assert top in known, f"{path.relative_to(ROOT)} imports {top}, which no installed distribution has"
             found[canonical(known[top])] = path.relative_to(ROOT)
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.builder import SetBuilder
 from hbt_ray.evaluation.chunks import Chunking
-from hbt_ray.evaluation.lines import listed, need_file, read_beir_qrels, read_texts
+from hbt_ray.evaluation.lines import find_file, listed, need_file, read_beir_qrels, read_texts
 from hbt_ray.evaluation.sets import RetrievalSet
 
 UNKNOWN_LANG = "und"
@@ -23,7 +23,9 @@ def load_beir(
     name: str = "beir",
     notes: Sequence[str] = (),
 ) -> RetrievalSet:
-    """Load `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`, the first two and the last maybe with .gz.
+    """Load `corpus.jsonl`, `queries.jsonl` and `qrels/<split>.tsv`, each maybe with .gz.
+
+    In place of the first two may stand `corpus/*.parquet` and `queries/*.parquet`, with the same columns.
 
     With `queries.<lang>.jsonl` and `corpus.<lang>.jsonl` in place of these the directory has several languages
     (`langs` chooses and orders them): queries of one id are parallel, and a judgement holds for the passage of
@@ -39,7 +41,7 @@ def load_beir(
     sides = {side: _languages(root, side) for side in ("queries", "corpus")}
     several = bool(sides["queries"] or sides["corpus"])
     if not several:
-        sides = {side: {(langs or (UNKNOWN_LANG,))[0]: need_file(root, f"{side}.jsonl")} for side in sides}
+        sides = {side: {(langs or (UNKNOWN_LANG,))[0]: _whole_side(root, side)} for side in sides}
     for side, files in sides.items():
         if not files:
             raise EvaluationError(
@@ -57,34 +59,40 @@ def load_beir(
     if len(chosen) > 1 and not several:
         raise EvaluationError(f"{root} is of one language, but langs is {', '.join(chosen)}; give one code.")
     qrels = _qrels(root / "qrels", split)
-    builder = SetBuilder(name, chosen)
+    builder = SetBuilder(name, chosen, chunking)
     for note in notes:
         builder.note(note)
     for number, lang in enumerate(chosen):
         if lang in sides["corpus"]:
-            path = sides["corpus"][lang]
-            for line, passage, title, text in read_texts(path):
-                builder.add_passage(path, line, number, passage, title, text)
+            for path in sides["corpus"][lang]:
+                for line, passage, title, text in read_texts(path):
+                    builder.add_passage(path, line, number, passage, title, text)
         else:
             builder.note(f"{lang} has no corpus: its queries are ranked in the other languages alone.")
         if lang in sides["queries"]:
-            path = sides["queries"][lang]
-            for line, query, _, text in read_texts(path):
-                builder.add_query(path, line, number, query, text)
+            for path in sides["queries"][lang]:
+                for line, query, _, text in read_texts(path):
+                    builder.add_query(path, line, number, query, text)
         else:
             builder.note(f"{lang} has no queries: its passages are ranked for the other languages alone.")
     builder.judge(qrels, read_beir_qrels(qrels))
-    return builder.build(chunking)
+    return builder.build()
 
 
-def _languages(root: Path, side: str) -> dict[str, Path]:
+def _languages(root: Path, side: str) -> dict[str, list[Path]]:
     """Language -> its `<side>.<lang>.jsonl[.gz]`."""
     if not root.is_dir():
         raise EvaluationError(f"there is no directory {root}; pass the one that holds corpus.jsonl[.gz].")
     names = {
         path.name.removesuffix(".gz").removesuffix(".jsonl"): path for path in sorted(root.glob(f"{side}.*.jsonl*"))
     }
-    return {name.removeprefix(f"{side}."): path for name, path in names.items() if path.suffix in (".jsonl", ".gz")}
+    return {name.removeprefix(f"{side}."): [path] for name, path in names.items() if path.suffix in (".jsonl", ".gz")}
+
+
+def _whole_side(root: Path, side: str) -> list[Path]:
+    """The one JSON-lines file of a side, or else its Parquet files."""
+    parquet = sorted((root / side).glob("*.parquet"))
+    return parquet if parquet and find_file(root, f"{side}.jsonl") is None else [need_file(root, f"{side}.jsonl")]
 
 
 def _qrels(directory: Path, split: str) -> Path:

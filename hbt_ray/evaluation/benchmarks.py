@@ -1,93 +1,151 @@
-"""Retrieval sets by name: `KIND:DIRECTORY`, or `KIND:DIRECTORY?option=value&option=value`."""
+"""Retrieval sets by name: `KIND:DIRECTORY`, or `KIND:hub` to fetch it, and `?option=value&option=value`."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.beir import load_beir
 from hbt_ray.evaluation.chunks import Chunking
+from hbt_ray.evaluation.forms import check_form
 from hbt_ray.evaluation.lareqa import CandidateText, load_lareqa
 from hbt_ray.evaluation.longform import load_longform
 from hbt_ray.evaluation.miracl import load_miracl
+from hbt_ray.evaluation.mldr import load_mldr
 from hbt_ray.evaluation.sets import RetrievalSet
 
-Loader = Callable[[Path, Sequence[str] | None, Mapping[str, str]], RetrievalSet]
+HUB = "hub"
+"""In place of a directory: fetch the files into the Hugging Face cache (a directory of this name is `./hub`)."""
+TRUNCATED = "documents are read from their beginning, to the encoder's limit of passage tokens; the rest is cut off."
+
+Options = Mapping[str, str]
+Loader = Callable[[Path, Sequence[str] | None, Options], RetrievalSet]
 """(directory, languages or None for all, options) -> the set."""
 
-logger = logging.getLogger(__name__)
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """One kind of retrieval set."""
+
+    load: Loader
+    form: str
+    """What its directory looks like, a key of `forms.FORMS`."""
+    options: tuple[str, ...] = ()
+    """What may follow the question mark, besides langs."""
+    hub: str = ""
+    """Key of `hub.SETS`; empty where nothing can be fetched."""
+    split: str = ""
+    """The split that is fetched if no option says another."""
 
 
 def load_set(name: str, langs: Sequence[str] = ()) -> RetrievalSet:
     """The set that `KIND:DIRECTORY` names, e.g. `xquad_r:/data/xquad_r/eval`, in `langs` (empty: all it has).
 
-    Options follow a question mark: `beir:/data/scifact?split=train`, `longdoc:/data/mldr?words=300&overlap=60`.
-    What was left out, cut or pooled to make the set is in its `notes`, and goes to the log as warnings.
+    `KIND:hub` fetches the files of xquad_r, mlqa_r, miracl, mldr and beir (`beir:hub?name=scifact`); of those by
+    language only the languages named. Options follow a question mark: `beir:/data/scifact?split=train`,
+    `mldr:hub?langs=de,en&words=300&overlap=60`; `langs` goes with every kind, and gives way to the argument.
+    What was left out, cut or pooled to make the set is in its `notes`: show them with the scores.
 
     Raises:
-        EvaluationError: unknown kind or option, or a directory that does not hold such a set.
+        EvaluationError: unknown kind or option, a directory that does not hold such a set, files that cannot be
+            fetched.
     """
+    kind, directory, options = parse_name(name)
+    benchmark = BENCHMARKS[kind]
+    chosen = tuple(langs) or tuple(lang for lang in options.get("langs", "").split(",") if lang)
+    if directory == HUB:
+        from hbt_ray.evaluation.hub import fetch_set
+
+        split = options.get("split", benchmark.split)
+        path = fetch_set(benchmark.hub or kind, chosen, split, options.get("name", ""))
+    else:
+        path = Path(directory)
+        check_form(kind, benchmark.form, path)
+    return benchmark.load(path, chosen or None, options)
+
+
+def parse_name(name: str) -> tuple[str, str, dict[str, str]]:
+    """(kind, directory, options) of the name of a set; EvaluationError for an unknown kind or option."""
     kind, _, rest = name.partition(":")
     directory, _, query = rest.partition("?")
     if kind not in BENCHMARKS or not directory:
-        raise EvaluationError(f"retrieval set {name!r} is not KIND:DIRECTORY with KIND one of {', '.join(BENCHMARKS)}")
+        raise EvaluationError(
+            f"retrieval set {name!r} is not KIND:DIRECTORY or KIND:hub with KIND one of {', '.join(BENCHMARKS)}"
+        )
     options = dict(part.partition("=")[::2] for part in query.split("&") if part)
-    unknown = [option for option in options if option not in OPTIONS.get(kind, ())]
+    allowed = ["langs", *BENCHMARKS[kind].options, *(["name"] if directory == HUB else [])]
+    unknown = [option for option in options if option not in allowed]
     if unknown:
-        allowed = ", ".join(OPTIONS.get(kind, ())) or "none"
-        raise EvaluationError(f"retrieval set {name!r} has the option {unknown[0]!r}; {kind} takes {allowed}.")
-    found = BENCHMARKS[kind](Path(directory), list(langs) or None, options)
-    for note in found.notes:
-        logger.warning("%s: %s", found.name, note)
-    return found
+        raise EvaluationError(
+            f"retrieval set {name!r} has the option {unknown[0]!r}; {kind} takes {', '.join(allowed)}."
+        )
+    return kind, directory, options
 
 
-def _lareqa(name: str, candidates: CandidateText = "sentence") -> Loader:
-    return lambda directory, langs, options: load_lareqa(directory, langs, candidates, name)
+def _lareqa(name: str, hub: str, candidates: CandidateText = "sentence") -> Benchmark:
+    return Benchmark(
+        load=lambda path, langs, options: load_lareqa(path, langs, candidates, name), form="xquad_r", hub=hub
+    )
 
 
-def _longdoc(directory: Path, langs: Sequence[str] | None, options: Mapping[str, str]) -> RetrievalSet:
+def _longdoc(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
+    return load_beir(directory, langs, options.get("split", ""), _chunking(options), "longdoc")
+
+
+def _longdoc_truncate(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
+    return load_beir(directory, langs, options.get("split", ""), name="longdoc_truncate", notes=(TRUNCATED,))
+
+
+def _mldr(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
+    return load_mldr(directory, langs, options.get("split", "test"), _chunking(options))
+
+
+def _mldr_truncate(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
+    return load_mldr(directory, langs, options.get("split", "test"), name="mldr_truncate", notes=(TRUNCATED,))
+
+
+def _chunking(options: Options) -> Chunking:
     fallback = Chunking()
-    chunking = Chunking(
+    return Chunking(
         words=_whole_number("words", options, fallback.words),
         overlap=_whole_number("overlap", options, fallback.overlap),
     )
-    return load_beir(directory, langs, options.get("split", ""), chunking, "longdoc")
 
 
-def _longdoc_truncate(directory: Path, langs: Sequence[str] | None, options: Mapping[str, str]) -> RetrievalSet:
-    note = "documents are read from their beginning, to the encoder's limit of passage tokens; the rest is cut off."
-    return load_beir(directory, langs, options.get("split", ""), name="longdoc_truncate", notes=(note,))
-
-
-def _whole_number(option: str, options: Mapping[str, str], fallback: int) -> int:
+def _whole_number(option: str, options: Options, fallback: int) -> int:
     value = options.get(option, str(fallback))
     if not value.isdecimal():
         raise EvaluationError(f"option {option} of the retrieval set is {value!r}; give a whole number.")
     return int(value)
 
 
-BENCHMARKS: dict[str, Loader] = {
-    "xquad_r": _lareqa("xquad_r"),
-    "mlqa_r": _lareqa("mlqa_r"),
-    "xquad_r_context": _lareqa("xquad_r_context", "sentence_in_context"),
-    "mlqa_r_context": _lareqa("mlqa_r_context", "sentence_in_context"),
-    "beir": lambda directory, langs, options: load_beir(directory, langs, options.get("split", "")),
-    "miracl": lambda directory, langs, options: load_miracl(directory, langs, options.get("split", "dev")),
-    "longdoc": _longdoc,
-    "longdoc_truncate": _longdoc_truncate,
-    "parallel": lambda path, langs, options: load_longform(path, langs),
+CHUNK_OPTIONS = ("split", "words", "overlap")
+BENCHMARKS: dict[str, Benchmark] = {
+    "xquad_r": _lareqa("xquad_r", "xquad_r"),
+    "mlqa_r": _lareqa("mlqa_r", "mlqa_r"),
+    "xquad_r_context": _lareqa("xquad_r_context", "xquad_r", "sentence_in_context"),
+    "mlqa_r_context": _lareqa("mlqa_r_context", "mlqa_r", "sentence_in_context"),
+    "beir": Benchmark(
+        load=lambda path, langs, options: load_beir(path, langs, options.get("split", "")),
+        form="beir",
+        options=("split",),
+        hub="beir",
+    ),
+    "miracl": Benchmark(
+        load=lambda path, langs, options: load_miracl(path, langs, options.get("split", "dev")),
+        form="miracl",
+        options=("split",),
+        hub="miracl",
+        split="dev",
+    ),
+    "mldr": Benchmark(load=_mldr, form="mldr", options=CHUNK_OPTIONS, hub="mldr", split="test"),
+    "mldr_truncate": Benchmark(load=_mldr_truncate, form="mldr", options=("split",), hub="mldr", split="test"),
+    "longdoc": Benchmark(load=_longdoc, form="beir", options=CHUNK_OPTIONS),
+    "longdoc_truncate": Benchmark(load=_longdoc_truncate, form="beir", options=("split",)),
+    "parallel": Benchmark(load=lambda path, langs, options: load_longform(path, langs), form="parallel"),
 }
-"""Kind -> loader; `_context` ranks each sentence with its paragraph, as LAReQA's own encoder read it. `beir` is of
-one language or several; `longdoc` reads BEIR directories by windows of words, `longdoc_truncate` their beginnings;
-`parallel` is a Parquet file in long form."""
-
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "beir": ("split",),
-    "miracl": ("split",),
-    "longdoc": ("split", "words", "overlap"),
-    "longdoc_truncate": ("split",),
-}
-"""Kind -> the options it takes."""
+"""Kind -> how to load it; `_context` ranks each sentence with its paragraph, as LAReQA's own encoder read it. `beir`
+is of one language or several; `mldr` and `longdoc` (a BEIR directory) read documents by windows of words, with
+`_truncate` their beginnings; `parallel` is a Parquet file in long form."""

@@ -1,129 +1,138 @@
 """A retrieval set from queries, passages and judgements as files give them; what does not fit is noted."""
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.chunks import Chunking, window_texts
 from hbt_ray.evaluation.lines import Judgement, listed
+from hbt_ray.evaluation.passages import PassageIds
 from hbt_ray.evaluation.sets import RetrievalSet
+from hbt_ray.evaluation.texts import TextWriter
+
+NOT_COUNTED = (
+    "These are left out, as if nobody had judged them; trec_eval, BEIR and MTEB count them as never found, "
+    "which lowers AP, recall and nDCG"
+)
+"""What a note says of relevant passages that the corpus lacks: a cut corpus is scored by what it has, but scores
+of a whole one are then above the published ones, where a release names passages that it does not hold."""
 
 
 class SetBuilder:
-    """Takes the files of one set language by language, then makes the set.
+    """Takes the files of one set language by language, in the order of `langs`, then makes the set.
 
     Passages and queries of one id in several languages are parallel: a judgement holds for all of them. Where
-    ids are not shared between languages, `scope` keeps them apart.
+    ids are not shared between languages, `scope` keeps them apart. With `chunking` the passages are documents,
+    cut into windows. Texts and ids lie in Arrow buffers, so that a passage costs tens of bytes beyond its text.
     """
 
-    def __init__(self, name: str, langs: tuple[str, ...]) -> None:
+    def __init__(self, name: str, langs: tuple[str, ...], chunking: Chunking | None = None) -> None:
         self.name, self.langs = name, langs
-        self._queries: dict[tuple[str, int], str] = {}
-        self._titles: list[str] = []
-        self._texts: list[str] = []
-        self._passages: dict[tuple[str, int], int] = {}
-        self._gold: dict[str, dict[str, int]] = {}
-        self._langs_of: dict[str, range | tuple[int]] = {}
+        self._chunking = chunking
+        self._queries: list[dict[str, str]] = [{} for _ in langs]
+        self._ids = PassageIds(len(langs))
+        self._texts = TextWriter()
+        self._num_windows = array("q")
+        self._blank: list[str] = []
+        self._gold: dict[str, dict[int, int]] = {}
         self._notes: list[str] = []
 
     def add_passage(self, path: Path, number: int, lang: int, name: str, title: str, text: str) -> None:
-        """Add the passage on line `number` of `path`; EvaluationError if its language has the id already."""
-        if (name, lang) in self._passages:
-            raise EvaluationError(
-                f"{path} line {number} has the id {name}, which an earlier line has; keep one of them."
-            )
-        self._passages[name, lang] = len(self._texts)
-        self._titles.append(title.strip())
-        self._texts.append(text.strip())
+        """Add the passage on line `number` of `path`; languages come in ascending order.
+
+        Raises EvaluationError, with file and line, where the language before had an id twice.
+        """
+        self._ids.append(path, number, lang, name)
+        title, text = title.strip(), text.strip()
+        if not title and not text:
+            self._blank.append(name)
+        cut = [f"{title} {text}".strip()] if self._chunking is None else window_texts(title, text, self._chunking)
+        for window in cut:
+            self._texts.append(window)
+        if self._chunking is not None:
+            self._num_windows.append(len(cut))
 
     def add_query(self, path: Path, number: int, lang: int, name: str, text: str) -> None:
         """Add the query on line `number` of `path`; EvaluationError for an id that comes twice, or no text."""
-        if (name, lang) in self._queries:
+        if name in self._queries[lang]:
             raise EvaluationError(
                 f"{path} line {number} has the id {name}, which an earlier line has; keep one of them."
             )
         if not text.strip():
             raise EvaluationError(f"{path} line {number}: query {name} has no text; remove it, or give it one.")
-        self._queries[name, lang] = text
+        self._queries[lang][name] = text
 
     def judge(self, path: Path, judgements: Iterable[Judgement], scope: tuple[str, int] | None = None) -> None:
         """Add judgements; with `scope` (prefix, language) the ids are those of one language, stored with `prefix`.
 
-        Names that have no query or passage are counted in a note. EvaluationError where two grades contradict.
+        Names that have no query or passage are counted in a note. EvaluationError where two grades contradict,
+        and where a language has a passage id twice.
         """
         prefix, only = scope or ("", None)
-        langs: range | tuple[int] = range(len(self.langs)) if only is None else (only,)
+        langs: Sequence[int] = range(len(self.langs)) if only is None else (only,)
+        grades: dict[str, dict[str, int]] = {}
         no_query: dict[str, int] = {}
-        no_passage: dict[str, int] = {}
-        lost = total = 0
+        total = 0
         for query, passage, grade in judgements:
             total += 1
-            key = prefix + query
-            if not any((key, lang) in self._queries for lang in langs):
+            if not any(prefix + query in self._queries[lang] for lang in langs):
                 no_query[query] = no_query.get(query, 0) + 1
-                continue
-            self._langs_of[key] = langs
-            grades = self._gold.setdefault(key, {})
-            if grades.setdefault(passage, grade) != grade:
+            elif grades.setdefault(query, {}).setdefault(passage, grade) != grade:
                 raise EvaluationError(
-                    f"{path} judges query {query} and passage {passage} as {grades[passage]} and as {grade}; keep one."
+                    f"{path} judges query {query} and passage {passage} as {grades[query][passage]} and as {grade}; "
+                    "keep one."
                 )
-            if not any((passage, lang) in self._passages for lang in langs):
-                no_passage[passage] = no_passage.get(passage, 0) + 1
-                lost += grade > 0
         if not total:
             raise EvaluationError(f"{path} has no judgements; fetch it again.")
+        where = f"{path.name}{'' if only is None else f' ({self.langs[only]})'}: "
         if no_query:
-            self._notes.append(
-                f"{path.name}{self._where(only)}: {sum(no_query.values())} of {total} judgements name queries that "
-                f"are not there: {listed(list(no_query))}."
+            self.note(
+                f"{where}{sum(no_query.values())} of {total} judgements name queries that are not there: "
+                f"{listed(list(no_query))}."
             )
-        if no_passage:
-            self._notes.append(
-                f"{path.name}{self._where(only)}: {sum(no_passage.values())} of {total} judgements ({lost} of them "
-                f"relevant) name passages that are not there: {listed(list(no_passage))}."
-            )
+        rows = self._ids.rows({passage for judged in grades.values() for passage in judged}, langs)
+        for query, judged in grades.items():
+            self._gold[prefix + query] = {
+                row: grade for passage, grade in judged.items() if grade > 0 for row in rows.get(passage, ())
+            }
+        self._note_absent(where, total, grades, rows)
 
-    def build(self, chunking: Chunking | None = None) -> RetrievalSet:
+    def build(self) -> RetrievalSet:
         """The set: passages in the order of their languages, as added; queries likewise, those with gold alone.
 
-        Raises EvaluationError where no query has a relevant passage.
+        Raises EvaluationError where no query has a relevant passage, or the last language has an id twice.
         """
-        order = sorted(self._passages, key=lambda key: (key[1], self._passages[key]))
-        row = {key: at for at, key in enumerate(order)}
-        grades_of = {key: self._rows(grades, row, self._langs_of[key]) for key, grades in self._gold.items()}
-        kept = [key for key in sorted(self._queries, key=lambda key: key[1]) if grades_of.get(key[0])]
+        self._ids.check()
+        kept = [(name, lang) for lang, texts in enumerate(self._queries) for name in texts if self._gold.get(name)]
         if not kept:
             raise EvaluationError(
                 f"no query of set {self.name!r} has a relevant passage: {' '.join(self._notes) or 'no judgements'} "
                 "Take queries, passages and judgements from one release."
             )
-        self._note_left_out(grades_of)
-        blank = [key[0] for key in order if not self._titles[self._passages[key]] + self._texts[self._passages[key]]]
-        if blank:
-            self._notes.append(f"{len(blank)} passages are empty, and ranked like the others: {listed(blank)}.")
-        titled = [(self._titles[self._passages[key]], self._texts[self._passages[key]]) for key in order]
-        texts, parts = [f"{title} {text}".strip() for title, text in titled], None
-        if chunking is not None:
-            texts, parts = window_texts(titled, chunking)
-            self._notes.append(chunking.note(len(titled), len(texts)))
-        gold = [grades_of[key[0]] for key in kept]
-        grades = np.array([grade for rows in gold for _, grade in rows], dtype=np.int64)
+        self._note_left_out()
+        if self._blank:
+            self.note(f"{len(self._blank)} passages are empty, and ranked like the others: {listed(self._blank)}.")
+        if self._chunking is not None:
+            self.note(self._chunking.note(len(self._ids), len(self._texts)))
+        gold = [sorted(self._gold[name].items()) for name, _ in kept]
+        grades = np.array([grade for pairs in gold for _, grade in pairs], dtype=np.int64)
         return RetrievalSet(
             name=self.name,
             langs=self.langs,
             query_langs=np.array([lang for _, lang in kept]),
             query_keys=np.array([name for name, _ in kept]),
-            passage_langs=np.array([lang for _, lang in order]),
-            passage_ids=np.array([name for name, _ in order]),
+            passage_langs=self._ids.langs(),
+            passage_ids=self._ids.names(),
             gold_offsets=np.cumsum([0, *map(len, gold)]),
-            gold_passages=np.array([at for rows in gold for at, _ in rows]),
+            gold_passages=np.array([row for pairs in gold for row, _ in pairs]),
             gold_grades=None if (grades == 1).all() else grades,
-            text_passages=parts,
-            queries=[self._queries[key] for key in kept],
-            passages=texts,
+            text_passages=self._text_passages(),
+            queries=[self._queries[lang][name] for name, lang in kept],
+            passages=self._texts.column(),
             notes=tuple(self._notes),
         )
 
@@ -131,22 +140,35 @@ class SetBuilder:
         """Add a note to the set."""
         self._notes.append(text)
 
-    def _rows(
-        self, grades: dict[str, int], row: dict[tuple[str, int], int], langs: range | tuple[int]
-    ) -> list[tuple[int, int]]:
-        """(passage row, grade) of the relevant passages, in every one of `langs` that has them, by row."""
-        places = ((row.get((passage, lang)), grade) for passage, grade in grades.items() if grade > 0 for lang in langs)
-        return sorted((at, grade) for at, grade in places if at is not None)
+    def _text_passages(self) -> Any:
+        if self._chunking is None:
+            return None
+        return np.repeat(np.arange(len(self._ids)), np.frombuffer(self._num_windows, dtype=np.int64))
 
-    def _note_left_out(self, grades_of: dict[str, list[tuple[int, int]]]) -> None:
-        judged = list(dict.fromkeys(name for name, _ in self._queries if grades_of.get(name) == []))
+    def _note_absent(
+        self, where: str, total: int, grades: dict[str, dict[str, int]], rows: dict[str, list[int]]
+    ) -> None:
+        absent = [
+            (query, passage, grade)
+            for query, judged in grades.items()
+            for passage, grade in judged.items()
+            if passage not in rows
+        ]
+        if not absent:
+            return
+        names = list(dict.fromkeys(passage for _, passage, _ in absent))
+        relevant = [query for query, _, grade in absent if grade > 0]
+        lost = f" {NOT_COUNTED} of {len(set(relevant))} queries." if relevant else ""
+        self.note(
+            f"{where}{len(absent)} of {total} judgements ({len(relevant)} of them relevant) name passages that are "
+            f"not there: {listed(names)}.{lost}"
+        )
+
+    def _note_left_out(self) -> None:
+        names = dict.fromkeys(name for texts in self._queries for name in texts)
+        judged = [name for name in names if self._gold.get(name) == {}]
         if judged:
-            self._notes.append(
-                f"{len(judged)} judged queries have no relevant passage here and are left out: {listed(judged)}."
-            )
-        unjudged = len({name for name, _ in self._queries if name not in grades_of})
+            self.note(f"{len(judged)} judged queries have no relevant passage here and are left out: {listed(judged)}.")
+        unjudged = sum(name not in self._gold for name in names)
         if unjudged:
-            self._notes.append(f"{unjudged} queries are not judged in this split and are left out.")
-
-    def _where(self, lang: int | None) -> str:
-        return "" if lang is None else f" ({self.langs[lang]})"
+            self.note(f"{unjudged} queries are not judged in this split and are left out.")

@@ -1,13 +1,9 @@
 """Long documents as overlapping windows of words; a document scores as the best of its windows."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.arrays import IntArray
 
 # Thai, Lao, Burmese, Khmer, kana and Chinese characters: scripts that put no spaces between words.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -48,11 +44,6 @@ def windows(text: str, chunking: Chunking) -> list[str]:
     return [text[span[0][0] : span[-1][1]] if span else "" for span in spans]
 
 
-def window_texts(documents: Sequence[tuple[str, str]], chunking: Chunking) -> tuple[list[str], IntArray]:
-    """The windows of (title, text) documents [Nd], each after its title, and the document of each, [Nc]."""
-    texts, parts = [], []
-    for number, (title, text) in enumerate(documents):
-        cut = windows(text, chunking)
-        texts += [f"{title} {window}".strip() for window in cut]
-        parts += [number] * len(cut)
-    return texts, np.array(parts, dtype=np.int64)
+def window_texts(title: str, text: str, chunking: Chunking) -> list[str]:
+    """The windows of a document, each after the document's title."""
+    return [f"{title} {window}".strip() for window in windows(text, chunking)]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +51,7 @@ def read_language(path: Path, lang: str) -> LanguageFile:
     try:
         raw = path.read_bytes()
         document = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise EvaluationError(f"{path} is not readable JSON ({error}); fetch it again.") from error
     form = next((key for key in FORMS if isinstance(document, dict) and key in document), None)
     if form is None:
@@ -119,9 +120,14 @@ def _checked(content: LanguageFile, path: Path) -> LanguageFile:
         repeats = [name for name in ids if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
         if repeats:
             raise EvaluationError(f"{path} has {_listed(repeats)} as {what} id more than once; keep one of each.")
-    blank = [name for name, text in zip(content.candidate_ids, content.sentences, strict=True) if not text.strip()]
-    if blank:
-        raise EvaluationError(f"{path} has candidates without text: {_listed(blank)}; remove them.")
+    texts = {
+        "candidates": zip(content.candidate_ids, content.sentences, strict=True),
+        "questions": zip(content.question_ids, content.questions, strict=True),
+    }
+    for what, rows in texts.items():
+        blank = [name for name, text in rows if not text.strip()]
+        if blank:
+            raise EvaluationError(f"{path} has {what} without text: {_listed(blank)}; remove them.")
     known = set(content.candidate_ids)
     absent = [name for gold in content.gold for name in gold if name not in known]
     if absent:

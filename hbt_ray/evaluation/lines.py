@@ -1,7 +1,8 @@
-"""Lines of the files that benchmarks come in (.jsonl, .tsv, each also .gz), with errors that say where."""
+"""Lines of the files that benchmarks come in (.jsonl, .tsv, each also .gz; Parquet), with errors that say where."""
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,28 +41,53 @@ def need_file(directory: Path, *names: str) -> Path:
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number from 1, line without its end) of every line that is not blank; EvaluationError if unreadable."""
+    number = 0
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield number, line.rstrip("\r\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path} is not readable ({error}); fetch it again.") from error
+                    yield number, (line.removeprefix("\ufeff") if number == 1 else line).rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{path} is not in UTF-8 after line {number} ({error}); convert it.") from error
+    except EOFError as error:
+        raise EvaluationError(f"{path} is cut off after line {number} ({error}); fetch it again.") from error
+    except (OSError, zlib.error) as error:
+        raise EvaluationError(f"{path} is not readable after line {number} ({error}); fetch it again.") from error
 
 
-def read_texts(path: Path, id_key: str = "_id") -> Iterator[tuple[int, str, str, str]]:
-    """(line number, id, title, text) of a JSON-lines file; the title may be missing, then it is empty.
+def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of a JSON-lines file, or (row number from 1, row) of a Parquet file.
 
-    Raises EvaluationError, naming file and line, where a line is no JSON object with `id_key` and "text".
+    Raises EvaluationError, naming file and line, where a line is no JSON object or its text is no Unicode.
     """
+    if path.suffix == ".parquet":
+        yield from _read_parquet(path)
+        return
     for number, line in lines(path):
         try:
             record: Any = json.loads(line)
+            if "\\ud" in line or "\\uD" in line:  # escapes can write half a pair, which no tokenizer takes
+                json.dumps(record, ensure_ascii=False).encode()
         except ValueError as error:
             raise EvaluationError(f"{path} line {number} is not JSON ({error}); fetch the file again.") from error
-        if not isinstance(record, dict) or id_key not in record or not isinstance(record.get("text"), str):
-            raise EvaluationError(f"{path} line {number} needs the keys {id_key!r} and 'text' (a string).")
-        yield number, str(record[id_key]), str(record.get("title") or ""), record["text"]
+        if not isinstance(record, dict):
+            raise EvaluationError(f"{path} line {number} is {line[:60]!r}, but needs to be an object, {{...}}.")
+        yield number, record
+
+
+def read_texts(path: Path, id_key: str = "_id", text_key: str = "text") -> Iterator[tuple[int, str, str, str]]:
+    """(line number, id, title, text) of each record; the title may be missing, then it is empty.
+
+    Raises EvaluationError, naming file and line, where a record has no `id_key` and `text_key`.
+    """
+    for number, record in read_records(path):
+        name, text = record.get(id_key), record.get(text_key)
+        if not isinstance(name, str | int) or not isinstance(text, str):
+            raise EvaluationError(
+                f"{path} line {number} needs the keys {id_key!r} and {text_key!r} (a string); "
+                f"it has {listed(sorted(record)) or 'none'}."
+            )
+        yield number, str(name), str(record.get("title") or ""), text
 
 
 def read_tsv_texts(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -88,6 +114,11 @@ def read_trec_qrels(path: Path) -> Iterator[Judgement]:
         yield _judgement(path, number, line.split(), (0, 2, 3), "query, Q0, document and grade")
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first five of `names`, and how many there are."""
+    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")
+
+
 def _judgement(path: Path, number: int, fields: Sequence[str], places: tuple[int, int, int], want: str) -> Judgement:
     query, passage, grade = places
     try:
@@ -99,6 +130,14 @@ def _judgement(path: Path, number: int, fields: Sequence[str], places: tuple[int
         raise EvaluationError(f"{path} line {number} is {shown!r}, but needs {want} (an integer).") from None
 
 
-def listed(names: Sequence[str]) -> str:
-    """The first five of `names`, and how many there are."""
-    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")
+def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=8192):
+            for record in batch.to_pylist():
+                number += 1
+                yield number, record
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{path} is not a readable Parquet file ({error}); fetch it again.") from error

@@ -13,11 +13,14 @@ from hbt_ray.evaluation.sets import RetrievalSet
 def load_miracl(
     directory: str | Path, langs: Sequence[str] | None = None, split: str = "dev", name: str = "miracl"
 ) -> RetrievalSet:
-    """Load `<lang>/topics.<split>.tsv`, `<lang>/qrels.<split>.tsv` (TREC) and the corpus files of each language.
+    """Load topics, qrels (TREC) and the corpus of each language, in one of two layouts.
 
-    Topics and qrels may also have their names of the release (`topics.miracl-v1.0-<lang>-<split>.tsv`); the
-    corpus of a language is all files `corpus*.jsonl` and `docs-*.jsonl` in its directory, in numeric order,
-    every file maybe with .gz. `langs` chooses and orders the languages; None takes all, by code.
+    That of the release, the data sets miracl/miracl and miracl/miracl-corpus in one directory:
+    `miracl-v1.0-<lang>/{topics,qrels}/{topics,qrels}.miracl-v1.0-<lang>-<split>.tsv` and
+    `miracl-corpus-v1.0-<lang>/docs-*.jsonl.gz`. Or one directory a language: `<lang>/topics.<split>.tsv`,
+    `<lang>/qrels.<split>.tsv` (or under their names of the release) and all files `<lang>/corpus*.jsonl` and
+    `<lang>/docs-*.jsonl`, in numeric order. Every file maybe with .gz. `langs` chooses and orders the
+    languages; None takes all that have a corpus, by code.
 
     Questions are not parallel: question 5 of one language is another than question 5 of the next, so keys are
     `<lang>:<id>`, and relevant passages are in the question's own language. In the pool, passages of other
@@ -29,31 +32,42 @@ def load_miracl(
     root = Path(directory)
     if not root.is_dir():
         raise EvaluationError(f"there is no directory {root}; pass the one with a directory for each language.")
-    have = [path.name for path in sorted(root.iterdir()) if path.is_dir() and _corpus_files(path)]
-    chosen = tuple(langs) if langs else tuple(have)
+    have = _corpora(root)
+    chosen = tuple(langs) if langs else tuple(sorted(have))
     absent = [lang for lang in chosen if lang not in have]
     if absent or not chosen:
         raise EvaluationError(
             f"{root} has no directory with a corpus (corpus*.jsonl[.gz] or docs-*.jsonl[.gz]) for "
-            f"{listed(absent) or 'any language'}; it has {', '.join(have) or 'none'}."
+            f"{listed(absent) or 'any language'}; it has {', '.join(sorted(have)) or 'none'}."
         )
     builder = SetBuilder(name, chosen)
     for number, lang in enumerate(chosen):
-        folder = root / lang
-        for path in _corpus_files(folder):
+        for path in have[lang]:
             for line, passage, title, text in read_texts(path, "docid"):
                 builder.add_passage(path, line, number, passage, title, text)
-        topics, qrels = (
-            need_file(folder, f"{kind}.{split}.tsv", f"{kind}.miracl-v1.0-{lang}-{split}.tsv")
-            for kind in ("topics", "qrels")
-        )
+        topics, qrels = (_need(root, lang, kind, split) for kind in ("topics", "qrels"))
         for line, query, text in read_tsv_texts(topics):
             builder.add_query(topics, line, number, f"{lang}:{query}", text)
         builder.judge(qrels, read_trec_qrels(qrels), (f"{lang}:", number))
     return builder.build()
 
 
-def _corpus_files(folder: Path) -> list[Path]:
-    """The parts of a corpus in numeric order: docs-2 before docs-10."""
-    kept = [path for path in folder.iterdir() if re.fullmatch(r"(corpus|docs-).*\.jsonl(\.gz)?", path.name)]
-    return sorted(kept, key=lambda path: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", path.name)])
+def _corpora(root: Path) -> dict[str, list[Path]]:
+    """Language -> the parts of its corpus in numeric order: docs-2 before docs-10."""
+    found = {}
+    for folder in root.iterdir():
+        if folder.is_dir():
+            kept = [path for path in folder.iterdir() if re.fullmatch(r"(corpus|docs-).*\.jsonl(\.gz)?", path.name)]
+            if kept:
+                parts = sorted(
+                    kept, key=lambda path: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", path.name)]
+                )
+                found[re.sub(r"^miracl-corpus-v[\d.]+-", "", folder.name)] = parts
+    return found
+
+
+def _need(root: Path, lang: str, kind: str, split: str) -> Path:
+    """The file of topics or qrels."""
+    release = f"{kind}.miracl-v1.0-{lang}-{split}.tsv"
+    folder = root / f"miracl-v1.0-{lang}" / kind
+    return need_file(folder, release) if folder.is_dir() else need_file(root / lang, f"{kind}.{split}.tsv", release)

@@ -8,5 +8,6 @@ One writer a study: training workers and trial drivers hand their records to it 
 - `writer`: `RunWriter`, a buffer and a thread in front of a `RunStore`;
 - `actor`: the same methods for every process of a Ray job;
 - `artifacts`: the files that a study attaches to its runs;
+- `evaluations`: an evaluation with its report as a run;
 - `plots`: figures of the language matrix and of the search over alpha.
 """

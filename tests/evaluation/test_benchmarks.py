@@ -2,8 +2,8 @@
 
 import gzip
 import json
-import logging
 
+import ir_measures
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +11,9 @@ import pytest
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.benchmarks import load_set
+from hbt_ray.evaluation.builder import NOT_COUNTED
 from hbt_ray.evaluation.chunks import Chunking, window_texts, windows
+from hbt_ray.evaluation.rank_metrics import rank_metrics
 
 
 def write_jsonl(path, rows):
@@ -59,6 +61,92 @@ def test_beir(beir, header):
     assert load_set(f"beir:{beir}").langs == ("und",)
 
 
+def test_beir_in_parquet_is_the_same_set(beir, tmp_path):
+    want = load_set(f"beir:{beir}")
+    other = tmp_path / "parquet"
+    for side, file in (("corpus", "corpus.jsonl.gz"), ("queries", "queries.jsonl")):
+        raw = (beir / file).read_bytes()
+        rows = [json.loads(line) for line in (gzip.decompress(raw) if file.endswith("gz") else raw).splitlines()]
+        (other / side).mkdir(parents=True)
+        for part in range(2):
+            pq.write_table(pa.Table.from_pylist(rows[part::2]), other / side / f"{side}-0000{part}-of-00002.parquet")
+    (beir / "qrels").rename(other / "qrels")
+    got = load_set(f"beir:{other}")
+    assert gold_of(got) == gold_of(want)
+    assert sorted(got.passages) == sorted(want.passages)
+    (other / "corpus" / "corpus-00000-of-00002.parquet").write_bytes(b"none")
+    with pytest.raises(EvaluationError, match=r"00000-of-00002.parquet is not a readable Parquet file"):
+        load_set(f"beir:{other}")
+
+
+def test_languages_can_be_in_the_name(several):
+    assert load_set(f"beir:{several}?langs=th,en").langs == ("th", "en")
+    assert load_set(f"beir:{several}?langs=th,en", ["de"]).langs == ("de",)
+
+
+def test_files_that_are_cut_or_in_another_encoding(beir):
+    whole = (beir / "corpus.jsonl.gz").read_bytes()
+    (beir / "corpus.jsonl.gz").write_bytes(whole[:-12])
+    with pytest.raises(EvaluationError, match=r"corpus.jsonl.gz is cut off after line \d.*fetch it again"):
+        load_set(f"beir:{beir}")
+    (beir / "corpus.jsonl.gz").write_bytes(whole[:12] + bytes(20) + whole[32:])
+    with pytest.raises(EvaluationError, match=r"corpus.jsonl.gz is not readable after line 0"):
+        load_set(f"beir:{beir}")
+    (beir / "corpus.jsonl.gz").write_bytes(gzip.compress('{"_id": "a", "text": "é"}\n'.encode("latin-1")))
+    with pytest.raises(EvaluationError, match=r"corpus.jsonl.gz is not in UTF-8 after line 0"):
+        load_set(f"beir:{beir}")
+    (beir / "corpus.jsonl.gz").write_bytes(gzip.compress('\ufeff{"_id": "a", "text": "é"}\n'.encode()))
+    assert list(load_set(f"beir:{beir}").passages) == ["é"]
+
+
+def test_a_repeated_id_is_found_behind_blank_lines_and_in_the_second_language(several):
+    rows = [*docs("a", "b", "c"), *docs("b")]
+    text = "".join(json.dumps(row) + "\n\n" for row in rows)
+    (several / "corpus.en.jsonl").write_text(text)
+    with pytest.raises(EvaluationError, match=r"corpus.en.jsonl line 7 has the id b"):
+        load_set(f"beir:{several}")
+
+
+def test_relevant_passages_that_are_absent_lower_the_scores_of_trec_eval_alone(beir):
+    """What the note says: our recall is that of the judgements on the passages that there are."""
+    rows = [("q1", "a", 1), ("q1", "b", 1), ("q1", "gone", 1), ("q2", "gone", 1), ("q3", "c", 1)]
+    write_qrels(beir / "qrels" / "test.tsv", rows)
+    rs = load_set(f"beir:{beir}")
+    assert f"{NOT_COUNTED} of 2 queries." in rs.notes[0]
+    vectors = np.eye(3, 4, dtype=np.float32) + np.float32(0.1)
+    queries = np.stack([vectors[0] + vectors[1] / 2, vectors[2]])
+    ours = rank_metrics(rs, queries, vectors, recall_k=2, ndcg_k=2).means()
+    order = np.argsort(-(queries @ vectors.T), axis=1)
+    run = [
+        ir_measures.ScoredDoc(key, str(rs.passage_ids[row]), -float(rank))
+        for key, ranking in zip(["q1", "q3"], order, strict=True)
+        for rank, row in enumerate(ranking)
+    ]
+
+    def reference(kept):
+        qrels = [ir_measures.Qrel(query, passage, grade) for query, passage, grade in kept]
+        return ir_measures.calc_aggregate([ir_measures.R @ 2, ir_measures.nDCG @ 2], qrels, run)
+
+    there = reference([row for row in rows if row[1] != "gone"])
+    for name, measure in (("mono_r2", ir_measures.R @ 2), ("mono_ndcg2", ir_measures.nDCG @ 2)):
+        assert ours[name] == pytest.approx(there[measure])
+        assert reference(rows)[measure] < there[measure]
+    assert reference(rows)[ir_measures.R @ 2] == pytest.approx((2 / 3 + 0 + 1) / 3)
+
+
+@pytest.mark.parametrize(("kind", "form"), [("miracl", "beir"), ("mldr", "beir"), ("xquad_r", "beir")])
+def test_a_directory_of_another_benchmark_is_told(beir, kind, form):
+    with pytest.raises(EvaluationError, match=f"no directory for {kind}, but looks like {form}; try {form}:"):
+        load_set(f"{kind}:{beir}")
+
+
+def test_a_directory_one_level_too_high_is_told(several, tmp_path_factory):
+    above = tmp_path_factory.mktemp("above")
+    several.rename(above / "set")
+    with pytest.raises(EvaluationError, match=f"no directory for beir, but set in it is; pass {above / 'set'}"):
+        load_set(f"beir:{above}")
+
+
 def test_beir_splits(beir):
     write_qrels(beir / "qrels" / "train.tsv", [("q3", "a", 1)])
     assert list(gold_of(load_set(f"beir:{beir}?split=train"))) == [("q3", "und")]
@@ -66,19 +154,19 @@ def test_beir_splits(beir):
         load_set(f"beir:{beir}?split=dev")
 
 
-def test_what_does_not_fit_is_noted_and_logged(beir, caplog):
+def test_what_does_not_fit_is_noted_and_not_logged(beir, caplog):
     write_jsonl(beir / "corpus.jsonl.gz", [*docs("a", "b"), {"_id": "c", "text": " "}])
     rows = [("q1", "a", 1), ("q2", "x", 1), ("q2", "y", 0), ("q9", "a", 1), ("q3", "b", 0)]
     write_qrels(beir / "qrels" / "test.tsv", rows)
-    with caplog.at_level(logging.WARNING):
-        rs = load_set(f"beir:{beir}")
+    rs = load_set(f"beir:{beir}")
     assert rs.notes == (
         "test.tsv: 1 of 5 judgements name queries that are not there: q9.",
-        "test.tsv: 2 of 5 judgements (1 of them relevant) name passages that are not there: x, y.",
+        f"test.tsv: 2 of 5 judgements (1 of them relevant) name passages that are not there: x, y. {NOT_COUNTED} of "
+        "1 queries.",
         "2 judged queries have no relevant passage here and are left out: q2, q3.",
         "1 passages are empty, and ranked like the others: c.",
     )
-    assert [record.message for record in caplog.records] == [f"beir: {note}" for note in rs.notes]
+    assert not caplog.records  # whoever shows the scores shows the notes, once
     assert list(rs.query_keys) == ["q1"]
     assert rs.num_passages == 3
 
@@ -93,7 +181,9 @@ def replace_line(path, text):
     [
         ("corpus.jsonl.gz", '{"_id": "a", "text": "t"}\n\n{', r"corpus.jsonl.gz line 3 is not JSON"),
         ("corpus.jsonl.gz", '{"_id": "a"}', r"corpus.jsonl.gz line 1 needs the keys '_id' and 'text'"),
-        ("corpus.jsonl.gz", "[]", r"line 1 needs the keys"),
+        ("corpus.jsonl.gz", '{"_id": null, "text": "t"}', r"line 1 needs the keys '_id' and 'text' .*it has _id, text"),
+        ("corpus.jsonl.gz", "[]", r"line 1 is '\[\]', but needs to be an object"),
+        ("corpus.jsonl.gz", '{"_id": "a", "text": "\\ud800"}', r"line 1 is not JSON .*surrogates not allowed"),
         ("corpus.jsonl.gz", '{"_id": "a", "text": "t"}\n' * 2, r"corpus.jsonl.gz line 2 has the id a"),
         ("queries.jsonl", '{"_id": "q1", "text": "t"}\n' * 2, r"queries.jsonl line 2 has the id q1"),
         ("queries.jsonl", '{"_id": "q1", "text": " "}\n', r"queries.jsonl line 1: query q1 has no text"),
@@ -121,9 +211,9 @@ def test_what_is_missing_is_named(beir, tmp_path):
     (beir / "corpus.jsonl.gz").unlink()
     with pytest.raises(EvaluationError, match=r"has no corpus.jsonl\[.gz\]; it has qrels, queries.jsonl"):
         load_set(f"beir:{beir}")
-    with pytest.raises(EvaluationError, match="has the option 'words'; beir takes split"):
+    with pytest.raises(EvaluationError, match="has the option 'words'; beir takes langs, split"):
         load_set(f"beir:{beir}?words=3")
-    with pytest.raises(EvaluationError, match="not KIND:DIRECTORY with KIND one of xquad_r"):
+    with pytest.raises(EvaluationError, match="not KIND:DIRECTORY or KIND:hub with KIND one of xquad_r"):
         load_set(f"trec:{beir}")
 
 
@@ -177,7 +267,8 @@ def test_miracl(miracl):
     assert list(rs.passages) == ["de 1#0", "de 2#0", "en 1#0", "en 1#1"]  # docs-9 before docs-10
     # 2#0 is a passage of German alone, so the English judgement names one that is not there.
     assert rs.notes == (
-        "qrels.dev.tsv (en): 1 of 2 judgements (1 of them relevant) name passages that are not there: 2#0.",
+        "qrels.dev.tsv (en): 1 of 2 judgements (1 of them relevant) name passages that are not there: 2#0. "
+        f"{NOT_COUNTED} of 1 queries.",
         "1 judged queries have no relevant passage here and are left out: en:6.",
         "1 queries are not judged in this split and are left out.",
     )
@@ -197,9 +288,8 @@ def test_windows():
     assert windows(text, Chunking(words=9, overlap=8)) == [text]
     assert windows(" ", Chunking()) == [""]
     assert windows("日本語のab文", Chunking(words=3, overlap=1)) == ["日本語", "語のab", "ab文"]
-    texts, parts = window_texts([("T", "a b c"), ("", "d")], Chunking(words=2, overlap=0))
-    assert texts == ["T a b", "T c", "d"]
-    assert parts.tolist() == [0, 0, 1]
+    assert window_texts("T", "a b c", Chunking(words=2, overlap=0)) == ["T a b", "T c"]
+    assert window_texts("", "d", Chunking()) == ["d"]
     with pytest.raises(EvaluationError, match="windows of 3 words with an overlap of 3"):
         Chunking(words=3, overlap=3)
 

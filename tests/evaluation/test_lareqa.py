@@ -136,7 +136,8 @@ def paragraph(document):
             edited(derived, lambda d: d["candidates"].append(d["candidates"][0])),
             "candidate id more than once",
         ),
-        (edited(derived, lambda d: d["candidates"][0].update(text=" ")), "without text: en:0:0:0"),
+        (edited(derived, lambda d: d["candidates"][0].update(text=" ")), "candidates without text: en:0:0:0"),
+        (edited(derived, lambda d: d["questions"][0].update(text=" ")), "questions without text: a"),
     ],
 )
 def test_malformed_files_are_named(tmp_path, text, message):
@@ -145,8 +146,12 @@ def test_malformed_files_are_named(tmp_path, text, message):
         load_lareqa(tmp_path)
 
 
-def test_broken_gzip(tmp_path):
-    (tmp_path / "en.json.gz").write_bytes(b"not gzip")
+WHOLE = gzip.compress(json.dumps(upstream("en")).encode())
+
+
+@pytest.mark.parametrize("broken", [b"not gzip", WHOLE[:-9], WHOLE[:12] + bytes(20) + WHOLE[32:]])
+def test_broken_gzip(tmp_path, broken):
+    (tmp_path / "en.json.gz").write_bytes(broken)
     with pytest.raises(EvaluationError, match=r"en.json.gz is not readable"):
         load_lareqa(tmp_path)
 

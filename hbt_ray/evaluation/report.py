@@ -1,0 +1,169 @@
+"""Evaluations as one HTML page that needs nothing but a browser."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hbt_ray.errors import EvaluationError
+from hbt_ray.evaluation.arrays import FloatArray
+from hbt_ray.evaluation.bias import worst_lang, worst_pair
+from hbt_ray.evaluation.extremes import Pair, extreme_pairs
+from hbt_ray.evaluation.lang_names import code_and_name, lang_name
+from hbt_ray.evaluation.pool_shares import ceiling
+from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.evaluation.report_plots import (
+    MAX_CELL_LANGS,
+    Cell,
+    LangBars,
+    MatrixImage,
+    distance_bars,
+    gradient,
+    limits,
+    matrix_cells,
+    matrix_image,
+    score_bars,
+    share_bars,
+)
+from hbt_ray.evaluation.score import POOL_CUTOFF, Scores
+from hbt_ray.evaluation.summary import RULES, Statement, summary, verdict
+from hbt_ray.evaluation.wording import METRICS, conclusion, number
+
+TEMPLATE = "report.html.j2"
+MAX_BARS, NUM_SHOWN = 40, 9
+"""Languages up to which all bars are shown at once; of more, so many at either end, and all on request."""
+NUM_PAIRS = 10
+"""Pairs that are listed as the best and as the worst."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Details:
+    """All that the page shows of one evaluation beyond the tables that models share."""
+
+    evaluation: Evaluation
+    verdict: str
+    summary: list[Statement]
+    cells: list[list[Cell]] | None
+    """The matrix as a table; None where it has too many languages."""
+    image: MatrixImage | None
+    """The matrix as an image otherwise."""
+    scale: tuple[float, float]
+    best_pairs: list[Pair]
+    worst_pairs: list[Pair]
+    score_bars: list[LangBars]
+    share_bars: list[LangBars]
+    distance_bars: list[LangBars]
+    standard: dict[str, FloatArray]
+    """Column -> values by language."""
+    standard_means: dict[str, float]
+    has_peer: bool
+    recall_ceiling: float
+    """The most that the pooled recall of the standard metrics can be."""
+
+
+def render_report(evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison] = ()) -> str:
+    """The page, as UTF-8 text: summary, headline numbers, comparisons, then each evaluation in detail.
+
+    Evaluations of one set share a table and the scale of colours. The page asks for nothing from elsewhere;
+    its script sorts tables and names cells under the pointer, and nothing is lost without it.
+    Raises EvaluationError where there is no evaluation, or two of one model on one set.
+    """
+    if not evaluations:
+        raise EvaluationError("a report was asked for without an evaluation; score a model first.")
+    named = [(evaluation.model, evaluation.scores.name) for evaluation in evaluations]
+    if len(set(named)) < len(named):
+        raise EvaluationError(f"a report has {_twice(named)} twice; give each model and each set a name of its own.")
+    environment = Environment(
+        loader=PackageLoader("hbt_ray.evaluation", "templates"),
+        autoescape=True,  # questions and passages are data
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number, lang_name=lang_name, lang=code_and_name, decimals=_decimals, extreme=_extreme
+    )
+    by_set: dict[str, list[Evaluation]] = {}
+    for evaluation in evaluations:
+        by_set.setdefault(evaluation.scores.name, []).append(evaluation)
+    scales = {name: limits([found.scores.map_matrix for found in group]) for name, group in by_set.items()}
+    return environment.get_template(TEMPLATE).render(
+        title=" · ".join(dict.fromkeys(evaluation.model for evaluation in evaluations)),
+        evaluations=evaluations,
+        facts=_facts(evaluations),
+        by_set=by_set,
+        metrics=METRICS,
+        ceilings={name: ceiling(group[0].scores, POOL_CUTOFF) for name, group in by_set.items()},
+        comparisons=[(comparison, conclusion(comparison)) for comparison in comparisons],
+        details=[_details(evaluation, scales[evaluation.scores.name]) for evaluation in evaluations],
+        gradient=gradient(),
+        max_bars=MAX_BARS,
+        num_shown=NUM_SHOWN,
+        max_cell_langs=MAX_CELL_LANGS,
+        rules=RULES,
+    )
+
+
+def _facts(evaluations: Sequence[Evaluation]) -> dict[str, list[str]]:
+    """What was evaluated and how: name -> the value of each evaluation as text."""
+    facts = {
+        "model": [found.model for found in evaluations],
+        "set": [found.scores.name for found in evaluations],
+        "languages": [f"{len(found.scores.langs)}" for found in evaluations],
+        "questions": [f"{found.scores.num_queries.sum():,}" for found in evaluations],
+        "passages in the pool": [f"{found.scores.num_passages.sum():,}" for found in evaluations],
+    }
+    for name in dict.fromkeys(name for found in evaluations for name in found.settings):
+        facts[name.replace("_", " ")] = [_setting(found.settings.get(name)) for found in evaluations]
+    return facts
+
+
+def _setting(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _details(evaluation: Evaluation, scale: tuple[float, float]) -> Details:
+    scores = evaluation.scores
+    small = len(scores.langs) <= MAX_CELL_LANGS
+    best, worst = extreme_pairs(scores.langs, scores.map_matrix, NUM_PAIRS)
+    return Details(
+        evaluation=evaluation,
+        verdict=verdict(evaluation),
+        summary=summary(evaluation),
+        cells=matrix_cells(scores.langs, scores.map_matrix, scale) if small else None,
+        image=None if small else matrix_image(scores.langs, scores.map_matrix, scale),
+        scale=scale,
+        best_pairs=best,
+        worst_pairs=worst,
+        score_bars=score_bars(scores),
+        share_bars=share_bars(scores) if scores.share is not None and len(scores.langs) > 1 else [],
+        distance_bars=distance_bars(scores) if not np.isnan(scores.rank_distance).all() else [],
+        standard=scores.standard.by_lang(),
+        standard_means=scores.standard.means(),
+        has_peer=bool((~np.isnan(scores.peer)).any()),
+        recall_ceiling=ceiling(scores, scores.standard.cutoffs["recall"]),
+    )
+
+
+def _extreme(metric: str, scores: Scores) -> str:
+    """The language or pair that `worst_lang_map` or `worst_pair_map` is about; empty for the means."""
+    lang, pair = worst_lang(scores.multi_map), worst_pair(scores.map_matrix)
+    if metric == "worst_lang_map" and lang is not None:
+        return code_and_name(scores.langs[lang])
+    if metric == "worst_pair_map" and pair is not None:
+        return " → ".join(scores.langs[side] for side in pair)
+    return ""
+
+
+def _decimals(value: float, places: int = 3) -> str:
+    return "–" if np.isnan(value) else f"{value:.{places}f}"
+
+
+def _twice(named: list[tuple[str, str]]) -> str:
+    model, name = next(pair for at, pair in enumerate(named) if pair in named[:at])
+    return f"{model!r} on {name!r}"

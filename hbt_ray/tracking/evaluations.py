@@ -1,0 +1,35 @@
+"""An evaluation as an MLflow run: its numbers under the names that trials have, and the page for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hbt_ray.tracking.artifacts import log_matrix
+from hbt_ray.tracking.handle import RunLog
+from hbt_ray.tracking.naming import json_text
+
+if TYPE_CHECKING:
+    from hbt_ray.evaluation.record import Evaluation
+
+REPORT_PATH = "report.html"
+
+
+def log_evaluation(log: RunLog, key: str, evaluation: Evaluation, report_html: str) -> None:
+    """Record one model on one set in the run `key`, which has been started.
+
+    Metrics, all at step 0, of a set named S: `S/mono_map` and the other headline numbers, the macro means of
+    the standard metrics such as `S/multi_ndcg10`, and the ends of the intervals as `S/mono_map_low`, `_high`.
+    Parameters: `model`, and the settings as `S.<name>`. Artifacts: `report.html`, `S/scores.json` as trials
+    have it with the intervals added, and `S/map_matrix.png` and `.json`. A run can hold several sets.
+    """
+    scores = evaluation.scores
+    numbers: dict[str, Any] = {**scores.headline(), **scores.standard.means()}
+    for found in evaluation.intervals:
+        numbers |= {f"{found.metric}_low": found.low, f"{found.metric}_high": found.high}
+    log.log_params(key, {"model": evaluation.model, scores.name: dict(evaluation.settings)})
+    log.log_metrics(key, [{"step": 0, **{f"{scores.name}/{name}": value for name, value in numbers.items()}}])
+    log.log_artifact_text(key, REPORT_PATH, report_html)
+    intervals = {found.metric: [found.low, found.high] for found in evaluation.intervals}
+    log.log_artifact_text(key, f"{scores.name}/scores.json", json_text({**scores.to_json(), "intervals": intervals}))
+    title = f"{scores.name}: mAP of {evaluation.model}"
+    log_matrix(log, key, scores.langs, scores.map_matrix, title, name=f"{scores.name}/map_matrix")
