@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hbt_ray.errors import HbtError
 
 USAGE_STATUS, INTERRUPTED = 2, 130
+NEWS_S = 15.0
+"""Seconds between two lines of progress where no bar can be drawn."""
 console = Console(highlight=False, soft_wrap=True)
 TABLE_WIDTH = 140  # a run id has 32 characters; a log file says it has 80 columns
 
@@ -26,6 +31,32 @@ def show(table: Table) -> None:
     """A table, not squeezed where the output is a file or a narrow terminal."""
     wide = console if console.width >= TABLE_WIDTH else Console(highlight=False, width=TABLE_WIDTH)
     (console if console.is_terminal else wide).print(table)
+
+
+@contextmanager
+def counting(unit: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Gives `count(what, done, total)`: a bar for each `what` on a terminal, a line now and then elsewhere."""
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bars:
+            tasks: dict[str, TaskID] = {}
+
+            def draw(what: str, done: int, total: int) -> None:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(f"{what} {unit}")
+                bars.update(tasks[what], completed=done, total=total)
+
+            yield draw
+        return
+    last = time.monotonic()
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= NEWS_S:
+            last = time.monotonic()
+            say(f"{what} {unit}: {done:,} of {total:,}")
+
+    yield tell
 
 
 def quiet_transformers() -> None:

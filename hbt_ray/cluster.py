@@ -24,10 +24,20 @@ JOB_DIRECTORY = "runtime_resources"
 
 
 def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
-    """Join the running cluster (RAY_ADDRESS, or a submitted job), or start one on this machine alone.
+    """`join`, and check that the cluster has what the recipe needs.
 
     Raises:
         ClusterError: the cluster cannot be reached, or lacks what the recipe needs.
+    """
+    join(local_cpus(recipe), log_to_driver=log_to_driver)
+    check_capacity(recipe)
+
+
+def join(num_cpus: int, *, log_to_driver: bool = False) -> None:
+    """Join the running cluster (RAY_ADDRESS, or a submitted job), or start one of `num_cpus` on this machine alone.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
     """
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     joins = "RAY_ADDRESS" in os.environ
@@ -37,7 +47,6 @@ def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
     import ray
 
     if ray.is_initialized():
-        check_capacity(recipe)
         return
     settings: dict[str, Any] = {"log_to_driver": log_to_driver, "logging_level": "ERROR"}
     try:
@@ -47,7 +56,7 @@ def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
             # Early-stopped trials give their CPUs back through the State API, which the dashboard serves.
             ray.init(
                 address="local",  # not some other cluster of this machine, which would refuse these settings
-                num_cpus=local_cpus(recipe),
+                num_cpus=num_cpus,
                 resources={DRIVER_RESOURCE: 64},
                 include_dashboard=True,
                 dashboard_host="127.0.0.1",
@@ -57,7 +66,6 @@ def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
             )
     except Exception as error:  # Ray raises many kinds here
         raise _connection_error(error) from None
-    check_capacity(recipe)
 
 
 def local_cpus(recipe: Recipe) -> int:
@@ -149,11 +157,11 @@ def driver_resources() -> dict[str, float]:
     return {DRIVER_RESOURCE: 1} if DRIVER_RESOURCE in ray.cluster_resources() else {"CPU": DRIVER_CPU}
 
 
-def resolve_workspace(recipe: Recipe) -> str:
-    """`recipe.workspace` as an absolute path or URL; under `ray job submit` not inside the job's working copy."""
-    if "://" in recipe.workspace:
-        return recipe.workspace.rstrip("/")
-    path = Path(recipe.workspace).expanduser()
+def resolve_workspace(workspace: str) -> str:
+    """`workspace` as an absolute path or URL; under `ray job submit` not inside the job's working copy."""
+    if "://" in workspace:
+        return workspace.rstrip("/")
+    path = Path(workspace).expanduser()
     if not path.is_absolute() and JOB_DIRECTORY in Path.cwd().parts:
         path = Path.home() / "hbt_ray" / path  # the working copy of a submitted job is deleted
     return str(path.absolute())

@@ -74,7 +74,7 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
         HbtError: input, model, retrieval sets or corpus cannot be used, or a plan cannot be supplied.
     """
     recipes = list(recipes) or [recipe]
-    workspace = resolve_workspace(recipe)
+    workspace = resolve_workspace(recipe.workspace)
     check_shared(workspace)
     sets = tuple(_absolute_set(name) for name in recipe.evaluation.sets)
     for name in sets:

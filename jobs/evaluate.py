@@ -1,6 +1,7 @@
-"""Score any encoder on a retrieval set: inside each language, across languages and in the pool.
+"""Score encoders on retrieval sets: inside each language, across languages and in the pool, and who is preferred.
 
 python jobs/evaluate.py --model DIRECTORY_OR_NAME --set xquad_r:DIRECTORY [--langs en de ...]
+python jobs/evaluate.py --compare A B --set xquad_r:DIRECTORY      # which differences are real, which are noise
 """
 
 from __future__ import annotations
@@ -8,51 +9,160 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+import re
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
-from rich.progress import Progress
 
-from hbt_ray.cli import console, quiet_transformers, run_job, say
-from hbt_ray.evaluation.benchmarks import BENCHMARKS, load_set
-from hbt_ray.evaluation.encode import encode_set
-from hbt_ray.evaluation.score import score
-from hbt_ray.evaluation.table import print_scores
+from hbt_ray.cli import console, counting, quiet_transformers, run_job, say
+from hbt_ray.cluster import join, resolve_workspace
+from hbt_ray.errors import ConfigError
+from hbt_ray.evaluation.benchmarks import BENCHMARKS, load_set, parse_name
+from hbt_ray.evaluation.evaluate import (
+    SEARCHES,
+    Search,
+    compare_evaluations,
+    comparison_json,
+    evaluate,
+    to_json,
+    vectors_here,
+    vectors_on_cluster,
+)
+from hbt_ray.evaluation.ray_encode import EncoderSpec
+from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.evaluation.report import render_report
+from hbt_ray.evaluation.sets import RetrievalSet
+from hbt_ray.evaluation.table import print_comparison, print_scores
 from hbt_ray.experiment import resolve_model
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.pooling import POOLINGS
-from hbt_ray.model.precision import PRECISIONS, autocast, resolve_precision
+from hbt_ray.model.precision import PRECISIONS, resolve_precision
+from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri, ui_command
+
+PLACES = ("auto", "here", "cluster")
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of the job."""
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("--model", required=True, help="model directory, Hugging Face name, or package:NAME")
-    args.add_argument("--set", required=True, help=f"KIND:DIRECTORY, KIND one of {', '.join(BENCHMARKS)}")
-    args.add_argument("--langs", nargs="*", default=(), help="languages of the set (default: all it has)")
-    args.add_argument(
+    which = args.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", nargs="+", metavar="MODEL", help="model directory, Hugging Face name, package:NAME")
+    which.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two models; B is held against A")
+    kinds = ", ".join(BENCHMARKS)
+    args.add_argument("--set", nargs="+", required=True, help=f"KIND:DIRECTORY or KIND:hub, KIND one of {kinds}")
+    args.add_argument("--langs", nargs="*", default=(), help="languages of the sets (default: all they have)")
+
+    reading = args.add_argument_group("how texts are read (default: as the model's directory says)")
+    reading.add_argument("--max-query-tokens", type=int, help="else what the model was made for")
+    reading.add_argument("--max-passage-tokens", type=int, help="else what the model was made for")
+    reading.add_argument("--pooling", default="auto", choices=("auto", *POOLINGS))
+    reading.add_argument("--query-prefix", help="else the model's, or none")
+    reading.add_argument("--passage-prefix", help="else the model's, or none")
+    reading.add_argument("--trust-remote-code", action="store_true", help="let the model run code of its own")
+    reading.add_argument(
         "--precision", default="fp32", choices=PRECISIONS, help="default fp32: the same scores on any machine"
     )
-    args.add_argument("--max-query-tokens", type=int, help="default: what the model was made for")
-    args.add_argument("--max-passage-tokens", type=int, help="default: what the model was made for")
-    args.add_argument("--pooling", default="auto", choices=("auto", *POOLINGS))
-    args.add_argument("--query-prefix", help="default: as the model says, else none")
-    args.add_argument("--passage-prefix", help="default: as the model says, else none")
-    args.add_argument("--trust-remote-code", action="store_true", help="let the model run code of its own")
-    args.add_argument("--json", type=Path, help="write all scores to this file as well")
+
+    work = args.add_argument_group("where and how it is computed")
+    work.add_argument(
+        "--encode", default="auto", choices=PLACES, help="auto: on the cluster that RAY_ADDRESS names, else here"
+    )
+    work.add_argument("--cpus-per-actor", type=int, default=2, help="cores of an encoding actor without a GPU")
+    work.add_argument(
+        "--search",
+        default="exact",
+        choices=SEARCHES,
+        help="exact ranks all passages; sharded, ivf and hnsw list the first --depth",
+    )
+    work.add_argument("--depth", type=int, default=1000, help="length of these lists")
+    work.add_argument("--shards", type=int, default=2, help="of the sharded search")
+
+    out = args.add_argument_group("what is kept")
+    out.add_argument("--workspace", default="build", help="where vectors, reports and the MLflow store go")
+    out.add_argument("--out", type=Path, help="directory of report.html and scores.json (default: in the workspace)")
+    out.add_argument("--json", type=Path, help="write all scores to this file as well")
+    out.add_argument("--no-cache", action="store_true", help="neither use vectors of earlier evaluations nor keep any")
+    out.add_argument("--no-mlflow", action="store_true", help="record nothing in MLflow")
+    out.add_argument("--tracking-uri", default="", help="else MLFLOW_TRACKING_URI, else SQLite in the workspace")
+    out.add_argument("--experiment", default="hbt_ray", help="of MLflow")
     return args
 
 
 def main(argv: Sequence[str]) -> int:
-    """Encode, score, print."""
+    """Encode, score, print, and write the report."""
     args = parser().parse_args(argv)
     quiet_transformers()
-    found = load_set(args.set, args.langs)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    names = args.compare or args.model
+    if len(set(names)) < len(names):
+        raise ConfigError(f"model {names[0]!r} is given twice; give each model once")
+    search = Search(kind=args.search, depth=args.depth, num_shards=args.shards)
+    workspace = Path(resolve_workspace(args.workspace))
+    out = args.out or workspace / "evaluations" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{_slug(names)}"
+    uri = resolve_tracking_uri(args.tracking_uri, workspace / "mlflow")
+    if not args.no_mlflow:
+        check_tracking(uri)
+    on_cluster = args.encode == "cluster" or (args.encode == "auto" and "RAY_ADDRESS" in os.environ)
+    if on_cluster or search.kind == "sharded":
+        join(os.cpu_count() or 1)
+    sets = _distinct([_load(name, args.langs) for name in args.set], args.set)
+    evaluations: list[Evaluation] = []
+    with _store(workspace, args.no_cache) as store:
+        for name in names:
+            evaluations += _evaluate(name, sets, args, store, on_cluster, search)
+    comparisons: list[Comparison] = []
+    if args.compare:
+        for a, b in zip(evaluations[: len(sets)], evaluations[len(sets) :], strict=True):
+            comparisons.append(compare_evaluations(a, b))
+            print_comparison(comparisons[-1], console)
+    page = render_report(evaluations, comparisons)
+    _write(out, page, evaluations, comparisons, args.json)
+    if not args.no_mlflow:
+        _record(uri, args.experiment, names, evaluations, page)
+    return 0
+
+
+def _load(name: str, langs: Sequence[str]) -> RetrievalSet:
+    found = load_set(name, langs)
+    say(f"{found.name}: {found.num_queries:,} queries, {found.num_passages:,} passages, {len(found.langs)} languages")
+    for note in found.notes:
+        say(f"note: {found.name}: {note}")
+    return found
+
+
+def _distinct(sets: Sequence[RetrievalSet], names: Sequence[str]) -> list[RetrievalSet]:
+    """Sets of one kind are told apart by their directories: scores are filed under the name of the set."""
+    kinds = Counter(found.name for found in sets)
+    places = [parse_name(name) for name in names]
+    titles = [
+        found.name if kinds[found.name] == 1 else f"{found.name}-{options.get('name') or Path(place).stem}"
+        for found, (_, place, options) in zip(sets, places, strict=True)
+    ]
+    if twice := [title for title, times in Counter(titles).items() if times > 1]:
+        raise ConfigError(f"--set names two sets that would both be called {twice[0]!r}; evaluate them one by one")
+    return [replace(found, name=title) for found, title in zip(sets, titles, strict=True)]
+
+
+def _evaluate(
+    name: str,
+    sets: Sequence[RetrievalSet],
+    args: argparse.Namespace,
+    store: Path,
+    on_cluster: bool,
+    search: Search,
+) -> Iterator[Evaluation]:
+    """Evaluations of one model on all sets, each printed when it is done."""
+    device = torch.device("cuda" if torch.cuda.is_available() and not on_cluster else "cpu")
     torch.set_num_threads(os.cpu_count() or 1)
     encoder = Encoder.load(
-        resolve_model(args.model),
+        resolve_model(name),
         pooling=args.pooling,
         query_prefix=args.query_prefix,
         passage_prefix=args.passage_prefix,
@@ -61,23 +171,78 @@ def main(argv: Sequence[str]) -> int:
         max_passage_tokens=args.max_passage_tokens,
         device=device,
     )
-    say(f"{found.name}: {found.num_queries:,} queries, {found.num_passages:,} passages, {len(found.langs)} languages")
-    say(f"{args.model} on {device}: {resolve_precision(device, args.precision).reason}")
-    with Progress(console=console, transient=True) as progress, autocast(device, args.precision):
-        tasks = {role: progress.add_task(f"encoding {role}", total=None) for role in ("query", "passage")}
-        vectors = encode_set(
-            encoder,
-            found,
-            progress=lambda role, done, total: progress.update(tasks[role], completed=done, total=total),
-            texts_at_a_time=1024,
-        )
-    scores = score(found, *vectors)
-    print_scores(scores, console)
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(scores.to_json(), indent=1))
-        say(f"scores written to {args.json}")
-    return 0
+    precision = resolve_precision(device, args.precision)
+    spec = EncoderSpec.of(encoder, resolve_model(name), precision.name, trust_remote_code=args.trust_remote_code)
+    say(f"{name} on {'the cluster' if on_cluster else device}: {precision.reason}")
+    settings: dict[str, Any] = {
+        "precision": precision.name,
+        "pooling": spec.pooling,
+        "query prefix": spec.query_prefix or "none",
+        "passage prefix": spec.passage_prefix or "none",
+        "query tokens": spec.max_query_tokens,
+        "passage tokens": spec.max_passage_tokens,
+    }
+    for found in sets:
+        with counting("texts") as progress:
+            if on_cluster:
+                encode = vectors_on_cluster(encoder, spec, store, progress, args.cpus_per_actor)
+            else:
+                encode = vectors_here(encoder, spec, store, progress)
+            evaluation = evaluate(name, found, encode, settings=settings, search=search)
+        print_scores(evaluation.scores, console, evaluation.intervals, evaluation.notes)
+        yield evaluation
+
+
+def _slug(names: Sequence[str]) -> str:
+    return "-vs-".join(re.sub(r"[^A-Za-z0-9]+", "-", Path(name).name)[-40:].strip("-") for name in names)
+
+
+@contextmanager
+def _store(workspace: Path, temporary: bool) -> Iterator[Path]:
+    if not temporary:
+        yield workspace / "vectors"
+        return
+    with tempfile.TemporaryDirectory(prefix="hbt-vectors-") as directory:
+        yield Path(directory)
+
+
+def _write(
+    out: Path, page: str, evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], also: Path | None
+) -> None:
+    tree = {
+        "evaluations": [to_json(evaluation) for evaluation in evaluations],
+        "comparisons": [comparison_json(comparison) for comparison in comparisons],
+    }
+    text = json.dumps(tree, indent=1, ensure_ascii=False)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.html").write_text(page, encoding="utf-8")
+    (out / "scores.json").write_text(text, encoding="utf-8")
+    say(f"report  {out / 'report.html'}")
+    say(f"scores  {out / 'scores.json'}")
+    if also:
+        also.parent.mkdir(parents=True, exist_ok=True)
+        also.write_text(text, encoding="utf-8")
+
+
+def _record(uri: str, experiment: str, names: Sequence[str], evaluations: Sequence[Evaluation], page: str) -> None:
+    """One MLflow run a model, with all its sets."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when MLflow is imported
+    from hbt_ray.tracking.evaluations import log_evaluation
+    from hbt_ray.tracking.runs import RunStore
+    from hbt_ray.tracking.writer import RunWriter
+
+    log = RunWriter(RunStore(uri, experiment))
+    for name in names:
+        key = f"evaluation/{uuid.uuid4().hex[:12]}"
+        log.start_run(key, f"evaluation of {name}", {"hbt.kind": "evaluation"})
+        for evaluation in evaluations:
+            if evaluation.model == name:
+                log_evaluation(log, key, evaluation, page)
+        log.finish_run(key, "finished")
+        say(f"run id  {log.run_id(key)}")
+    if not log.close():
+        say(f"warning: not everything could be written to {uri}")
+    say(f"MLflow  {ui_command(uri)}")
 
 
 if __name__ == "__main__":

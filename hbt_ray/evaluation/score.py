@@ -11,7 +11,7 @@ from hbt_ray.evaluation.bias import LanguageShare, language_share, parallel_rank
 from hbt_ray.evaluation.metrics import average_precision, group_mean, nan_mean, recall
 from hbt_ray.evaluation.peer import peer
 from hbt_ray.evaluation.rank_metrics import RankMetrics, standard_metrics
-from hbt_ray.evaluation.ranks import gold_ranks
+from hbt_ray.evaluation.ranks import GoldRanks, gold_ranks
 from hbt_ray.evaluation.search import search_set
 from hbt_ray.evaluation.sets import RetrievalSet
 
@@ -155,9 +155,16 @@ def score(
     passage vectors are those of the texts. `top_k` is the depth of the language share; 0 leaves out the
     share and its search. Raises EvaluationError where rows or dimensions do not match, and for NaN vectors.
     """
+    ranks = gold_ranks(retrieval_set, query_vectors, passage_vectors)
+    top = search_set(retrieval_set, query_vectors, passage_vectors, top_k).ids if top_k else None
+    return score_ranks(retrieval_set, ranks, top)
+
+
+def score_ranks(retrieval_set: RetrievalSet, ranks: GoldRanks, top_ids: IntArray | None) -> Scores:
+    """`score` from the ranks of the relevant passages, and the first passages [Nq, k] of the pool for the share."""
     rs = retrieval_set
     num_langs, num_queries = rs.num_langs, rs.num_queries
-    within, pooled = gold_ranks(rs, query_vectors, passage_vectors)
+    within, pooled = ranks
     gold_queries = rs.gold_queries
     # One topic for each query and passage language: its AP is NaN where the query has no answer there.
     topics = gold_queries * num_langs + rs.gold_langs
@@ -168,9 +175,6 @@ def score(
     parallel = parallel_ranks(rs, pooled)
     fairness = peer(rs, pooled)
     own = np.arange(num_langs) == rs.query_langs[:, None]
-    share = None
-    if top_k:
-        share = language_share(rs, search_set(rs, query_vectors, passage_vectors, top_k).ids)
 
     def by_lang(values: FloatArray) -> FloatArray:
         return group_mean(values, rs.query_langs, num_langs)
@@ -191,8 +195,8 @@ def score(
         peer=by_lang(fairness),
         num_without_peer=np.bincount(rs.query_langs[np.isnan(fairness)], minlength=num_langs),
         standard=standard_metrics(rs, within, pooled),
-        share=share,
-        top_k=top_k,
+        share=None if top_ids is None else language_share(rs, top_ids),
+        top_k=0 if top_ids is None else top_ids.shape[1],
         per_query=PerQuery(
             keys=rs.query_keys,
             langs=rs.query_langs,

@@ -28,7 +28,7 @@ def tracking(recipe: Recipe) -> Iterator[tuple[str, Callable[[], WriterHandle]]]
     Raises:
         ClusterError: nothing could be recorded in the store.
     """
-    workspace = resolve_workspace(recipe)
+    workspace = resolve_workspace(recipe.workspace)
     if "://" in workspace and not (recipe.tracking.uri or os.environ.get("MLFLOW_TRACKING_URI")):
         raise ClusterError("tracking.uri is empty: a remote workspace cannot hold a SQLite file; name a server")
     uri = resolve_tracking_uri(recipe.tracking.uri, Path(workspace) / "mlflow")
