@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv/lib || true
 
-.PHONY: tune test lint setup dev clean
+.PHONY: tune test lint setup dev clean bench-eval
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
@@ -18,6 +18,9 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench-eval: .venv/.runtime  ## scoring beyond encoding, and a large search; DATA=DIRECTORY for the real sets
+	$(BIN)/python -m hbt_ray.bench.evaluation --json build/bench-evaluation.json $(if $(DATA),--data $(DATA))
 
 setup: .venv/.runtime
 dev: .venv/.dev

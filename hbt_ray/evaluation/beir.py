@@ -75,7 +75,7 @@ def load_beir(
                     builder.add_query(path, line, number, query, text)
         else:
             builder.note(f"{lang} has no queries: its passages are ranked for the other languages alone.")
-    builder.judge(qrels, read_beir_qrels(qrels))
+    builder.judge(qrels, read_beir_qrels(qrels), whole=set(have) <= set(chosen) or not several)
     return builder.build()
 
 

@@ -29,14 +29,13 @@ def parallel_ranks(retrieval_set: RetrievalSet, pooled_ranks: IntArray) -> Paral
     cells, cell = np.unique(rs.gold_queries * num_langs + rs.gold_langs, return_inverse=True)
     best = np.full(len(cells), np.iinfo(np.int64).max)
     np.minimum.at(best, cell, pooled_ranks)
-    # Every query has gold, so the cells of the queries follow each other without a gap.
-    query = cells // num_langs
-    starts = np.searchsorted(query, np.arange(rs.num_queries))
-    lowest, highest = np.minimum.reduceat(best, starts), np.maximum.reduceat(best, starts)
-    parallel = np.bincount(query, minlength=rs.num_queries) > 1
-    return ParallelRanks(
-        np.where(parallel, highest - lowest, np.nan), np.where(parallel, highest, np.nan).astype(np.float64)
-    )
+    asking, starts, num_answers = np.unique(cells // num_langs, return_index=True, return_counts=True)
+    parallel = num_answers > 1
+    lowest, highest = np.minimum.reduceat(best, starts)[parallel], np.maximum.reduceat(best, starts)[parallel]
+    distance, worst = np.full((2, rs.num_queries), np.nan)
+    distance[asking[parallel]] = highest - lowest
+    worst[asking[parallel]] = highest
+    return ParallelRanks(distance, worst)
 
 
 class LanguageShare(NamedTuple):
@@ -55,10 +54,10 @@ class LanguageShare(NamedTuple):
 
 
 def language_share(retrieval_set: RetrievalSet, top_ids: IntArray) -> LanguageShare:
-    """Shares from the first passages [Nq, k] that `search` found for each query in the pool."""
+    """Shares from the first passages [Nq, k] that a search found for each query in the pool; -1 is no passage."""
     rs = retrieval_set
-    top_langs = rs.passage_langs[top_ids]
-    found = _cells(np.repeat(rs.query_langs, top_ids.shape[1]), top_langs.ravel(), rs.num_langs)
+    row, place = np.nonzero(top_ids >= 0)
+    found = _cells(rs.query_langs[row], rs.passage_langs[top_ids[row, place]], rs.num_langs)
     # Each query weighs the same, whatever number of relevant passages it has.
     weight = 1.0 / np.repeat(np.diff(rs.gold_offsets), np.diff(rs.gold_offsets))
     relevant = _cells(rs.query_langs[rs.gold_queries], rs.gold_langs, rs.num_langs, weight)

@@ -14,12 +14,9 @@ from hbt_ray.evaluation.passages import PassageIds
 from hbt_ray.evaluation.sets import RetrievalSet
 from hbt_ray.evaluation.texts import TextWriter
 
-NOT_COUNTED = (
-    "These are left out, as if nobody had judged them; trec_eval, BEIR and MTEB count them as never found, "
-    "which lowers AP, recall and nDCG"
-)
-"""What a note says of relevant passages that the corpus lacks: a cut corpus is scored by what it has, but scores
-of a whole one are then above the published ones, where a release names passages that it does not hold."""
+NEVER_FOUND = "These count as relevant and never found, as in trec_eval, which lowers the scores"
+LEFT_OUT = "These are left out, because they may be in a language that was not asked for"
+"""What a note says of relevant passages that the corpus lacks."""
 
 
 class SetBuilder:
@@ -39,6 +36,7 @@ class SetBuilder:
         self._num_windows = array("q")
         self._blank: list[str] = []
         self._gold: dict[str, dict[int, int]] = {}
+        self._lost: dict[str, list[int]] = {}
         self._notes: list[str] = []
 
     def add_passage(self, path: Path, number: int, lang: int, name: str, title: str, text: str) -> None:
@@ -66,9 +64,17 @@ class SetBuilder:
             raise EvaluationError(f"{path} line {number}: query {name} has no text; remove it, or give it one.")
         self._queries[lang][name] = text
 
-    def judge(self, path: Path, judgements: Iterable[Judgement], scope: tuple[str, int] | None = None) -> None:
+    def judge(
+        self,
+        path: Path,
+        judgements: Iterable[Judgement],
+        scope: tuple[str, int] | None = None,
+        *,
+        whole: bool = True,
+    ) -> None:
         """Add judgements; with `scope` (prefix, language) the ids are those of one language, stored with `prefix`.
 
+        A relevant passage that is not there counts as never found, unless the corpus is not the `whole` one.
         Names that have no query or passage are counted in a note. EvaluationError where two grades contradict,
         and where a language has a passage id twice.
         """
@@ -99,7 +105,10 @@ class SetBuilder:
             self._gold[prefix + query] = {
                 row: grade for passage, grade in judged.items() if grade > 0 for row in rows.get(passage, ())
             }
-        self._note_absent(where, total, grades, rows)
+            lost = [grade for passage, grade in judged.items() if grade > 0 and passage not in rows]
+            if lost and whole:
+                self._lost[prefix + query] = lost
+        self._note_absent(where, total, grades, rows, NEVER_FOUND if whole else LEFT_OUT)
 
     def build(self) -> RetrievalSet:
         """The set: passages in the order of their languages, as added; queries likewise, those with gold alone.
@@ -107,8 +116,13 @@ class SetBuilder:
         Raises EvaluationError where no query has a relevant passage, or the last language has an id twice.
         """
         self._ids.check()
-        kept = [(name, lang) for lang, texts in enumerate(self._queries) for name in texts if self._gold.get(name)]
-        if not kept:
+        kept = [
+            (name, lang)
+            for lang, texts in enumerate(self._queries)
+            for name in texts
+            if self._gold.get(name) or name in self._lost
+        ]
+        if not any(self._gold.get(name) for name, _ in kept):
             raise EvaluationError(
                 f"no query of set {self.name!r} has a relevant passage: {' '.join(self._notes) or 'no judgements'} "
                 "Take queries, passages and judgements from one release."
@@ -120,6 +134,7 @@ class SetBuilder:
             self.note(self._chunking.note(len(self._ids), len(self._texts)))
         gold = [sorted(self._gold[name].items()) for name, _ in kept]
         grades = np.array([grade for pairs in gold for _, grade in pairs], dtype=np.int64)
+        lost = [(at, grade) for at, (name, _) in enumerate(kept) for grade in self._lost.get(name, ())]
         return RetrievalSet(
             name=self.name,
             langs=self.langs,
@@ -131,6 +146,8 @@ class SetBuilder:
             gold_passages=np.array([row for pairs in gold for row, _ in pairs]),
             gold_grades=None if (grades == 1).all() else grades,
             text_passages=self._text_passages(),
+            lost_queries=np.array([at for at, _ in lost], dtype=np.int64),
+            lost_grades=np.array([grade for _, grade in lost], dtype=np.int64),
             queries=[self._queries[lang][name] for name, lang in kept],
             passages=self._texts.column(),
             notes=tuple(self._notes),
@@ -146,7 +163,7 @@ class SetBuilder:
         return np.repeat(np.arange(len(self._ids)), np.frombuffer(self._num_windows, dtype=np.int64))
 
     def _note_absent(
-        self, where: str, total: int, grades: dict[str, dict[str, int]], rows: dict[str, list[int]]
+        self, where: str, total: int, grades: dict[str, dict[str, int]], rows: dict[str, list[int]], effect: str
     ) -> None:
         absent = [
             (query, passage, grade)
@@ -158,7 +175,7 @@ class SetBuilder:
             return
         names = list(dict.fromkeys(passage for _, passage, _ in absent))
         relevant = [query for query, _, grade in absent if grade > 0]
-        lost = f" {NOT_COUNTED} of {len(set(relevant))} queries." if relevant else ""
+        lost = f" {effect}, of {len(set(relevant))} queries." if relevant else ""
         self.note(
             f"{where}{len(absent)} of {total} judgements ({len(relevant)} of them relevant) name passages that are "
             f"not there: {listed(names)}.{lost}"
@@ -166,7 +183,7 @@ class SetBuilder:
 
     def _note_left_out(self) -> None:
         names = dict.fromkeys(name for texts in self._queries for name in texts)
-        judged = [name for name in names if self._gold.get(name) == {}]
+        judged = [name for name in names if self._gold.get(name) == {} and name not in self._lost]
         if judged:
             self.note(f"{len(judged)} judged queries have no relevant passage here and are left out: {listed(judged)}.")
         unjudged = sum(name not in self._gold for name in names)

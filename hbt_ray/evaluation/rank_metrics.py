@@ -74,9 +74,12 @@ def standard_metrics(
     every = np.ones_like(own)
 
     def measure(ranks: IntArray, kept: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        ranks, topics = ranks[kept], queries[kept]
+        # What the corpus lacks is relevant as well, at a rank that no cut-off reaches.
+        beyond = np.full(len(rs.lost_queries), np.iinfo(np.int64).max)
+        ranks, topics = np.concatenate([ranks[kept], beyond]), np.concatenate([queries[kept], rs.lost_queries])
+        gains = np.concatenate([grades[kept], rs.lost_grades])
         return (
-            ndcg(ranks, topics, rs.num_queries, cutoffs["ndcg"], gains=grades[kept]),
+            ndcg(ranks, topics, rs.num_queries, cutoffs["ndcg"], gains=gains),
             recall(ranks, topics, rs.num_queries, cutoffs["recall"]),
             METRICS["mrr"](
                 ranks, topics, rs.num_queries, cutoffs["mrr"], np.bincount(topics, minlength=rs.num_queries)

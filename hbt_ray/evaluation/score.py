@@ -167,11 +167,16 @@ def score_ranks(retrieval_set: RetrievalSet, ranks: GoldRanks, top_ids: IntArray
     within, pooled = ranks
     gold_queries = rs.gold_queries
     # One topic for each query and passage language: its AP is NaN where the query has no answer there.
-    topics = gold_queries * num_langs + rs.gold_langs
-    pair_ap = average_precision(within, topics, num_queries * num_langs).reshape(num_queries, num_langs)
-    pair_r1 = recall(within, topics, num_queries * num_langs, 1).reshape(num_queries, num_langs)
-    multi_ap = average_precision(pooled, gold_queries, num_queries)
-    multi_recall = recall(pooled, gold_queries, num_queries, POOL_CUTOFF)
+    topics, num_topics = gold_queries * num_langs + rs.gold_langs, num_queries * num_langs
+    # What the corpus lacks counts as never found: in the pool, and in the query's own language.
+    relevant = np.bincount(gold_queries, minlength=num_queries) + rs.num_lost
+    own_topics = np.arange(num_queries) * num_langs + rs.query_langs
+    of_topic = np.bincount(topics, minlength=num_topics)
+    of_topic[own_topics] += rs.num_lost
+    pair_ap = average_precision(within, topics, num_topics, of_topic).reshape(num_queries, num_langs)
+    pair_r1 = recall(within, topics, num_topics, 1, of_topic).reshape(num_queries, num_langs)
+    multi_ap = average_precision(pooled, gold_queries, num_queries, relevant)
+    multi_recall = recall(pooled, gold_queries, num_queries, POOL_CUTOFF, relevant)
     parallel = parallel_ranks(rs, pooled)
     fairness = peer(rs, pooled)
     own = np.arange(num_langs) == rs.query_langs[:, None]

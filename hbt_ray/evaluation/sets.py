@@ -18,8 +18,11 @@ class RetrievalSet:
     Nq queries, Nd passages, G (query, relevant passage) pairs. Gold is in compressed rows: the relevant
     passages of query q, in ALL languages, are `gold_passages[gold_offsets[q]:gold_offsets[q + 1]]`.
 
+    Judgements can name relevant passages that the corpus lacks: they are kept apart (`lost_queries`) and count as
+    never found, as trec_eval counts them.
+
     Raises EvaluationError where lengths differ, an index is out of range, a passage id or a gold passage
-    comes twice, or a query has no relevant passage at all.
+    comes twice, or a query has no relevant passage at all, not even a lost one.
     """
 
     name: str
@@ -47,6 +50,10 @@ class RetrievalSet:
     text_passages: IntArray | None = None
     """The passage that each encoded text is a part of, [Nc], ascending, each passage at least once; a passage
     then scores as the best of its texts. None where a passage is one text."""
+    lost_queries: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """The query of each relevant passage that no language has, [M]."""
+    lost_grades: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Their grades, 1 or more, [M]."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores has to know of how the set was made: what was left out, cut or pooled."""
 
@@ -72,6 +79,7 @@ class RetrievalSet:
             index_array("gold_offsets", self.gold_offsets, num_queries + 1, num_gold + 1),
         )
         self._check_parts()
+        self._check_lost()
         for texts, name, count in (
             (self.queries, "queries", num_queries),
             (self.passages, "passages", self.num_texts),
@@ -102,6 +110,12 @@ class RetrievalSet:
                 )
             fix(self, "gold_grades", grades)
 
+    def _check_lost(self) -> None:
+        fix = object.__setattr__
+        lost = index_array("lost_queries", self.lost_queries, None, self.num_queries)
+        fix(self, "lost_queries", lost)
+        fix(self, "lost_grades", index_array("lost_grades", self.lost_grades, len(lost), np.iinfo(np.int64).max))
+
     def _check_ids(self) -> None:
         order = np.lexsort((self.passage_ids, self.passage_langs))
         ids, langs = self.passage_ids[order], self.passage_langs[order]
@@ -119,7 +133,7 @@ class RetrievalSet:
                 f"gold_offsets of set {self.name!r} must rise from 0 to {len(self.gold_passages)}, "
                 f"the number of gold passages; rebuild it as a cumulative sum of the counts."
             )
-        without = np.flatnonzero(counts == 0)
+        without = np.flatnonzero(counts + self.num_lost == 0)
         if len(without):
             first = int(without[0])
             raise EvaluationError(
@@ -153,6 +167,11 @@ class RetrievalSet:
     def grades(self) -> IntArray:
         """The grade of each gold pair, [G]."""
         return np.ones(len(self.gold_passages), dtype=np.int64) if self.gold_grades is None else self.gold_grades
+
+    @property
+    def num_lost(self) -> IntArray:
+        """Relevant passages of each query that no language has, [Nq]."""
+        return np.bincount(self.lost_queries, minlength=self.num_queries)
 
     @property
     def num_langs(self) -> int:

@@ -82,7 +82,9 @@ def worst_queries(
         raise EvaluationError(f"num of worst queries is {num}; ask for 1 or more.")
     if scores.langs != rs.langs or not np.array_equal(scores.per_query.keys, rs.query_keys):
         raise EvaluationError(f"the scores of {scores.name!r} are not of set {rs.name!r}; score this set first.")
-    rows = choose(scores.per_query.multi_ap, rs.query_langs, rs.query_keys, scores.multi_map, num)
+    # A query all of whose answers are lost fails whatever the model does.
+    answered = np.where(np.diff(rs.gold_offsets) > 0, scores.per_query.multi_ap, np.nan)
+    rows = choose(answered, rs.query_langs, rs.query_keys, scores.multi_map, num)
     few = _only(rs, rows)
     top = search_set(few, queries[rows], passages, NUM_TOP)
     ranks = gold_ranks(few, queries[rows], passages).pooled
@@ -177,6 +179,8 @@ def _only(rs: RetrievalSet, rows: IntArray) -> RetrievalSet:
         gold_offsets=np.cumsum([0, *(pairs.stop - pairs.start for pairs in gold)]),
         gold_passages=np.concatenate([rs.gold_passages[pairs] for pairs in gold]),
         gold_grades=None,
+        lost_queries=np.empty(0, dtype=np.int64),
+        lost_grades=np.empty(0, dtype=np.int64),
         queries=None,
         passages=None,
     )

@@ -11,9 +11,11 @@ import pytest
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.benchmarks import load_set
-from hbt_ray.evaluation.builder import NOT_COUNTED
+from hbt_ray.evaluation.builder import LEFT_OUT, NEVER_FOUND
 from hbt_ray.evaluation.chunks import Chunking, window_texts, windows
 from hbt_ray.evaluation.rank_metrics import rank_metrics
+from hbt_ray.evaluation.score import score
+from hbt_ray.evaluation.worst import worst_queries
 
 
 def write_jsonl(path, rows):
@@ -107,31 +109,27 @@ def test_a_repeated_id_is_found_behind_blank_lines_and_in_the_second_language(se
         load_set(f"beir:{several}")
 
 
-def test_relevant_passages_that_are_absent_lower_the_scores_of_trec_eval_alone(beir):
-    """What the note says: our recall is that of the judgements on the passages that there are."""
-    rows = [("q1", "a", 1), ("q1", "b", 1), ("q1", "gone", 1), ("q2", "gone", 1), ("q3", "c", 1)]
+def test_relevant_passages_that_are_absent_count_as_in_trec_eval(beir):
+    rows = [("q1", "a", 1), ("q1", "b", 1), ("q1", "gone", 2), ("q2", "gone", 1), ("q3", "c", 1)]
     write_qrels(beir / "qrels" / "test.tsv", rows)
     rs = load_set(f"beir:{beir}")
-    assert f"{NOT_COUNTED} of 2 queries." in rs.notes[0]
+    assert f"{NEVER_FOUND}, of 2 queries." in rs.notes[0]
     vectors = np.eye(3, 4, dtype=np.float32) + np.float32(0.1)
-    queries = np.stack([vectors[0] + vectors[1] / 2, vectors[2]])
-    ours = rank_metrics(rs, queries, vectors, recall_k=2, ndcg_k=2).means()
-    order = np.argsort(-(queries @ vectors.T), axis=1)
+    queries = np.stack([vectors[0] + vectors[1] / 2, vectors[0], vectors[2]])
+    ranked = rank_metrics(rs, queries, vectors, recall_k=2, ndcg_k=2, mrr_k=2).means()
+    scores = score(rs, queries, vectors)
     run = [
         ir_measures.ScoredDoc(key, str(rs.passage_ids[row]), -float(rank))
-        for key, ranking in zip(["q1", "q3"], order, strict=True)
+        for key, ranking in zip(["q1", "q2", "q3"], np.argsort(-(queries @ vectors.T), axis=1), strict=True)
         for rank, row in enumerate(ranking)
     ]
-
-    def reference(kept):
-        qrels = [ir_measures.Qrel(query, passage, grade) for query, passage, grade in kept]
-        return ir_measures.calc_aggregate([ir_measures.R @ 2, ir_measures.nDCG @ 2], qrels, run)
-
-    there = reference([row for row in rows if row[1] != "gone"])
-    for name, measure in (("mono_r2", ir_measures.R @ 2), ("mono_ndcg2", ir_measures.nDCG @ 2)):
-        assert ours[name] == pytest.approx(there[measure])
-        assert reference(rows)[measure] < there[measure]
-    assert reference(rows)[ir_measures.R @ 2] == pytest.approx((2 / 3 + 0 + 1) / 3)
+    qrels = [ir_measures.Qrel(query, passage, grade) for query, passage, grade in rows]
+    measures = [ir_measures.R @ 2, ir_measures.nDCG @ 2, ir_measures.RR @ 2, ir_measures.AP]
+    want = [float(value) for value in map(ir_measures.calc_aggregate(measures, qrels, run).get, measures)]
+    for where in ("mono", "multi"):
+        got = [ranked[f"{where}_{name}"] for name in ("r2", "ndcg2", "mrr2")]
+        assert [*got, scores.headline()[f"{where}_map"]] == pytest.approx(want)
+    assert [query.key for query in worst_queries(rs, queries, vectors, scores)] == ["q1", "q3"]
 
 
 @pytest.mark.parametrize(("kind", "form"), [("miracl", "beir"), ("mldr", "beir"), ("xquad_r", "beir")])
@@ -161,13 +159,14 @@ def test_what_does_not_fit_is_noted_and_not_logged(beir, caplog):
     rs = load_set(f"beir:{beir}")
     assert rs.notes == (
         "test.tsv: 1 of 5 judgements name queries that are not there: q9.",
-        f"test.tsv: 2 of 5 judgements (1 of them relevant) name passages that are not there: x, y. {NOT_COUNTED} of "
-        "1 queries.",
-        "2 judged queries have no relevant passage here and are left out: q2, q3.",
+        f"test.tsv: 2 of 5 judgements (1 of them relevant) name passages that are not there: x, y. {NEVER_FOUND}, "
+        "of 1 queries.",
+        "1 judged queries have no relevant passage here and are left out: q3.",
         "1 passages are empty, and ranked like the others: c.",
     )
     assert not caplog.records  # whoever shows the scores shows the notes, once
-    assert list(rs.query_keys) == ["q1"]
+    assert list(rs.query_keys) == ["q1", "q2"]
+    assert rs.num_lost.tolist() == [0, 1]
     assert rs.num_passages == 3
 
 
@@ -239,6 +238,7 @@ def test_beir_of_several_languages(several):
     chosen = load_set(f"beir:{several}", ["en", "th"])
     assert gold_of(chosen) == {("q1", lang): {("a", "en"): 1} for lang in ("en", "th")}
     assert "1 judged queries have no relevant passage here and are left out: q2." in chosen.notes
+    assert any(LEFT_OUT in note for note in chosen.notes)
     with pytest.raises(EvaluationError, match="for fr; it has de, en, th"):
         load_set(f"beir:{several}", ["en", "fr"])
     for path in several.glob("corpus.*"):
@@ -263,13 +263,13 @@ def miracl(tmp_path):
 
 def test_miracl(miracl):
     rs = load_set(f"miracl:{miracl}")
-    assert gold_of(rs) == {("de:5", "de"): {("1#0", "de"): 1}, ("en:5", "en"): {("1#1", "en"): 1}}
+    assert gold_of(rs) == {("de:5", "de"): {("1#0", "de"): 1}, ("en:5", "en"): {("1#1", "en"): 1}, ("en:6", "en"): {}}
+    assert rs.num_lost.tolist() == [0, 0, 1]
     assert list(rs.passages) == ["de 1#0", "de 2#0", "en 1#0", "en 1#1"]  # docs-9 before docs-10
     # 2#0 is a passage of German alone, so the English judgement names one that is not there.
     assert rs.notes == (
         "qrels.dev.tsv (en): 1 of 2 judgements (1 of them relevant) name passages that are not there: 2#0. "
-        f"{NOT_COUNTED} of 1 queries.",
-        "1 judged queries have no relevant passage here and are left out: en:6.",
+        f"{NEVER_FOUND}, of 1 queries.",
         "1 queries are not judged in this split and are left out.",
     )
     with pytest.raises(EvaluationError, match="for th; it has de, en"):

@@ -28,12 +28,13 @@ def mldr(tmp_path):
 
 def test_windows_and_truncated(mldr):
     rs = load_set(f"mldr:{mldr}?words=3&overlap=1")
-    assert gold_of(rs) == {("de:q1", "de"): {("d2", "de"): 1}, ("en:q1", "en"): {("d2", "en"): 1}}
-    assert list(rs.queries) == ["de?", "en?"]
+    gold = {("de:q1", "de"): {("d2", "de"): 1}, ("en:q1", "en"): {("d2", "en"): 1}, ("en:q2", "en"): {}}
+    assert gold_of(rs) == gold
+    assert rs.num_lost.tolist() == [0, 0, 1]
+    assert list(rs.queries) == ["de?", "en?", "b?"]
     assert list(rs.passages)[:2] == ["a long text", "text of d1"]
     assert rs.text_passages.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert rs.notes[0].startswith("test.jsonl.gz (en): 1 of 2 judgements (1 of them relevant) name passages that are")
-    assert "1 judged queries have no relevant passage here and are left out: en:q2." in rs.notes
     assert rs.notes[-1].startswith("4 documents are read in 8 windows of 3 words")
     cut = load_set(f"mldr_truncate:{mldr}", ["de"])
     assert (cut.langs, cut.num_passages, cut.text_passages) == (("de",), 2, None)

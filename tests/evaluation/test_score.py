@@ -1,6 +1,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 
 import ir_measures
 import numpy as np
@@ -119,3 +120,27 @@ def test_table_fits_a_terminal(num_langs, matrix):
     assert "rank_distance" in text
     assert "…" not in text
     assert ("passage language (column)" in text) is matrix
+
+
+def test_a_query_whose_answers_are_all_lost_scores_nothing_and_changes_no_other():
+    rng = np.random.default_rng(2)
+    rs = random_set(rng, 3, 12, 20, max_gold=4)
+    queries, passages = rng.standard_normal((12, 5)), rng.standard_normal((20, 5))
+    for at in (0, 5, 12):  # at the beginning, inside, at the end
+        offsets = np.insert(rs.gold_offsets, at, rs.gold_offsets[at])
+        more = replace(
+            rs,
+            query_langs=np.insert(rs.query_langs, at, 1),
+            query_keys=np.insert(rs.query_keys, at, 99),
+            gold_offsets=offsets,
+            lost_queries=np.array([at, at]),
+            lost_grades=np.array([1, 2]),
+        )
+        got, want = score(more, np.insert(queries, at, 0.5, axis=0), passages), score(rs, queries, passages)
+        for name in ("mono_ap", "cross_ap", "multi_ap", "multi_recall", "rank_distance", "peer", "pair_ap", "pair_r1"):
+            values = getattr(got.per_query, name)
+            np.testing.assert_array_equal(np.delete(values, at, axis=0), getattr(want.per_query, name), err_msg=name)
+        assert (got.per_query.multi_ap[at], got.per_query.mono_ap[at], got.per_query.multi_recall[at]) == (0, 0, 0)
+        assert (got.standard.mono_ndcg[at], got.standard.multi_recall[at], got.standard.multi_mrr[at]) == (0, 0, 0)
+        assert np.isnan([got.per_query.rank_distance[at], got.per_query.peer[at], got.per_query.cross_ap[at]]).all()
+        np.testing.assert_array_equal(got.share.relevant, want.share.relevant)
