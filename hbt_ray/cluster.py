@@ -83,7 +83,7 @@ def check_capacity(recipe: Recipe) -> int:
         ClusterError: not even one fits, or the State API does not answer.
     """
 
-    have = _reachable_resources()
+    have = reachable_resources()
     resources = recipe.resources
     if have.get("GPU", 0) and not resources.use_gpu:
         warnings.warn("the cluster has GPUs and resources.use_gpu is false: training on CPUs", stacklevel=2)
@@ -108,7 +108,7 @@ def check_capacity(recipe: Recipe) -> int:
     return int(min(fits.values()))
 
 
-def _reachable_resources() -> dict[str, float]:
+def reachable_resources() -> dict[str, float]:
     """What the cluster has, or can grow to where an autoscaler says so: spot nodes start when they are asked for."""
     import ray
     from ray._private.state import state

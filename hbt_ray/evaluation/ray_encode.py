@@ -7,6 +7,8 @@ actors runs, so there are no other tasks of Ray Data that could wait for a CPU t
 from __future__ import annotations
 
 import logging
+import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,10 +16,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import torch
 
-from hbt_ray.cluster import _reachable_resources, quiet_data_context, unwrapped
+from hbt_ray.cluster import reachable_resources, quiet_data_context, unwrapped
 from hbt_ray.errors import ClusterError
 from hbt_ray.evaluation.arrays import IntArray, VectorArray
-from hbt_ray.evaluation.vector_store import BLOCK, TextProgress, VectorStore, fill_store, model_fingerprint
+from hbt_ray.evaluation.fingerprint import model_fingerprint
+from hbt_ray.evaluation.vector_store import BLOCK, TextProgress, VectorStore, fill_store
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.precision import autocast, resolve_precision
 from hbt_ray.model.roles import Role
@@ -146,7 +149,7 @@ def ray_encode(
     """
     import ray
 
-    gpu = bool(_reachable_resources().get("GPU")) if use_gpu is None else use_gpu
+    gpu = bool(reachable_resources().get("GPU")) if use_gpu is None else use_gpu
     room = num_places("encoding", num_cpus, int(gpu))
 
     def encode_blocks(blocks: list[IntArray]) -> Iterator[tuple[IntArray, VectorArray]]:
@@ -156,16 +159,20 @@ def ray_encode(
         # A copy of the settings, for this data set alone: a block is wanted when it is done, whatever its place.
         dataset.context.execution_options.preserve_order = False
         dataset.context.wait_for_min_actors_s = wait_s
-        encoded = dataset.map_batches(
-            BlockEncoder,
-            fn_constructor_args=(spec, role, num_cpus, "cuda" if gpu else "cpu"),
-            batch_size=1,  # a block each, as a whole: Ray Data wants a number where GPUs are asked for
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(room, len(blocks))),
-            num_cpus=num_cpus,
-            num_gpus=int(gpu),
-            ray_remote_args_fn=_retries,
-        )
+        with warnings.catch_warnings():
+            # Ray 2.60 deprecates all options of actors and names no other way to end their restarts.
+            warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
+            encoded = dataset.map_batches(
+                BlockEncoder,
+                fn_constructor_args=(spec, role, num_cpus, "cuda" if gpu else "cpu"),
+                batch_size=1,  # a block each, as a whole: Ray Data wants a number where GPUs are asked for
+                batch_format="pyarrow",
+                compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(room, len(blocks))),
+                num_cpus=num_cpus,
+                num_gpus=int(gpu),
+                max_restarts=RETRIES,
+                max_task_retries=RETRIES,
+            )
         for number, values in _stream(encoded, wait_s):
             yield blocks[number], values.reshape(len(blocks[number]), -1)
 
@@ -183,7 +190,7 @@ def num_places(what: str, num_cpus: float, num_gpus: float = 0) -> int:
     need = {name: amount for name, amount in (("CPU", num_cpus), ("GPU", num_gpus)) if amount}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     fits = sum(min(int(node.get(name, 0) / amount) for name, amount in need.items()) for node in nodes)
-    have, reach = ray.cluster_resources(), _reachable_resources()
+    have, reach = ray.cluster_resources(), reachable_resources()
     if any(reach.get(name, 0) > have.get(name, 0) for name in need):
         fits = max(fits, min(int(reach.get(name, 0) / amount) for name, amount in need.items()))
     if fits:
@@ -196,12 +203,9 @@ def num_places(what: str, num_cpus: float, num_gpus: float = 0) -> int:
     )
 
 
-def _retries() -> dict[str, int]:
-    return {"max_restarts": RETRIES, "max_task_retries": RETRIES}
-
-
 def _stream(encoded: Dataset, wait_s: float) -> Iterator[tuple[int, VectorArray]]:
     """(number, values) of blocks as they arrive, and what goes wrong in Ray as one line."""
+    from ray.data.exceptions import ExecutionTimeoutError
     from ray.exceptions import GetTimeoutError, RayError
 
     # Errors come out of here as exceptions; Ray Data would print each with its own stack as well.
@@ -217,5 +221,11 @@ def _stream(encoded: Dataset, wait_s: float) -> Iterator[tuple[int, VectorArray]
             f"no worker for encoding has started in {wait_s:g} s: the cluster's CPUs or GPUs are taken, or the model "
             f"loads very slowly; wait for other jobs, or raise wait_s ({kept})"
         ) from None
-    except RayError as error:
-        raise ClusterError(f"encoding on the cluster failed; {kept} ({' '.join(str(error).split())[:200]})") from error
+    except (RayError, ExecutionTimeoutError) as error:
+        raise ClusterError(f"encoding on the cluster failed; {kept} ({_first_error(str(error))})") from error
+
+
+def _first_error(text: str) -> str:
+    """Of a stack of errors, in which a cause stands before what it caused, the line of the first one."""
+    named = re.findall(r"^[\w.]*(?:Error|Exception): .+$", text, flags=re.MULTILINE)
+    return " ".join((named[0] if named else text).split())[:200]

@@ -66,8 +66,11 @@ def sharded_search(
             )
     else:
         queries, passages = vector_pair(query_vectors, passages)
-    if top_k < 1 or not shape[0] or not len(queries):
-        return search(queries, np.empty((min(shape[0], 1), shape[1]), dtype=np.float32), top_k)
+    if top_k < 1 or not shape[0]:
+        raise EvaluationError(f"search was asked for top_k = {top_k} of {shape[0]} passages; both must be 1 or more.")
+    if not len(queries):
+        none = (0, min(top_k, shape[0]))
+        return TopK(np.empty(none, dtype=np.float32), np.empty(none, dtype=np.int64))
     num_places("sharded search", num_cpus)
     bounds = np.linspace(0, shape[0], min(num_shards, shape[0]) + 1).astype(int).tolist()
     shards = [

@@ -14,8 +14,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,8 +26,6 @@ from hbt_ray.evaluation.arrays import IntArray, VectorArray, vector_array
 from hbt_ray.evaluation.encode import TextEncoder
 from hbt_ray.model.roles import Role
 
-FORMAT = 1
-"""Part of every fingerprint; to be raised where the same model and settings come to mean other vectors."""
 BLOCK = 2048
 """Texts encoded and stored at a time: what a killed run loses, and 3 MB of vectors of dimension 384."""
 KEY_BYTES = 16
@@ -42,37 +38,6 @@ TextProgress = Callable[[int, int], object]
 """Called with (texts done, texts in all)."""
 EncodeBlocks = Callable[[list[IntArray]], Iterable[tuple[IntArray, VectorArray]]]
 """Blocks of rows -> (rows, their vectors), each block once, in any order."""
-
-
-def model_fingerprint(model: str | Path, *, pooling: str, prefix: str, max_tokens: int, precision: str) -> str:
-    """sha256, in hex, of everything that decides a text's vector; one for both roles where they read alike.
-
-    That is the contents of every file of the model except hidden ones and `.md`, wherever the directory lies, the
-    settings as the encoder resolved them, and the version of transformers. Device, number of threads and company
-    in a batch are left out: they change the last bits of float32. A file is read once a process as long as its
-    path, size and time of change stay the same.
-
-    Args:
-        model: a directory, or a hub name whose files are in the local cache, as they are once it was loaded.
-        pooling, prefix, max_tokens: of the loaded encoder, for the role in question.
-        precision: "fp32" or "bf16", as resolved; "auto" is another one on another machine.
-
-    Raises:
-        EvaluationError: no files, or an unresolved precision.
-    """
-    if precision not in ("fp32", "bf16"):
-        raise EvaluationError(f"precision is {precision!r}, but a fingerprint needs what it came to: fp32 or bf16.")
-    directory = _model_directory(str(model))
-    digest = hashlib.sha256(f"{FORMAT} transformers {version('transformers')}\n".encode())
-    digest.update(repr((pooling, prefix, max_tokens, precision)).encode())
-    names = sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
-    names = [name for name in names if name.suffix != ".md" and not any(part.startswith(".") for part in name.parts)]
-    if not names:
-        raise EvaluationError(f"model {str(model)!r} has no files to tell it by; give the directory of a model.")
-    for name in names:
-        stat = (directory / name).stat()
-        digest.update(f"\n{name.as_posix()} {_file_hash(directory / name, stat.st_size, stat.st_mtime_ns)}".encode())
-    return digest.hexdigest()
 
 
 class VectorStore:
@@ -316,22 +281,3 @@ def _halves(keys: KeyArray) -> NDArray[np.uint64]:
 
 def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def _model_directory(model: str) -> Path:
-    if Path(model).is_dir():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, local_files_only=True))
-    except (OSError, ValueError) as error:
-        raise EvaluationError(
-            f"model {model!r} is neither a directory nor in the local cache of the hub; load it first."
-        ) from error
-
-
-@lru_cache(maxsize=4096)
-def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.encode import encode_set
 from hbt_ray.evaluation.ranks import gold_ranks
 from hbt_ray.evaluation.score import score
 from hbt_ray.evaluation.search import search, search_set
@@ -99,9 +98,8 @@ def test_vectors_are_those_of_the_texts():
 def test_texts_are_encoded_and_scored():
     """Each query is the last word of its document, which only a window far from the beginning holds."""
 
-    class Words:
-        def encode(self, texts, role):
-            return np.array([[1.0 if f"w{at}" in text.split() else 0.0 for at in range(40)] for text in texts])
+    def encode(texts):
+        return np.array([[1.0 if f"w{at}" in text.split() else 0.0 for at in range(40)] for text in texts])
 
     documents = [[f"w{number}" for number in range(first, first + 10)] for first in range(0, 40, 10)]
     texts = [" ".join(words[at : at + 5]) for words in documents for at in (0, 5)]
@@ -118,6 +116,6 @@ def test_texts_are_encoded_and_scored():
         queries=[words[-1] for words in documents],
         passages=texts,
     )
-    scores = score(rs, *encode_set(Words(), rs), top_k=2)
+    scores = score(rs, encode(rs.queries), encode(rs.passages), top_k=2)
     assert scores.headline()["mono_map"] == 1.0
     assert scores.num_passages.tolist() == [4]

@@ -1,11 +1,12 @@
 import os
+import traceback
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hbt_ray.errors import ClusterError, ConfigError
-from hbt_ray.evaluation.ray_encode import EncoderSpec, num_places, ray_encode
+from hbt_ray.evaluation.ray_encode import EncoderSpec, _first_error, num_places, ray_encode
 from hbt_ray.evaluation.vector_store import VectorStore, encode_cached
 from hbt_ray.model.encoder import Encoder
 
@@ -89,3 +90,14 @@ def test_no_room(ray_session, encoder, spec, texts, tmp_path):
         ray_session.kill(taker)
     got = ray_encode(spec, texts[:5], "query", store, num_cpus=1)
     np.testing.assert_allclose(got, encoder.encode(texts[:5], "query"), atol=1e-6)
+
+
+def test_the_first_of_a_chain_of_errors_is_told():
+    try:
+        try:
+            raise RuntimeError("out of memory")
+        except RuntimeError as error:
+            raise ValueError("a block failed") from error
+    except ValueError:
+        assert _first_error(traceback.format_exc()) == "RuntimeError: out of memory"
+    assert _first_error("The actor died.\n\tpid: 7") == "The actor died. pid: 7"

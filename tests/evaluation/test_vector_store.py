@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation import vector_store
-from hbt_ray.evaluation.vector_store import VectorStore, encode_cached, model_fingerprint, text_keys
+from hbt_ray.evaluation.fingerprint import model_fingerprint
+from hbt_ray.evaluation.vector_store import VectorStore, encode_cached, text_keys
 from hbt_ray.model.encoder import Encoder
 
 DIM = 5
