@@ -65,12 +65,19 @@ def vector_pair(
     num_queries: int | None = None,
     num_passages: int | None = None,
 ) -> tuple[VectorArray, VectorArray]:
-    """Both sides checked by `vector_array`, and of one dimension; EvaluationError if they are not."""
+    """Both sides checked by `vector_array`; EvaluationError unless they have one dimension and finite products."""
     queries = vector_array("query_vectors", query_vectors, num_queries)
     passages = vector_array("passage_vectors", passage_vectors, num_passages)
     if queries.shape[1] != passages.shape[1]:
         raise EvaluationError(
             f"query_vectors have dimension {queries.shape[1]} and passage_vectors {passages.shape[1]}; "
             "encode both sides with the same model."
+        )
+    # An infinite score ties with others, and infinity less infinity is NaN, which no ranking has a place for.
+    peaks = [max(float(side.max(initial=0)), -float(side.min(initial=0))) for side in (queries, passages)]
+    if peaks[0] * peaks[1] * queries.shape[1] > float(np.finfo(np.float32).max):
+        raise EvaluationError(
+            f"query_vectors reach {peaks[0]:.2g} and passage_vectors {peaks[1]:.2g}, of which inner products in "
+            "float32 can overflow; normalise the vectors to unit length."
         )
     return queries, passages

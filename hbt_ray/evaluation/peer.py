@@ -25,21 +25,23 @@ def kruskal_wallis(values: IntArray, groups: IntArray, topics: IntArray, num_top
     them has two values or more: with one value a group H is always n - 1, whatever the order. Where all
     values are tied nothing speaks against equality, so p is 1.
     """
-    midrank = _midranks(values, topics)
-    count = np.bincount(topics, minlength=num_topics)
-    mean = (count + 1) / 2
     num_labels = int(groups.max(initial=0)) + 1
-    cell, member = np.unique(topics * num_labels + groups, return_inverse=True)
-    topic_of, size = cell // num_labels, np.bincount(member)
-    group_mean = np.bincount(member, midrank) / size
-    between = np.bincount(topic_of, size * (group_mean - mean[topic_of]) ** 2, minlength=num_topics)
-    spread = np.bincount(topics, (midrank - mean[topics]) ** 2, minlength=num_topics)
-    num_groups = np.bincount(topic_of, minlength=num_topics)
+    size = np.bincount(topics * num_labels + groups, minlength=num_topics * num_labels).reshape(num_topics, num_labels)
+    count, num_groups = size.sum(axis=1), (size > 0).sum(axis=1)
     tested = (num_groups > 1) & (count > num_groups)
+    # The rest is for the pairs of these topics alone: of sets with one answer a language there are none.
+    kept = tested[topics]
+    topic = (np.cumsum(tested) - 1)[topics[kept]]
+    size, count, num_groups = size[tested], count[tested], num_groups[tested]
+    midrank, mean = _midranks(values[kept], topic), (count + 1) / 2
+    total = np.bincount(topic * num_labels + groups[kept], midrank, minlength=size.size).reshape(size.shape)
+    between = (size * (total / np.maximum(size, 1) - mean[:, None]) ** 2).sum(axis=1)
+    spread = np.bincount(topic, (midrank - mean[topic]) ** 2, minlength=len(mean))
     tied = spread == 0
-    statistic = np.where(tied, 0.0, (count - 1) * between / np.where(tied, 1.0, spread))
-    p_value = np.asarray(chdtrc(np.maximum(num_groups - 1, 1), statistic), dtype=np.float64)
-    return Kruskal(np.where(tested, statistic, np.nan), np.where(tested, p_value, np.nan))
+    statistic, p_value = np.full((2, num_topics), np.nan)
+    statistic[tested] = np.where(tied, 0.0, (count - 1) * between / np.where(tied, 1.0, spread))
+    p_value[tested] = chdtrc(num_groups - 1, statistic[tested])
+    return Kruskal(statistic, p_value)
 
 
 def peer(retrieval_set: RetrievalSet, pooled_ranks: IntArray, cutoff: int | None = None) -> FloatArray:

@@ -13,7 +13,7 @@ from hbt_ray.evaluation.sets import RetrievalSet
 SPARE = 8
 """Passages fetched beyond k, so that a tie at place k is seen; a tie that is longer is ranked in full."""
 TILE_BYTES = 64 * 2**20
-"""Scores held at a time while rows with long ties are ranked in full."""
+"""Scores held at a time where FAISS does not hold them: rows with long ties, and passages of several texts."""
 
 
 class TopK(NamedTuple):
@@ -28,8 +28,10 @@ class TopK(NamedTuple):
 def search(query_vectors: NDArray[Any], passage_vectors: NDArray[Any], top_k: int) -> TopK:
     """The `top_k` passages of the largest float32 inner product; equal scores go to the lower row first.
 
-    `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim]. Exact: every passage is compared. Raises
-    EvaluationError for NaN or infinite vectors, two dimensions, no passages, and `top_k` below 1.
+    `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim]. Exact: every passage is compared. Memory beyond
+    the result: some tens of MB of FAISS, `TILE_BYTES` where long ties are resolved, and a copy of the vectors
+    only where they are not C-contiguous float32. Raises EvaluationError for NaN or infinite vectors, two
+    dimensions, no passages, and `top_k` below 1.
     """
     queries, passages = vector_pair(query_vectors, passage_vectors)
     if top_k < 1 or not len(passages):
@@ -47,9 +49,7 @@ def search(query_vectors: NDArray[Any], passage_vectors: NDArray[Any], top_k: in
     tile = max(1, TILE_BYTES // (4 * len(passages)))
     for start in range(0, len(open_rows), tile):
         rows = open_rows[start : start + tile]
-        every = queries[rows] @ passages.T
-        ids[rows] = np.argsort(-every, axis=1, kind="stable")[:, :top_k]
-        scores[rows] = np.take_along_axis(every, ids[rows], axis=1)
+        scores[rows], ids[rows] = _best(queries[rows] @ passages.T, top_k)
     return TopK(scores, ids)
 
 
@@ -58,7 +58,7 @@ def search_set(
 ) -> TopK:
     """`search` in the pool of a set, by passage also where passages have several texts each (`text_passages`).
 
-    A passage then scores as the best of its texts, and every score row is sorted in full, a tile at a time.
+    A passage then scores as the best of its texts; the scores are held a tile at a time.
     """
     parts = retrieval_set.text_passages
     if parts is None:
@@ -73,10 +73,18 @@ def search_set(
     tile = max(1, TILE_BYTES // (4 * len(texts)))
     for first in range(0, len(queries), tile):
         rows = slice(first, first + tile)
-        every = np.maximum.reduceat(queries[rows] @ texts.T, starts, axis=1)
-        ids[rows] = np.argsort(-every, axis=1, kind="stable")[:, :top_k]
-        scores[rows] = np.take_along_axis(every, ids[rows], axis=1)
+        scores[rows], ids[rows] = _best(np.maximum.reduceat(queries[rows] @ texts.T, starts, axis=1), top_k)
     return TopK(scores, ids)
+
+
+def _best(scores: VectorArray, top_k: int) -> TopK:
+    """The `top_k` of every row of `scores` [n, Nd], equal ones by ascending row."""
+    ids = np.empty((len(scores), top_k), dtype=np.int64)
+    for row, out in zip(scores, ids, strict=True):
+        # All that reach place k, by ascending row: with ties at that place more than k, but seldom many more.
+        found = np.flatnonzero(row >= np.partition(row, -top_k)[-top_k])
+        out[:] = found[np.argsort(-row[found], kind="stable")[:top_k]]
+    return TopK(np.take_along_axis(scores, ids, axis=1), ids)
 
 
 def _ordered(scores: VectorArray, ids: IntArray, top_k: int) -> tuple[VectorArray, IntArray]:

@@ -48,3 +48,11 @@ def test_wrong_shapes_and_types():
         vector_array("v", good.astype(np.int64))
     with pytest.raises(EvaluationError, match="dimension 3 and passage_vectors 2"):
         vector_pair(good, good[:, :2])
+
+
+def test_products_that_float32_cannot_hold():
+    large, small = np.full((2, 3), 1e19), np.full((2, 3), -1e19)
+    vector_pair(large, small)  # 3e38, which it can
+    with pytest.raises(EvaluationError, match=r"query_vectors reach 1e\+19 and passage_vectors 2e\+19.*overflow"):
+        vector_pair(large, 2 * small)
+    vector_pair(large, small[:0])

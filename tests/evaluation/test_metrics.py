@@ -77,6 +77,27 @@ def test_against_ir_measures_on_rankings_with_ties():
         np.testing.assert_allclose(got, want[measure], rtol=0, atol=TOLERANCE)
 
 
+def test_average_precision_takes_pairs_in_any_order_and_of_any_integer_type():
+    rng = np.random.default_rng(1)
+    topics = np.repeat(np.arange(30), rng.integers(0, 9, 30))
+    ranks = np.concatenate(
+        [rng.choice(2**20, np.count_nonzero(topics == topic), replace=False) + 1 for topic in range(30)]
+    )
+    want = [
+        np.mean((np.arange(len(own)) + 1) / np.sort(own)) if len(own := ranks[topics == topic]) else np.nan
+        for topic in range(30)
+    ]
+    order = rng.permutation(len(ranks))
+    for kind in (np.int64, np.int32):
+        got = average_precision(ranks[order].astype(kind), topics[order].astype(kind), 30)
+        np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_average_precision_of_a_rank_as_good_as_infinite():
+    ranks, topics = np.array([np.iinfo(np.int64).max, 2, 1]), np.array([1, 1, 0])
+    np.testing.assert_allclose(average_precision(ranks, topics, 3), [1, 0.25, np.nan], rtol=1e-14)
+
+
 def test_a_topic_without_relevant_documents_is_nan_and_one_without_hits_is_zero():
     ranks, topics = np.array([2, 1]), np.array([0, 0])
     relevant = np.array([2, 0, 3])

@@ -1,9 +1,14 @@
+import subprocess
+import sys
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hbt_ray.errors import EvaluationError
+from hbt_ray.evaluation import search as search_module
 from hbt_ray.evaluation.search import search
 from tests.evaluation.conftest import brute_ranking, tied_vectors
 
@@ -36,6 +41,30 @@ def test_real_valued_scores():
     np.testing.assert_array_equal(got.ids, ids)
     np.testing.assert_allclose(got.scores, scores, rtol=1e-5, atol=1e-5)
     assert got.scores.dtype == np.float32
+
+
+def test_a_collapsed_encoder_finds_the_first_rows(monkeypatch):
+    monkeypatch.setattr(search_module, "TILE_BYTES", 4 * 300 * 3)  # three rows with ties at a time
+    queries, passages = np.ones((10, 4), dtype=np.float32), np.ones((300, 4), dtype=np.float32)
+    passages[250] *= 2
+    got = search(queries, passages, 20)
+    assert got.ids.tolist() == [[250, *range(19)]] * 10
+    assert got.scores.tolist() == [[8.0] + [4.0] * 19] * 10
+
+
+def test_the_vectors_are_not_copied():
+    passages = np.random.default_rng(0).standard_normal((20_000, 128), dtype=np.float32)
+    tracemalloc.start()  # NumPy's arrays alone, so what FAISS holds is not in it
+    search(passages[:50], passages, 100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < passages.nbytes / 10
+
+
+def test_the_module_loads_no_heavy_package():
+    code = "import sys, hbt_ray.evaluation.search; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "transformers", "ray", "mlflow", "pyarrow", "scipy", "datasets"} & set(loaded)
 
 
 def test_edges():
