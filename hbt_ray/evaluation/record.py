@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any
 
 from hbt_ray.evaluation.score import Scores
@@ -26,8 +27,9 @@ class Evaluation:
     """What was left out, cut or pooled to make the set."""
 
     def interval(self, metric: str) -> Interval | None:
-        """The interval of a headline number; None where there is none, as for the extremes."""
-        return next((found for found in self.intervals if found.metric == metric), None)
+        """The interval of a headline number; None where the set does not define the number."""
+        known = (found for found in self.intervals if found.metric == metric and not isnan(found.low))
+        return next(known, None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,8 @@ def headline_table(scores: Scores, intervals: Sequence[Interval] = ()) -> Table:
         table.add_column("95% interval", justify="right", style="dim")
     for key, value in scores.headline().items():
         interval = ends.get(key)
-        told = f"{number(key, interval.low)} to {number(key, interval.high)}" if interval else ""
+        known = interval is not None and not np.isnan(interval.low)
+        told = f"{number(key, interval.low)} to {number(key, interval.high)}" if interval and known else ""
         table.add_row(key, number(key, value), *([told] if ends else []))
     return table
 
