@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import torch
 
-from hbt_ray.cluster import reachable_resources, quiet_data_context, unwrapped
+from hbt_ray.cluster import quiet_data_context, reachable_resources, unwrapped
 from hbt_ray.errors import ClusterError
 from hbt_ray.evaluation.arrays import IntArray, VectorArray
 from hbt_ray.evaluation.fingerprint import model_fingerprint
