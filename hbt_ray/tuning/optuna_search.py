@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +40,11 @@ def make_searcher(recipe: Recipe, known: Sequence[TrialResult], unfinished: Sequ
         searcher.add_evaluated_point(point, value)
     distinct = DistinctPoints(searcher, [point for point, _ in complete], metric=tune.metric, mode=tune.mode)
     return Repeater(distinct, repeat=len(tune.seeds)) if len(tune.seeds) > 1 else distinct
+
+
+def num_complete(known: Sequence[TrialResult], num_seeds: int) -> int:
+    """Points of which all seeds are done."""
+    return sum(num >= num_seeds for num in Counter(_key(result.spec.point) for result in known).values())
 
 
 class DistinctPoints(Searcher):  # type: ignore[misc]

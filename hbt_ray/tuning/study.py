@@ -84,16 +84,19 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
     done = {result.spec.name for result in known}
     searcher: Any = None
     if recipe.tune.search == "optuna":
-        from hbt_ray.tuning.optuna_search import make_searcher
+        from hbt_ray.tuning.optuna_search import make_searcher, num_complete
 
         of_study = recipe.tune.num_samples * len(recipe.tune.seeds)
         num_trials = of_study - len(known)
+        # A point is asked for with all its seeds: those that are known answer at once, and take a place each.
+        num_asked = of_study - num_complete(known, len(recipe.tune.seeds)) * len(recipe.tune.seeds)
         space: dict[str, Any] = {}
         searcher = make_searcher(recipe, known, study.directory.unfinished())
     else:
         listed = listed_trials(recipe)
         todo = [spec for spec in listed if spec.name not in done]
         of_study, num_trials = len(listed), len(todo)
+        num_asked = 1
         space = {"trial": tune.grid_search([dict(spec.overrides) for spec in todo])}
     if num_trials <= 0:
         report(f"study {recipe.name}: nothing is left to run")
@@ -111,7 +114,7 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
         trainable,
         param_space=space,
         tune_config=tune.TuneConfig(
-            num_samples=num_trials if searcher is not None else 1,
+            num_samples=num_asked,
             search_alg=searcher,
             scheduler=_scheduler(recipe),
             max_concurrent_trials=concurrent,

@@ -68,11 +68,18 @@ def average_precision(order, gold):
     return np.mean(np.arange(1, len(places) + 1) / places)
 
 
+def ndcg(order, gold, k):
+    """Binary gain over log2(place + 1), by that of the best ranking."""
+    gain = np.isin(order[:k], gold) / np.log2(np.arange(2, min(k, len(order)) + 2))
+    return gain.sum() / (1 / np.log2(np.arange(2, min(k, len(gold)) + 2))).sum()
+
+
 def brute_force(rs, queries, passages):
     """The headline of `score` from a full stable argsort of every float64 score row."""
     num_langs = rs.num_langs
     cells = {key: [[[] for _ in range(num_langs)] for _ in range(num_langs)] for key in ("map", "r1")}
-    pool = {key: [[] for _ in range(num_langs)] for key in ("map", "r10", "distance")}
+    pool = {key: [[] for _ in range(num_langs)] for key in ("map", "r10", "distance", "ndcg")}
+    own_values = {key: [[] for _ in range(num_langs)] for key in ("ndcg", "r100")}
     passages = passages.astype(np.float64)
     for query in range(rs.num_queries):
         lang = rs.query_langs[query]
@@ -87,8 +94,13 @@ def brute_force(rs, queries, passages):
             own_gold = gold[rs.passage_langs[gold] == other]
             cells["map"][lang][other].append(average_precision(own, own_gold))
             cells["r1"][lang][other].append(float(own[0] in own_gold))
+            if other == lang:
+                own_values["ndcg"][lang].append(ndcg(own, own_gold, 10))
+                own_values["r100"][lang].append(np.isin(own_gold, own[:100]).mean())
+        pool["ndcg"][lang].append(ndcg(order, gold, 10))
     matrix = {key: np.mean(values, axis=2) for key, values in cells.items()}
     pooled = {key: np.mean(values, axis=1) for key, values in pool.items()}
+    inside = {key: np.mean(values) for key, values in own_values.items()}  # as many questions in each language
     off = ~np.eye(num_langs, dtype=bool)
     return {
         "mono_map": np.diagonal(matrix["map"]).mean(),
@@ -97,6 +109,9 @@ def brute_force(rs, queries, passages):
         "mono_r1": np.diagonal(matrix["r1"]).mean(),
         "cross_r1": matrix["r1"][off].mean(),
         "multi_r10": pooled["r10"].mean(),
+        "mono_ndcg10": inside["ndcg"],
+        "mono_r100": inside["r100"],
+        "multi_ndcg10": pooled["ndcg"].mean(),
         "rank_distance": pooled["distance"].mean(),
         "worst_lang_map": pooled["map"].min(),
         "worst_pair_map": matrix["map"][off].min(),

@@ -171,7 +171,7 @@ def test_optuna_draws_points_and_goes_on_with_what_it_knows(run, runs):
     status, printed = run(*settings, "tune.num_samples=2", "tune.seeds=[0, 1]")
     assert status == 0
     assert "1 trials are done" in printed
-    assert "3 trials, 2 at a time" in printed
+    assert "study optuna: 3 trials" in printed
     _, found = runs("optuna")
     del found["optuna"]
     points = {}
