@@ -43,6 +43,7 @@ from hbt_ray.evaluation.sets import RetrievalSet
 from hbt_ray.evaluation.table import print_comparison, print_scores
 from hbt_ray.experiment import resolve_model
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.model.layout import find_source, read_layout
 from hbt_ray.model.pooling import POOLINGS
 from hbt_ray.model.precision import PRECISIONS, resolve_precision
 from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri, ui_command
@@ -68,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     reading.add_argument("--passage-prefix", help="else the model's, or none")
     reading.add_argument("--trust-remote-code", action="store_true", help="let the model run code of its own")
     reading.add_argument(
-        "--precision", default="fp32", choices=PRECISIONS, help="default fp32: the same scores on any machine"
+        "--precision", default="fp32", choices=PRECISIONS, help="default fp32: scores agree between machines"
     )
 
     work = args.add_argument_group("where and how it is computed")
@@ -104,8 +105,15 @@ def main(argv: Sequence[str]) -> int:
     if len(set(names)) < len(names):
         raise ConfigError(f"model {names[0]!r} is given twice; give each model once")
     search = Search(kind=args.search, depth=args.depth, num_shards=args.shards)
+    if "://" in args.workspace:
+        raise ConfigError(f"--workspace {args.workspace!r} is a URL; give a directory, which nodes of a cluster share")
+    if args.cpus_per_actor < 1:
+        raise ConfigError(f"--cpus-per-actor is {args.cpus_per_actor}; it must be 1 or more")
     workspace = Path(resolve_workspace(args.workspace))
     out = args.out or workspace / "evaluations" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{_slug(names)}"
+    _check_outputs(out, args.json)
+    for name in names:
+        read_layout(find_source(resolve_model(name)))  # before hours of encoding with the first
     uri = resolve_tracking_uri(args.tracking_uri, workspace / "mlflow")
     if not args.no_mlflow:
         check_tracking(uri)
@@ -127,6 +135,18 @@ def main(argv: Sequence[str]) -> int:
     if not args.no_mlflow:
         _record(uri, args.experiment, names, evaluations, page)
     return 0
+
+
+def _check_outputs(out: Path, also: Path | None) -> None:
+    """ConfigError where the results could not be written in the end."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "report.html").touch()
+        if also:
+            also.parent.mkdir(parents=True, exist_ok=True)
+            also.touch()
+    except OSError as error:
+        raise ConfigError(f"results cannot be written to {error.filename} ({error.strerror}); give another") from error
 
 
 def _load(name: str, langs: Sequence[str]) -> RetrievalSet:
@@ -189,7 +209,9 @@ def _evaluate(
             else:
                 encode = vectors_here(encoder, spec, store, progress)
             evaluation = evaluate(name, found, encode, settings=settings, search=search)
-        print_scores(evaluation.scores, console, evaluation.intervals, evaluation.notes)
+        print_scores(evaluation.scores, console, evaluation.intervals)
+        for note in evaluation.notes[len(found.notes) :]:
+            say(f"note: {found.name}: {note}")
         yield evaluation
 
 

@@ -9,14 +9,18 @@ from collections.abc import Sequence
 
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.cluster import connect
+from hbt_ray.errors import HbtError
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
-from hbt_ray.tuning.decision import scored_sets, study_table, verdict
 from hbt_ray.tuning.points import check_metric, check_space, known_recipes
 from hbt_ray.tuning.results import StudyDirectory
 from hbt_ray.tuning.study import Study, record_verdict, run_study
+from hbt_ray.tuning.study_data import scored_sets
+from hbt_ray.tuning.study_output import report_study
+from hbt_ray.tuning.study_table import study_table
+from hbt_ray.tuning.wording import recommendation_line
 
 
 def main(argv: Sequence[str]) -> int:
@@ -35,7 +39,8 @@ def main(argv: Sequence[str]) -> int:
         study = Study(recipe, experiment, directory, open_log(), study_id)
         results = run_study(study, say)
         failed = [result for result in results if result.status == "failed"]
-        said = verdict(results, recipe.tune.metric, recipe.tune.mode)
+        study.log.flush()  # the report is made of what is in the store
+        said = decide_study(study, uri)
         record_verdict(study.log, study.key, results, said)
         study.log.finish_run(study.key, "failed" if failed else "finished")
         study.log.flush()
@@ -47,6 +52,17 @@ def main(argv: Sequence[str]) -> int:
             say(f"failed {result.spec.label}: {result.error}")
         say(f"MLflow UI: {ui_command(uri)}")
     return 1 if failed else 0
+
+
+def decide_study(study: Study, uri: str) -> str:
+    """Write the decision report; the recommendation in one line, or why there is none."""
+    recipe = study.recipe
+    try:
+        analysis, written = report_study(uri, recipe.tracking.experiment, recipe.name, study.directory.path)
+    except HbtError as error:
+        return f"no recommendation: {error}; `python jobs/report.py {recipe.name}` makes the report later"
+    say(f"report {written[0]}")
+    return recommendation_line(analysis)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def parallel_ranks(retrieval_set: RetrievalSet, pooled_ranks: IntArray) -> Paral
 
 
 class LanguageShare(NamedTuple):
-    """Whose passages fill the top of the pooled ranking; each row sums to 1, or is NaN without queries."""
+    """Whose passages fill the top of the pooled ranking; each row sums to 1, or is NaN where no query has an answer."""
 
     found: FloatArray
     """Share of passage language d among the top k for queries in language q, [Lq, Ld]."""
@@ -54,9 +54,13 @@ class LanguageShare(NamedTuple):
 
 
 def language_share(retrieval_set: RetrievalSet, top_ids: IntArray) -> LanguageShare:
-    """Shares from the first passages [Nq, k] that a search found for each query in the pool; -1 is no passage."""
+    """Shares from the first passages [Nq, k] that a search found for each query in the pool; -1 is no passage.
+
+    Queries all of whose answers are lost are left out: nothing is due to any language.
+    """
     rs = retrieval_set
-    row, place = np.nonzero(top_ids >= 0)
+    answered = np.diff(rs.gold_offsets) > 0
+    row, place = np.nonzero((top_ids >= 0) & answered[:, None])
     found = _cells(rs.query_langs[row], rs.passage_langs[top_ids[row, place]], rs.num_langs)
     # Each query weighs the same, whatever number of relevant passages it has.
     weight = 1.0 / np.repeat(np.diff(rs.gold_offsets), np.diff(rs.gold_offsets))

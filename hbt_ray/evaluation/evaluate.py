@@ -15,6 +15,7 @@ import numpy as np
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.arrays import VectorArray
 from hbt_ray.evaluation.lists import listed_ranks
+from hbt_ray.evaluation.rank_metrics import CUTOFFS
 from hbt_ray.evaluation.record import Comparison, Evaluation
 from hbt_ray.evaluation.score import Scores, score, score_ranks
 from hbt_ray.evaluation.search import TopK
@@ -27,6 +28,8 @@ SearchKind = Literal["exact", "sharded", "ivf", "hnsw"]
 SEARCHES: tuple[SearchKind, ...] = get_args(SearchKind)
 SHARE_DEPTH = 10
 """Depth of the pool at which the shares of languages are taken."""
+FEWEST_LISTED = max(SHARE_DEPTH, *CUTOFFS.values())
+"""Lists must reach every cut-off: R@100."""
 
 Encode = Callable[[Sequence[str], Role], VectorArray]
 """[n] texts, role -> vectors [n, dim]."""
@@ -48,8 +51,10 @@ class Search:
     def __post_init__(self) -> None:
         if self.kind not in SEARCHES:
             raise EvaluationError(f"search is {self.kind!r}; allowed are {', '.join(SEARCHES)}.")
-        if self.depth < SHARE_DEPTH:
-            raise EvaluationError(f"search depth is {self.depth}; it must be {SHARE_DEPTH} or more.")
+        if self.depth < FEWEST_LISTED:
+            raise EvaluationError(f"search depth is {self.depth}; it must be {FEWEST_LISTED} or more, for R@100.")
+        if self.num_shards < 1:
+            raise EvaluationError(f"number of shards is {self.num_shards}; it must be 1 or more.")
 
 
 def evaluate(
@@ -139,7 +144,9 @@ def _texts(rs: RetrievalSet, role: Role) -> Sequence[str]:
 def _score(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, how: Search) -> tuple[Scores, list[str]]:
     if how.kind == "exact":
         return score(rs, queries, passages, SHARE_DEPTH), []
-    notes = [f"Ranks are those of lists of the first {how.depth} texts; a relevant passage beyond them counts as last."]
+    notes = [
+        f"Ranks are those of lists of the first {how.depth} passages; a relevant passage beyond them counts as last."
+    ]
     recalls: list[tuple[float, str]] = []
     if how.kind == "sharded":
         from hbt_ray.evaluation.sharded import sharded_search
@@ -151,7 +158,8 @@ def _score(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, how: S
 
         def find(what: str, q: VectorArray, p: VectorArray, k: int) -> TopK:
             found, report = ann_search(q, p, k, how.kind)
-            recalls.append((report.recall, f"{what} ({report.params})"))
+            params = ", ".join(f"{name} {value}" for name, value in report.params.items())
+            recalls.append((report.recall, f"{what} ({params})"))
             return found
 
         listed = listed_ranks(rs, queries, passages, how.depth, find)

@@ -26,7 +26,7 @@ class Listed(NamedTuple):
 def listed_ranks(
     retrieval_set: RetrievalSet, query_vectors: VectorArray, passage_vectors: VectorArray, depth: int, find: Find
 ) -> Listed:
-    """Ranks of the relevant passages in lists of the first `depth` texts, of the pool and of each language.
+    """Ranks of the relevant passages in lists of the first `depth` passages, of the pool and of each language.
 
     A relevant passage that its list does not hold is ranked last of all, as low as it can be: recall, nDCG and MRR
     at a cut-off up to the length of the lists are those of the lists, and average precision and rank distance are
@@ -37,7 +37,8 @@ def listed_ranks(
     if depth < 1:
         raise EvaluationError(f"depth of the lists is {depth}; it must be 1 or more (1000, for instance).")
     text_langs = rs.passage_langs if rs.text_passages is None else rs.passage_langs[rs.text_passages]
-    pool = _passages(rs, find("the pool", query_vectors, passage_vectors, depth).ids)
+    every = np.arange(rs.num_texts)
+    pool = _lists(rs, "the pool", query_vectors, passage_vectors, every, depth, find)
     pooled = _ranks(pool, rs.gold_queries, rs.gold_passages, np.full(rs.num_langs, rs.num_passages), rs)
     within = np.empty_like(pooled)
     sizes = np.bincount(rs.passage_langs, minlength=rs.num_langs)
@@ -47,17 +48,40 @@ def listed_ranks(
             continue
         asking, row = np.unique(rs.gold_queries[pairs], return_inverse=True)
         texts = np.flatnonzero(text_langs == lang)
-        found = texts[find(code, query_vectors[asking], passage_vectors[texts], depth).ids]
-        within[pairs] = _ranks(_passages(rs, found), row, rs.gold_passages[pairs], sizes, rs)
+        lists = _lists(rs, code, query_vectors[asking], passage_vectors, texts, depth, find)
+        within[pairs] = _ranks(lists, row, rs.gold_passages[pairs], sizes, rs)
     return Listed(GoldRanks(within, pooled), pool)
 
 
-def _passages(rs: RetrievalSet, texts: IntArray) -> IntArray:
-    """Lists of passages from lists of texts [n, k]: each at its best text, then -1."""
+def _lists(
+    rs: RetrievalSet,
+    what: str,
+    query_vectors: VectorArray,
+    passage_vectors: VectorArray,
+    texts: IntArray,
+    depth: int,
+    find: Find,
+) -> IntArray:
+    """The first `depth` passages of every query, or all, among those of `texts`; then -1 in longer lists.
+
+    Where passages have several texts, lists of texts are made twice as long until they hold as many passages.
+    """
+    vectors = passage_vectors if len(texts) == rs.num_texts else passage_vectors[texts]
     if rs.text_passages is None:
-        return texts
-    out = np.full(texts.shape, -1, dtype=np.int64)
-    for row, passages in enumerate(rs.text_passages[texts]):
+        return texts[find(what, query_vectors, vectors, depth).ids]
+    wanted = min(depth, len(np.unique(rs.text_passages[texts])))
+    length = depth
+    while True:
+        lists = _passages(rs.text_passages[texts[find(what, query_vectors, vectors, length).ids]])
+        if length >= len(texts) or (lists[:, :wanted] >= 0).all():
+            return lists
+        length *= 2
+
+
+def _passages(lists: IntArray) -> IntArray:
+    """Each passage of the lists [n, k] where it comes first, then -1."""
+    out = np.full(lists.shape, -1, dtype=np.int64)
+    for row, passages in enumerate(lists):
         kept = np.sort(np.unique(passages, return_index=True)[1])
         out[row, : len(kept)] = passages[kept]
     return out

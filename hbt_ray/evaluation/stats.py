@@ -3,8 +3,8 @@
 The unit is the question: the parallel queries of one question are drawn, or exchanged between the models,
 together, because they succeed and fail together. Everything is a function of the scores and the seed.
 
-The worst language and the worst pair are extremes: resampling makes the lowest of several cells lower still, so
-their percentile intervals lie low, and may leave out the number itself. The test of their difference is exact.
+The worst language and the worst pair are extremes: resampling makes the lowest of several cells lower still, so a
+percentile interval lies low, and may leave out the number itself. They have none; their differences are tested.
 """
 
 from collections.abc import Iterator, Sequence
@@ -63,12 +63,13 @@ class Difference:
 def intervals(
     scores: Scores, *, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95, seed: int = 0
 ) -> list[Interval]:
-    """Every number of the headline with its bootstrap interval over questions.
+    """Every macro mean of the headline with its bootstrap interval over questions.
 
     Raises EvaluationError for fewer than two questions, and for `num_resamples` or `confidence` out of range.
     """
     _check(scores, num_resamples, confidence)
     headline, (_, cells) = scores.headline(), headline_cells(scores)
+    cells = {name: cell for name, cell in cells.items() if not cell.worst}
     drawn = _bootstrap([cells], num_resamples, seed)[0]
     return [Interval(name, headline[name], *_percentiles(drawn[name], confidence)) for name in cells]
 

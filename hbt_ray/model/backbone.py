@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -43,6 +44,11 @@ def load_backbone(
         )
     if getattr(tokenizer, "pad_token_id", None) is None:
         raise ConfigError(f"model {source!r}: its tokenizer has no pad token; set one and save it again")
+    if (known := len(tokenizer)) < config.vocab_size / 2:
+        raise ConfigError(
+            f"model {source!r}: its tokenizer knows {known} tokens, its embeddings {config.vocab_size}; the tokenizer's "
+            "files (tokenizer.json, vocab.txt or sentencepiece.bpe.model) are missing or another model's: add them"
+        )
     if _builds_pooler(config):
         where["add_pooling_layer"] = with_pooler
     try:
@@ -55,7 +61,7 @@ def load_backbone(
                 output_loading_info=True,
                 **where,
             )
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise unknown_model(source, str(error).strip().splitlines()[0]) from error
     if missing := sorted(loading["missing_keys"]):
         raise ConfigError(

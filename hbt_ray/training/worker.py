@@ -17,6 +17,7 @@ from transformers.utils import logging
 from hbt_ray.batches.iterator import received_slices
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.evaluation.score import Scores
 from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
@@ -94,6 +95,7 @@ def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
         log.log_metrics(spec.key, [{"step": step, **headline}])
         if step == spec.recipe.train.steps:
             log.log_artifact_text(spec.key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
+            log.log_artifact_bytes(spec.key, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))
             title = f"{found.name}: mAP of {spec.name}"
             log_matrix(log, spec.key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
 

@@ -1,111 +1,182 @@
-"""What the study says: a row a point, and the point to use."""
+"""The rule by which a study recommends a point, and what is known of how sure that is.
+
+The rule: the best target (mAP in the mix unless the study says otherwise) among the points whose mAP inside a language
+is not significantly below the best. Points with fewer seeds than the others are left out: a point that lost its bad
+seeds to failures or early stopping would look better than it is.
+"""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from rich.table import Table
 
-from hbt_ray.tuning.results import TrialResult
+from hbt_ray.evaluation.stats import LOWER_IS_BETTER, holm
+from hbt_ray.tuning.point_scores import PointsOnSet
+from hbt_ray.tuning.power import questions_needed, seeds_needed
+from hbt_ray.tuning.resampling import CONFIDENCE, Draws, two_sided
 
-COLUMNS = {
-    "mono_map": "mono mAP",
-    "cross_map": "cross mAP",
-    "multi_map": "multi mAP",
-    "rank_distance": "rank distance",
-}
+GUARD = "mono_map"
+"""The number that a recommended point must not lose."""
 
-
-@dataclass(frozen=True)
-class PointSummary:
-    """A point over its seeds: means of the metrics of one set."""
-
-    point: dict[str, Any]
-    results: tuple[TrialResult, ...]
-
-    def mean(self, metric: str) -> float:
-        """Mean over the seeds that have the metric, NaN where none has."""
-        values = [result.metrics[metric] for result in self.results if metric in result.metrics]
-        return float(np.mean(values)) if values else math.nan
+Verdict = Literal["real", "noise", "unknown"]
+State = Literal["clear", "noise", "unknown", "alone"]
 
 
-def summarise(results: Sequence[TrialResult]) -> list[PointSummary]:
-    """Points of the trials that ran to the end, in order of their values."""
-    points: dict[str, list[TrialResult]] = {}
-    for result in results:
-        if result.status == "finished":
-            points.setdefault(json.dumps(result.spec.point, sort_keys=True), []).append(result)
-    summaries = [PointSummary(found[0].spec.point, tuple(found)) for found in points.values()]
-    return sorted(summaries, key=lambda summary: _in_order(summary.point))
+@dataclass(frozen=True, kw_only=True)
+class Versus:
+    """One point against another in one number; `verdict` is unknown where neither seeds nor questions are."""
+
+    metric: str
+    point: int
+    other: int
+    difference: float
+    """Of the point, minus that of the other."""
+    low: float
+    high: float
+    """95% interval over seeds and questions, as far as they are known."""
+    p_value: float
+    p_holm: float
+    """After Holm's correction for the points that are tested together."""
+    verdict: Verdict
+
+    @property
+    def better(self) -> bool:
+        """Whether the number favours the point beyond chance."""
+        return self.verdict == "real" and (self.difference > 0) != (self.metric in LOWER_IS_BETTER)
+
+    @property
+    def worse(self) -> bool:
+        """Whether the number favours the other beyond chance."""
+        return self.verdict == "real" and not self.better
 
 
-def recommend(summaries: Sequence[PointSummary], metric: str, mode: str) -> PointSummary | None:
-    """The point with the best mean of `metric`, among those with the most seeds that ran to the end.
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What would tell the recommended point from one that it cannot be told from."""
 
-    A point that lost its bad seeds to failures or early stopping would look better than it is.
-    """
-    scored = [summary for summary in summaries if not math.isnan(summary.mean(metric))]
-    most = max((len(summary.results) for summary in scored), default=0)
-    scored = [summary for summary in scored if len(summary.results) == most]
-    sign = 1 if mode == "max" else -1
-    return max(scored, key=lambda summary: sign * summary.mean(metric), default=None)
-
-
-def verdict(results: Sequence[TrialResult], metric: str, mode: str) -> str:
-    """One sentence: the recommended point and what it rests on."""
-    summaries = summarise(results)
-    best = recommend(summaries, metric, mode)
-    if best is None:
-        return f"no recommendation: no trial ran to the end with a score for {metric}"
-    point = ", ".join(f"{name.split('.')[-1]} = {value}" for name, value in best.point.items())
-    seeds = f"{len(best.results)} seed" + ("s" if len(best.results) > 1 else "")
-    left_out = sum(len(summary.results) < len(best.results) for summary in summaries)
-    others = f"; {left_out} points with fewer seeds are left out" if left_out else ""
-    best_mean = f"{'highest' if mode == 'max' else 'lowest'} mean {metric} = {best.mean(metric):.4g} over {seeds}"
-    return f"recommended {point}: {best_mean}{others}"
+    other: int
+    seeds: int | None
+    """Seeds a point in all; None where no number of seeds up to `power.MAX_SEEDS` does."""
+    questions: int | None
+    """Questions below which no number of seeds does; None where the two do not differ at all."""
 
 
-def scored_sets(results: Sequence[TrialResult]) -> list[str]:
-    """Names of the sets that finished trials were scored on, dev first."""
-    names = {name.rsplit("/", 1)[0] for result in results for name in result.metrics if name.endswith("/multi_map")}
-    return sorted(names, key=lambda name: (name != "dev", name))
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The recommended point; numbers are positions in `PointsOnSet.points`."""
+
+    target: str
+    recommended: int
+    left_out: tuple[int, ...]
+    """Points with fewer seeds than the most."""
+    best_mono: int
+    mono_tests: tuple[Versus, ...]
+    """The other points against `best_mono`."""
+    excluded: tuple[int, ...]
+    """Points that are significantly below it."""
+    rivals: tuple[Versus, ...]
+    """The recommended point against every other allowed point in the target, the closest first."""
+    lead: float
+    """Share of the draws in which the recommended point is the best allowed one; NaN where unknown."""
+    outlook: tuple[Outlook, ...]
+    """Of the rivals that it cannot be told from; empty where the spread between seeds is unknown."""
+    state: State
+    """`clear`: better than each rival beyond chance; `noise`: not; `alone`: there is no rival."""
+    num_seeds: int
+    """Of each point that takes part."""
+    seeds_known: bool
+    """Whether the spread between seeds is known."""
+    seed_sd: float
+    """Of the target, between seeds of one point."""
+
+    @property
+    def open_rivals(self) -> list[Versus]:
+        """Allowed points that the recommended one cannot be told from."""
+        return [rival for rival in self.rivals if not rival.better]
 
 
-def study_table(name: str, results: Sequence[TrialResult], run_ids: dict[str, str]) -> Table:
-    """A row a trial: what it varied, the headline scores on set `name`, and its run id."""
-    fields = sorted({field for result in results for field in result.spec.point})
-    table = Table(title=f"scores on {name}", title_justify="left")
-    for field in (*fields, "train.seed"):
-        table.add_column(field.split(".")[-1], justify="right")
-    for title in COLUMNS.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("run id", no_wrap=True)
-    for result in sorted(results, key=lambda result: _in_order(dict(result.spec.overrides))):
-        values = dict(result.spec.overrides)
-        scores = [_number(result.metrics.get(f"{name}/{key}"), key) for key in COLUMNS]
-        mark = "" if result.status == "finished" else f" ({result.status})"
-        table.add_row(
-            *(str(values.get(field, "")) for field in (*fields, "train.seed")),
-            *scores,
-            run_ids.get(result.spec.name, "") + mark,
+def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
+    """Apply the rule to the points of one set; None where no point was scored by the target."""
+    if not on_set.points or target not in on_set.metrics or GUARD not in on_set.metrics:
+        return None
+    num_seeds = max(point.num_seeds for point in on_set.points)
+    taking_part = [at for at, point in enumerate(on_set.points) if point.num_seeds == num_seeds]
+    mono = {at: float(on_set.points[at].means[on_set.at(GUARD)]) for at in taking_part}
+    best_mono = max(taking_part, key=lambda at: mono[at])
+    mono_tests = compare_points(on_set, draws, [(at, best_mono) for at in taking_part if at != best_mono], GUARD)
+    excluded = [test.point for test in mono_tests if test.worse]
+    allowed = [at for at in taking_part if at not in excluded]
+    column = on_set.at(target)
+    sign = -1 if target in LOWER_IS_BETTER else 1
+    score = {at: sign * float(on_set.points[at].means[column]) for at in allowed}
+    recommended = max(allowed, key=lambda at: score[at])
+    others = sorted((at for at in allowed if at != recommended), key=lambda at: -score[at])
+    rivals = compare_points(on_set, draws, [(recommended, at) for at in others], target)
+    spread = draws.spread
+    unsure = [rival for rival in rivals if not rival.better]
+    outlook = [_outlook(on_set, draws, rival, len(taking_part)) for rival in unsure]
+    of_allowed = sign * draws.total[allowed, :, column]
+    leads = float((of_allowed.argmax(axis=0) == allowed.index(recommended)).mean()) if draws.known else np.nan
+    return Decision(
+        target=target,
+        recommended=recommended,
+        left_out=tuple(at for at in range(len(on_set.points)) if at not in taking_part),
+        best_mono=best_mono,
+        mono_tests=tuple(mono_tests),
+        excluded=tuple(excluded),
+        rivals=tuple(rivals),
+        lead=leads,
+        outlook=tuple(outlook) if spread.df else (),
+        state="alone" if not rivals else "unknown" if not draws.known else "noise" if unsure else "clear",
+        num_seeds=num_seeds,
+        seeds_known=spread.df > 0,
+        seed_sd=float(spread.sd[column]),
+    )
+
+
+def compare_points(on_set: PointsOnSet, draws: Draws, pairs: Sequence[tuple[int, int]], metric: str) -> list[Versus]:
+    """Each (point, other) in one number, over seeds and questions, with Holm's correction for all the pairs."""
+    column = on_set.at(metric)
+    differences = [draws.total[at, :, column] - draws.total[other, :, column] for at, other in pairs]
+    p_values = np.array([two_sided(found) if draws.known else np.nan for found in differences])
+    rows = []
+    for (at, other), found, p_value, p_holm in zip(pairs, differences, p_values, holm(p_values), strict=True):
+        low, high = draws.interval(found)
+        rows.append(
+            Versus(
+                metric=metric,
+                point=at,
+                other=other,
+                difference=float(on_set.points[at].means[column] - on_set.points[other].means[column]),
+                low=low,
+                high=high,
+                p_value=float(p_value),
+                p_holm=float(p_holm),
+                verdict=verdict_of(float(p_holm)),
+            )
         )
-    return table
+    return rows
 
 
-def _in_order(values: dict[str, Any]) -> list[tuple[str, float, str]]:
-    """Sorts by the fields' values: numbers as numbers, before all else."""
-    return [
-        (name, float(value), "") if isinstance(value, int | float) else (name, math.inf, json.dumps(value))
-        for name, value in values.items()
-    ]
+def verdict_of(p_holm: float) -> Verdict:
+    """Real where chance alone would be this far off less than once in twenty studies."""
+    return "unknown" if np.isnan(p_holm) else "real" if p_holm < 1 - CONFIDENCE else "noise"
 
 
-def _number(value: float | None, key: str) -> str:
-    if value is None or math.isnan(value):
-        return "-"
-    return f"{value:,.1f}" if key == "rank_distance" else f"{value:.4f}"
+def _outlook(on_set: PointsOnSet, draws: Draws, rival: Versus, num_points: int) -> Outlook:
+    column = on_set.at(rival.metric)
+    found = draws.questions[rival.point, :, column] - draws.questions[rival.other, :, column]
+    interaction = float(draws.spread.interaction[column])
+    num_seeds = [on_set.points[at].num_seeds for at in (rival.point, rival.other)]
+    # What single questions make of single seeds falls with the number of seeds; the rest does not.
+    variance = max(float(found.var()) - interaction * sum(1 / num for num in num_seeds), 0.0)
+    between = max(float(draws.spread.sd[column]) ** 2, interaction)
+    return Outlook(
+        other=rival.other,
+        seeds=seeds_needed(rival.difference, math.sqrt(between), variance, num_points),
+        questions=questions_needed(rival.difference, variance, on_set.num_questions),
+    )

@@ -16,9 +16,9 @@ from hbt_ray.tracking.handle import RunLog, WriterHandle
 from hbt_ray.tracking.progress import progress
 from hbt_ray.training.state import MODEL, checkpoint_name
 from hbt_ray.training.trainer import RunSpec, fit
-from hbt_ray.tuning.decision import scored_sets
 from hbt_ray.tuning.points import TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
+from hbt_ray.tuning.study_data import scored_sets
 
 HEADLINE = ("dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance")
 

@@ -52,7 +52,8 @@ def run(parallel, tmp_path, capsys):
     def run_it(*arguments):
         out = tmp_path / "out"
         sets = [] if "--set" in arguments else ["--set", parallel]
-        fixed = ["--workspace", str(tmp_path / "work"), "--out", str(out)]
+        place = [] if "--workspace" in arguments else ["--workspace", str(tmp_path / "work")]
+        fixed = [*place, "--out", str(out)]
         assert evaluate.main([*arguments, *sets, *fixed]) == 0
         return capsys.readouterr().out, json.loads((out / "scores.json").read_text())
 
@@ -109,7 +110,7 @@ def test_two_models_are_compared(run, small_base, other_base):
 
 @pytest.mark.parametrize("kind", ["ivf", "hnsw"])
 def test_an_index_reports_its_recall(run, small_base, kind):
-    printed, written = run("--model", small_base, "--no-mlflow", "--search", kind, "--depth", "50")
+    printed, written = run("--model", small_base, "--no-mlflow", "--search", kind, "--depth", "100")
     note = next(note for note in written["evaluations"][0]["notes"] if note.startswith(kind))
     assert " ".join(note.split()[:2]) in printed
     assert 0 < float(note.split()[2]) <= 1
@@ -130,7 +131,16 @@ def test_wrong_input_is_one_line(run, small_base, tmp_path):
         run("--model", small_base, small_base)
     with pytest.raises(ConfigError):
         run("--model", str(tmp_path))  # a directory that is no model
-    with pytest.raises(EvaluationError, match="depth is 3"):
-        run("--model", small_base, "--depth", "3")
+    with pytest.raises(EvaluationError, match="depth is 99; it must be 100"):
+        run("--model", small_base, "--depth", "99")
+    with pytest.raises(ConfigError, match="no-such-model"):
+        run("--compare", small_base, str(tmp_path / "no-such-model"))
+    with pytest.raises(ConfigError, match="is a URL"):
+        run("--model", small_base, "--workspace", "s3://bucket/x")
+    with pytest.raises(ConfigError, match="cpus-per-actor is 0"):
+        run("--model", small_base, "--cpus-per-actor", "0")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"results cannot be written to .*file"):
+        run("--model", small_base, "--json", str(tmp_path / "file" / "scores.json"))
     with pytest.raises(EvaluationError, match="no rows in xx"):
         run("--model", small_base, "--langs", "en", "xx")

@@ -77,3 +77,21 @@ def test_a_passage_of_several_texts_is_found_by_its_best(case):
 def test_no_lists(case):
     with pytest.raises(EvaluationError, match="depth of the lists is 0"):
         listed_ranks(*case, 0, exactly)
+
+
+def test_lists_of_windows_hold_as_many_passages_as_were_asked_for():
+    """40 windows a document: the first windows of a list are those of few documents."""
+    from dataclasses import replace
+
+    rng = np.random.default_rng(4)
+    rs = random_set(rng, 2, 10, 30, max_gold=3)
+    documents = rng.standard_normal((30, 6))
+    parts = np.repeat(np.arange(30), 40)
+    texts = (documents[parts] + 0.01 * rng.standard_normal((len(parts), 6))).astype(np.float32)
+    queries = rng.standard_normal((10, 6)).astype(np.float32)
+    windowed = replace(rs, text_passages=parts)
+    listed = listed_ranks(windowed, queries, texts, 12, exactly)
+    assert (listed.top_ids[:, :12] >= 0).all()
+    want = gold_ranks(windowed, queries, texts)
+    for got, exact in ((listed.ranks.pooled, want.pooled), (listed.ranks.within, want.within)):
+        np.testing.assert_array_equal(got[exact <= 12], exact[exact <= 12])

@@ -1,0 +1,191 @@
+"""What the decision report draws, in pixels of its SVG: each number against alpha, and what is traded for what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from hbt_ray.evaluation.wording import METRICS, number
+from hbt_ray.tuning.analysis import SetAnalysis
+from hbt_ray.tuning.point_scores import FOUR, shown
+
+ALPHA = "plan.alpha"
+WIDTH, HEIGHT = 350, 240
+LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 44
+TRADES = (("mono_map", "multi_map"), ("mono_map", "cross_map"))
+"""Horizontal and vertical number of the charts of trades."""
+SHORT = {"mono_map": "inside", "cross_map": "across", "multi_map": "mix"}
+DODGE = 5
+"""Pixels between points of one alpha that differ in other fields."""
+
+Ticks = list[tuple[float, str]]
+
+
+class Mark(NamedTuple):
+    """One point."""
+
+    x: float
+    y: float
+    low: float | None
+    """Ends of the vertical interval; None where unknown."""
+    high: float | None
+    left: float | None
+    """Ends of the horizontal interval; None where unknown or not drawn."""
+    right: float | None
+    seeds: tuple[float, ...]
+    """Heights of the single seeds."""
+    label: str
+    title: str
+    kind: str
+    """`chosen`, `front` or `other`."""
+
+
+class Panel(NamedTuple):
+    """One chart."""
+
+    heading: str
+    note: str
+    x_label: str
+    marks: list[Mark]
+    lines: list[str]
+    """Polylines through the means, as SVG points."""
+    x_ticks: Ticks
+    y_ticks: Ticks
+
+
+def alpha_panels(found: SetAnalysis, chosen: int | None) -> list[Panel]:
+    """The four numbers against alpha, or by point where alpha was not varied."""
+    return [_by_alpha(found, metric, chosen) for metric in FOUR if metric in found.on_set.metrics]
+
+
+def trade_panels(found: SetAnalysis, chosen: int | None) -> list[Panel]:
+    """`TRADES`, less those of a number that the set does not define; none for a single point."""
+    defined = [trade for trade in TRADES if set(trade) <= set(found.on_set.metrics)]
+    return [_trade(found, trade, chosen) for trade in defined if len(found.on_set.points) > 1]
+
+
+def _trade(found: SetAnalysis, trade: tuple[str, str], chosen: int | None) -> Panel:
+    on_set = found.on_set
+    values = [np.array([point.means[on_set.at(metric)] for point in on_set.points]) for metric in trade]
+    ends = [np.array(found.intervals[metric]) for metric in trade]
+    x_scale = _scale(np.concatenate([values[0], ends[0].ravel()]), LEFT, WIDTH - RIGHT, 4)
+    y_scale = _scale(np.concatenate([values[1], ends[1].ravel()]), HEIGHT - BOTTOM, TOP, 5)
+    marks = [
+        Mark(
+            x=x_scale.at(values[0][at]),
+            y=y_scale.at(values[1][at]),
+            low=y_scale.known(ends[1][at, 0]),
+            high=y_scale.known(ends[1][at, 1]),
+            left=x_scale.known(ends[0][at, 0]),
+            right=x_scale.known(ends[0][at, 1]),
+            seeds=(),
+            label=_short_label(found, at),
+            title=f"{point.label}: {number(trade[0], values[0][at])}, {number(trade[1], values[1][at])}",
+            kind=_kind(found, at, chosen),
+        )
+        for at, point in enumerate(on_set.points)
+    ]
+    return Panel(
+        heading=f"{SHORT[trade[1]].capitalize()} against {SHORT[trade[0]]}",
+        note="best at the top right",
+        x_label=METRICS[trade[0]][0],
+        marks=marks,
+        lines=[],
+        x_ticks=x_scale.ticks,
+        y_ticks=y_scale.ticks,
+    )
+
+
+class _Scale(NamedTuple):
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: Ticks
+
+    def at(self, value: float) -> float:
+        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
+
+    def known(self, value: float) -> float | None:
+        return None if np.isnan(value) else self.at(float(value))
+
+
+def _scale(values: Sequence[float] | np.ndarray, start: float, end: float, num_ticks: int) -> _Scale:
+    known = np.asarray(values, dtype=np.float64)
+    known = known[np.isfinite(known)]
+    low, high = float(known.min()), float(known.max())
+    margin = max(0.08 * (high - low), 1e-3 * max(abs(low), abs(high), 1e-6))
+    scale = _Scale(low - margin, high + margin, start, end, [])
+    places = MaxNLocator(num_ticks, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3).tick_values(scale.low, scale.high)
+    decimals = max(0, min(4, 1 - int(np.floor(np.log10(places[1] - places[0])))))
+    inside = [float(place) for place in places if scale.low <= place <= scale.high]
+    texts = [f"{place:,.{decimals}f}" for place in inside]
+    while decimals and all(text.endswith("0") for text in texts):
+        decimals -= 1
+        texts = [text[:-1].removesuffix(".") for text in texts]
+    return scale._replace(ticks=[(scale.at(place), text) for place, text in zip(inside, texts, strict=True)])
+
+
+def _by_alpha(found: SetAnalysis, metric: str, chosen: int | None) -> Panel:
+    on_set = found.on_set
+    column = on_set.at(metric)
+    ends = np.array(found.intervals[metric])
+    seeds = [point.numbers[:, column] for point in on_set.points]
+    scale = _scale(np.concatenate([ends.ravel(), *seeds]), HEIGHT - BOTTOM, TOP, 5)
+    places, x_ticks, x_label, families = _places(found)
+    marks = [
+        Mark(
+            x=places[at],
+            y=scale.at(float(point.means[column])),
+            low=scale.known(ends[at, 0]),
+            high=scale.known(ends[at, 1]),
+            left=None,
+            right=None,
+            seeds=tuple(scale.at(float(value)) for value in seeds[at]) if point.num_seeds > 1 else (),
+            label="",
+            title=f"{point.label}: {number(metric, float(point.means[column]))}",
+            kind=_kind(found, at, chosen),
+        )
+        for at, point in enumerate(on_set.points)
+    ]
+    lines = [" ".join(f"{marks[at].x},{marks[at].y}" for at in family) for family in families if len(family) > 1]
+    better = "lower is fairer" if metric == "rank_distance" else "higher is better"
+    return Panel(METRICS[metric][0], better, x_label, marks, lines, x_ticks, scale.ticks)
+
+
+def _places(found: SetAnalysis) -> tuple[list[float], Ticks, str, list[list[int]]]:
+    """Where points stand from left to right, and which are joined: those that differ in alpha alone."""
+    points = found.on_set.points
+    if not all(isinstance(point.values.get(ALPHA), int | float) for point in points):
+        step = (WIDTH - LEFT - RIGHT) / len(points)
+        places = [round(LEFT + (at + 0.5) * step, 1) for at in range(len(points))]
+        every = max(1, -(-len(points) // 20))
+        return places, [(places[at], str(at + 1)) for at in range(0, len(points), every)], "point, see the table", []
+    families: dict[str, list[int]] = {}
+    for at, point in enumerate(points):
+        rest = {name: value for name, value in point.values.items() if name != ALPHA}
+        families.setdefault(json.dumps(rest, sort_keys=True), []).append(at)
+    alphas = np.array([float(point.values[ALPHA]) for point in points])
+    scale = _Scale(-0.04, 1.04, LEFT, WIDTH - RIGHT, [])
+    places = [scale.at(float(alpha)) for alpha in alphas]
+    joined = [sorted(family, key=lambda at: alphas[at]) for family in families.values()]
+    crowded = len(set(places)) < len(places)
+    for index, family in enumerate(joined if crowded else []):
+        for at in family:
+            places[at] += round(DODGE * (index - (len(joined) - 1) / 2), 1)
+    distinct = sorted(set(alphas.tolist()))
+    ticks = distinct if len(distinct) <= 11 else np.linspace(0, 1, 6).tolist()
+    return places, [(scale.at(value), f"{value:g}") for value in ticks], "alpha: share of monolingual batches", joined
+
+
+def _short_label(found: SetAnalysis, at: int) -> str:
+    values = found.on_set.points[at].values
+    return shown(values[ALPHA]) if set(values) == {ALPHA} else str(at + 1)
+
+
+def _kind(found: SetAnalysis, at: int, chosen: int | None) -> str:
+    return "chosen" if at == chosen else "front" if found.front[at] else "other"

@@ -1,0 +1,45 @@
+"""Makes the decision report of a study and puts it where people look: on the study's run, and in a directory."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mlflow.exceptions import MlflowException
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.storage import write_whole
+from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tuning.analysis import StudyAnalysis, analyse
+from hbt_ray.tuning.study_reader import read_study, store_error
+from hbt_ray.tuning.study_report import report_files
+from hbt_ray.tuning.trial_scores import read_trial_scores
+
+
+def report_study(
+    tracking_uri: str, experiment: str, name: str, directory: str, set_name: str = ""
+) -> tuple[StudyAnalysis, list[str]]:
+    """Read the study, analyse it, and write its report to its MLflow run and to `directory` (a path or URL).
+
+    Returns:
+        The analysis and the files that were written.
+
+    Raises:
+        HbtError: the store does not answer, or has no such study, or the study no finished trial with scores.
+    """
+    study = read_study(tracking_uri, experiment, name)
+    analysis = analyse(study, partial(read_trial_scores, study), set_name)
+    files = report_files(analysis)
+    written = []
+    for file, text in files.items():
+        written.append(f"{directory.rstrip('/')}/{file}")
+        try:
+            write_whole(written[-1], text.encode())
+        except OSError as error:
+            raise ConfigError(f"report {written[-1]} cannot be written ({error.strerror}); use --out DIR") from None
+    store = RunStore(tracking_uri, experiment)
+    try:
+        for file, text in files.items():
+            store.log_bytes(study.run_id, file, text.encode())
+    except (MlflowException, OSError) as error:
+        raise store_error(tracking_uri, error) from error
+    return analysis, written

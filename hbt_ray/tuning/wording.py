@@ -1,0 +1,324 @@
+"""The decision of a study in plain words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hbt_ray.evaluation.lang_names import code_and_name
+from hbt_ray.evaluation.wording import METRICS, listed, number
+from hbt_ray.tuning.analysis import Control, SetAnalysis, StudyAnalysis
+from hbt_ray.tuning.decision import GUARD, Decision, Outlook, Versus
+from hbt_ray.tuning.power import MAX_SEEDS
+
+NUM_NAMED = 4
+"""Points or languages that a sentence names before it counts the rest."""
+MORE_SEEDS = "train at least 3 seeds a point (tune.seeds)"
+
+
+class Finding(NamedTuple):
+    """One line of the summary; `level` is good, fair, poor or plain."""
+
+    topic: str
+    level: str
+    text: str
+
+
+def title(analysis: StudyAnalysis) -> str:
+    """`Recommended: alpha = 0.5`."""
+    decision, point = analysis.decision, analysis.recommended
+    if decision is None or point is None:
+        return "No recommendation"
+    if decision.state == "unknown":
+        return f"Best of single runs: {point.label}"
+    if decision.state == "noise":
+        return f"Not settled: {point.label} leads" + (" within the noise" if _all_noise(decision) else "")
+    return f"Recommended: {point.label}"
+
+
+def recommendation_line(analysis: StudyAnalysis) -> str:
+    """The decision as the last line that a job prints."""
+    decision, main = analysis.decision, analysis.main
+    if decision is None:
+        return f"no recommendation: no trial ran to the end with a score for {main.on_set.name}/{analysis.target}"
+    point = main.on_set.points[decision.recommended]
+    name, target = main.on_set.name, decision.target
+    best = number(target, float(point.means[main.on_set.at(target)]))
+    allowed = len(decision.rivals) + 1
+    others = f" of {allowed} points whose {name}/{GUARD} is not significantly below the best" if allowed > 1 else ""
+    return (
+        f"recommended {point.label}: best mean {name}/{target} = {best}{others}, {_seeds(decision)}; {_short(analysis)}"
+    )
+
+
+def _short(analysis: StudyAnalysis) -> str:
+    decision = analysis.decision
+    assert decision is not None
+    if decision.state == "alone":
+        return "every other point is significantly worse inside a language" if decision.excluded else "the only point"
+    if decision.state == "unknown":
+        return f"how sure that is cannot be told from single runs: {MORE_SEEDS}"
+    if decision.state == "clear":
+        return "ahead of each of them beyond chance" + ("" if decision.seeds_known else " (seeds are not known)")
+    names = _points(analysis.main, [rival.other for rival in decision.open_rivals])
+    return f"not told from {names}, the difference is noise: {settles(analysis)}"
+
+
+def reason(analysis: StudyAnalysis) -> str:
+    """Why this point, in one or two sentences."""
+    decision, main = analysis.decision, analysis.main
+    if decision is None:
+        return f"No trial ran to the end with a score for {METRICS[analysis.target][0]} on {main.on_set.name}."
+    on_set = main.on_set
+    point = on_set.points[decision.recommended]
+    label, guard = METRICS[decision.target][0], METRICS[GUARD][0]
+    value = number(decision.target, float(point.means[on_set.at(decision.target)]))
+    best = on_set.points[decision.best_mono]
+    best_value = number(GUARD, float(best.means[on_set.at(GUARD)]))
+    if not decision.rivals and not decision.excluded:
+        return f"It is the only point of the study with {_seeds(decision)}: {label} {value} on {on_set.name}."
+    allowed = f"the {len(decision.rivals) + 1} points" if decision.rivals else "the only point"
+    have = "is not significantly below the best" if decision.state != "unknown" else "is not shown to be below the best"
+    text = (
+        f"It has the best {label} on {on_set.name}, {value}, of {allowed} whose {guard} {have} "
+        f"({best_value}, {best.label})."
+    )
+    if decision.excluded:
+        verb = "is" if len(decision.excluded) == 1 else "are"
+        text += f" {_points(main, decision.excluded)} {verb} significantly below it and out of the choice."
+    return text
+
+
+def sure(analysis: StudyAnalysis) -> Finding:
+    """How sure the recommendation is."""
+    decision, main = analysis.decision, analysis.main
+    assert decision is not None
+    topic = "How sure"
+    if decision.state == "alone":
+        if not decision.excluded:
+            return Finding(topic, "plain", "There is nothing to choose from: no other point takes part.")
+        return Finding(
+            topic,
+            "good",
+            f"Sure, by the rule: every other point loses inside a language, beyond chance.{_limits(analysis)}",
+        )
+    if decision.state == "unknown":
+        return Finding(
+            topic,
+            "poor",
+            "Nobody can say: each point was trained with one seed, and the trials were recorded without scores by "
+            "question, so no difference here can be told from chance. This is the best of single runs.",
+        )
+    nearest = decision.rivals[0]
+    if decision.state == "clear":
+        rivals = (
+            "the other allowed point"
+            if len(decision.rivals) == 1
+            else f"each of the {len(decision.rivals)} other allowed points"
+        )
+        return Finding(
+            topic,
+            "good" if decision.seeds_known else "fair",
+            f"Sure: it is ahead of {rivals} beyond chance; the nearest, {_label(main, nearest.other)}, is "
+            f"{_difference(nearest, absolute=True)} behind.{_limits(analysis)}",
+        )
+    names = _points(main, [rival.other for rival in decision.open_rivals])
+    scope = "The differences between the points are noise: " if _all_noise(decision) else "Not sure: "
+    return Finding(
+        topic,
+        "fair",
+        f"{scope}it cannot be told from {names}. Against the nearest, {_label(main, nearest.other)}, the difference in "
+        f"{METRICS[decision.target][0]} is {_difference(nearest)}; with other {_what(analysis)} it would lead in "
+        f"{decision.lead:.0%} of the cases.{_limits(analysis)}",
+    )
+
+
+def settles(analysis: StudyAnalysis) -> str:
+    """What would tell the recommended point from the nearest that it cannot be told from."""
+    decision = analysis.decision
+    assert decision is not None
+    if not decision.outlook:
+        return f"how many seeds would settle it cannot be told from one seed; {MORE_SEEDS}"
+    nearest = decision.outlook[0]
+    versus = decision.open_rivals[0]
+    return _settles_one(analysis, decision, nearest, versus)
+
+
+def _settles_one(analysis: StudyAnalysis, decision: Decision, found: Outlook, versus: Versus) -> str:
+    if found.seeds is not None:
+        more = max(found.seeds - decision.num_seeds, 1)
+        return f"about {more} more seed{'s' * (more > 1)} a point would settle it"
+    num = analysis.main.on_set.num_questions
+    if found.questions is not None and found.questions > num > 0:
+        return f"more seeds alone would not settle it, about {found.questions:,} questions might ({num:,} now)"
+    return f"more than {MAX_SEEDS} seeds a point would be needed, so take either"
+
+
+def outlook_text(analysis: StudyAnalysis) -> str:
+    """`settles` as sentences, with what the estimate rests on."""
+    decision = analysis.decision
+    assert decision is not None
+    said = settles(analysis)
+    if not decision.outlook:
+        return f"{said[0].upper()}{said[1:]}."
+    nearest = decision.open_rivals[0]
+    sd = number(decision.target, decision.seed_sd)
+    return (
+        f"{said[0].upper()}{said[1:]}: an estimate for 80% power at the 5% level, if the true difference to "
+        f"{_label(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen here; "
+        f"the standard deviation between seeds of a point is {sd}."
+    )
+
+
+def findings(analysis: StudyAnalysis) -> list[Finding]:
+    """The summary: how sure, what would settle it, the controls, the languages."""
+    decision = analysis.decision
+    if decision is None:
+        return []
+    rows = [sure(analysis)]
+    if decision.state in ("noise", "unknown"):
+        rows.append(Finding("To settle it", "plain", outlook_text(analysis)))
+    rows += [against(analysis, control) for control in analysis.controls]
+    if analysis.base == decision.recommended:
+        rows.append(
+            Finding("Against X-X", "plain", "The recommended point is the X-X baseline itself: mixing gained nothing.")
+        )
+    elif analysis.base is None:
+        rows.append(
+            Finding(
+                "Against X-X",
+                "plain",
+                "The study has no X-X baseline (plan.alpha = 1), so gains over it are not known.",
+            )
+        )
+    if found := languages(analysis):
+        rows.append(found)
+    return rows
+
+
+def against(analysis: StudyAnalysis, control: Control) -> Finding:
+    """The recommended point against one baseline."""
+    better = [_named(row) for row in control.differences if row.better]
+    worse = [_named(row) for row in control.differences if row.worse]
+    open_rows = [_named(row) for row in control.differences if row.verdict != "real"]
+    label = _label(analysis.main, control.at)
+    topic = f"Against {control.name}"
+    if control.differences[0].verdict == "unknown":
+        return Finding(topic, "plain", f"Seen, not tested, against {label}: {listed(open_rows)}.")
+    parts = []
+    if better:
+        parts.append(f"better than {label} in {listed(better)}")
+    if worse:
+        parts.append(f"worse{'' if better else f' than {label}'} in {listed(worse)}")
+    text = f"It is {'; '.join(parts)}" if parts else f"Nothing is more than chance against {label}"
+    if open_rows:
+        text += f"; the rest is noise: {listed(open_rows)}" if parts else f": {listed(open_rows)}"
+    level = "good" if better and not worse else "poor" if worse and not better else "fair" if better else "plain"
+    return Finding(topic, level, text + ".")
+
+
+def languages(analysis: StudyAnalysis) -> Finding | None:
+    """How many languages gain and lose against the X-X baseline."""
+    decision = analysis.decision
+    if decision is None or decision.recommended not in analysis.gains:
+        return None
+    texts, level, tested = [], "plain", True
+    for kind, rows in analysis.gains[decision.recommended].items():
+        where = {"multi": "in the mix", "mono": "inside the language"}[kind]
+        if rows[0].verdict == "unknown":
+            texts.append(f"{where}, {sum(row.gain > 0 for row in rows)} of {len(rows)} are higher")
+            tested = False
+            continue
+        up = [row for row in rows if row.verdict == "real" and row.gain > 0]
+        down = sorted((row for row in rows if row.verdict == "real" and row.gain < 0), key=lambda row: row.gain)
+        level = "fair" if down else "good" if up and level == "plain" else level
+        lost = f" ({_some([code_and_name(row.lang) for row in down])})" if down else ""
+        texts.append(
+            f"{where}, {len(up) or 'none'} of {len(rows)} gain and {len(down) or 'none'} lose{lost} beyond chance"
+        )
+    seen = "Against X-X: " if tested else "Seen, not tested, against X-X: "
+    return Finding("Languages", level, seen + "; ".join(texts) + ".")
+
+
+def caveats(analysis: StudyAnalysis) -> list[str]:
+    """What a reader should know before they rely on the report."""
+    decision, study, main = analysis.decision, analysis.study, analysis.main
+    notes = [*study.notes, *dict.fromkeys(note for found in analysis.sets for note in found.on_set.notes)]
+    if decision is not None:
+        if not decision.seeds_known:
+            notes.insert(
+                0, "Each point was trained with one seed: nothing is known of how other seeds would have come out."
+            )
+        elif decision.num_seeds == 2:
+            notes.insert(
+                0, "With two seeds a point the spread between seeds is known poorly; the intervals allow for that."
+            )
+        if decision.left_out:
+            names = _points(main, decision.left_out)
+            notes.append(f"Shown, but not part of the choice, because fewer of their seeds ran to the end: {names}.")
+    for status, said in (("failed", "failed"), ("killed", "were cut off"), ("running", "have not ended")):
+        count = sum(trial.status == status for trial in study.trials)
+        if count:
+            notes.append(f"{count} of {len(study.trials)} trials {said}.")
+    stopped = sum(trial.status == "stopped" for trial in study.trials)
+    if stopped:
+        notes.append(f"{stopped} of {len(study.trials)} trials were stopped early as weak, and are not compared.")
+    return notes
+
+
+def _all_noise(decision: Decision) -> bool:
+    """Whether nothing that the choice rests on is more than chance."""
+    return not decision.excluded and len(decision.rivals) > 1 and len(decision.open_rivals) == len(decision.rivals)
+
+
+def _seeds(decision: Decision) -> str:
+    return f"{decision.num_seeds} seed{'s' * (decision.num_seeds > 1)}"
+
+
+def _label(main: SetAnalysis, at: int) -> str:
+    return main.on_set.points[at].label
+
+
+def _points(main: SetAnalysis, places: tuple[int, ...] | list[int]) -> str:
+    return _some([_label(main, at) for at in places])
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - NUM_NAMED
+    return listed(names) if rest < 2 else listed([*names[:NUM_NAMED], f"{rest} others"])
+
+
+def _difference(versus: Versus, *, absolute: bool = False) -> str:
+    low, high = sorted((versus.low, versus.high), key=abs) if absolute else (versus.low, versus.high)
+    ends = [number(versus.metric, abs(end)) if absolute else signed(versus.metric, end) for end in (low, high)]
+    value = number(versus.metric, abs(versus.difference)) if absolute else signed(versus.metric, versus.difference)
+    return f"{value} (95% interval {ends[0]} to {ends[1]})"
+
+
+def signed(metric: str, value: float) -> str:
+    """A difference with its sign; a dash for NaN."""
+    return number(metric, value) if np.isnan(value) else f"{'+' if value > 0 else ''}{number(metric, value)}"
+
+
+def _named(row: Versus) -> str:
+    name = METRICS[row.metric][0]
+    name = name if name.startswith("mAP") else name[0].lower() + name[1:]
+    return f"{name} ({signed(row.metric, row.difference)})"
+
+
+def _what(analysis: StudyAnalysis) -> str:
+    decision, on_set = analysis.decision, analysis.main.on_set
+    assert decision is not None
+    if on_set.by_question and decision.seeds_known:
+        return "seeds and questions"
+    return "questions" if on_set.by_question else "seeds"
+
+
+def _limits(analysis: StudyAnalysis) -> str:
+    """What the certainty does not cover."""
+    decision, on_set = analysis.decision, analysis.main.on_set
+    assert decision is not None
+    if not decision.seeds_known:
+        return f" That holds for these models: with one seed a point, nothing is known of other seeds; {MORE_SEEDS}."
+    return "" if on_set.by_question else " That holds for these questions: scores by question were not recorded."
