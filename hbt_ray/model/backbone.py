@@ -46,8 +46,8 @@ def load_backbone(
         raise ConfigError(f"model {source!r}: its tokenizer has no pad token; set one and save it again")
     if (known := len(tokenizer)) < config.vocab_size / 2:
         raise ConfigError(
-            f"model {source!r}: its tokenizer knows {known} tokens, its embeddings {config.vocab_size}; the tokenizer's "
-            "files (tokenizer.json, vocab.txt or sentencepiece.bpe.model) are missing or another model's: add them"
+            f"model {source!r}: its tokenizer knows {known} tokens, its embeddings {config.vocab_size}; the files of "
+            "the tokenizer (tokenizer.json, vocab.txt or sentencepiece.bpe.model) are missing or another model's: add them"
         )
     if _builds_pooler(config):
         where["add_pooling_layer"] = with_pooler

@@ -1,4 +1,5 @@
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -190,3 +191,13 @@ def test_unknown_settings_name_what_is_allowed(model_directory):
         Encoder.load(model_directory("bert"), pooling="max")
     with pytest.raises(ConfigError, match=r"attn_implementation|attention"):
         Encoder.load(model_directory("bert"), attn_implementation="no-such-kernel")
+
+
+def test_a_model_without_its_tokenizer_is_refused(model_directory, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(model_directory("bert"), copy)
+    for path in copy.iterdir():
+        if path.name.startswith(("tokenizer", "vocab", "special_tokens")):
+            path.unlink()
+    with pytest.raises(ConfigError, match=r"tokenizer"):
+        Encoder.load(copy)
