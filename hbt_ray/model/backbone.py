@@ -47,7 +47,7 @@ def load_backbone(
     if (known := len(tokenizer)) < config.vocab_size / 2:
         raise ConfigError(
             f"model {source!r}: its tokenizer knows {known} tokens, its embeddings {config.vocab_size}; the files of "
-            "the tokenizer (tokenizer.json, vocab.txt or sentencepiece.bpe.model) are missing or another model's: add them"
+            "the tokenizer (tokenizer.json, vocab.txt, ...) are missing or those of another model: add them"
         )
     if _builds_pooler(config):
         where["add_pooling_layer"] = with_pooler
