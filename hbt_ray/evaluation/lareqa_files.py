@@ -125,7 +125,7 @@ def _checked(content: LanguageFile, path: Path) -> LanguageFile:
         "questions": zip(content.question_ids, content.questions, strict=True),
     }
     for what, rows in texts.items():
-        blank = [name for name, text in rows if not text.strip()]
+        blank = [name for name, text in rows if not isinstance(text, str) or not text.strip()]
         if blank:
             raise EvaluationError(f"{path} has {what} without text: {_listed(blank)}; remove them.")
     known = set(content.candidate_ids)

@@ -127,7 +127,8 @@ def lang_table(scores: Scores) -> Table:
 def comparison_table(comparison: Comparison) -> Table:
     """Model b against model a, a headline number a row; what is real is green where b is better, red where a is."""
     table = _table()
-    table.title, table.title_justify = f"{comparison.b} (b) against {comparison.a} (a) on {comparison.set_name}", "left"
+    title = f"{comparison.b} (b) against {comparison.a} (a) on {comparison.set_name}"
+    table.title, table.title_justify = Text(title), "left"  # names are data, not markup
     table.add_column("score")
     for heading in ("a", "b", "b - a", "95% interval", "p (Holm)"):
         table.add_column(heading, justify="right", no_wrap=True)
