@@ -1,0 +1,27 @@
+"""The recipe: one frozen dataclass a section, each in a file of its own, checked where it is made.
+
+A recipe is plain YAML with these sections; `section.field=value` on the command line overrides a field.
+No environment variable decides anything scientific, and `resolved()` of a recipe is what goes to MLflow.
+"""
+
+from hbt_ray.config.corpus import CorpusConfig
+from hbt_ray.config.evaluation import EvaluationConfig
+from hbt_ray.config.model import ModelConfig
+from hbt_ray.config.plan import PlanConfig
+from hbt_ray.config.recipe import Recipe
+from hbt_ray.config.resource import ResourceConfig
+from hbt_ray.config.tracking import TrackingConfig
+from hbt_ray.config.train import TrainConfig
+from hbt_ray.config.tune import TuneConfig
+
+__all__ = [
+    "CorpusConfig",
+    "EvaluationConfig",
+    "ModelConfig",
+    "PlanConfig",
+    "Recipe",
+    "ResourceConfig",
+    "TrackingConfig",
+    "TrainConfig",
+    "TuneConfig",
+]

@@ -1,0 +1,40 @@
+"""What is learned from, and how it is tokenised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig:
+    """What is learned from, and how it is tokenised."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
+
+    input: str = "sample"
+    """`sample` (built in), a directory, file or glob of Parquet or JSONL in long form, or a `datasets` directory."""
+    langs: tuple[str, ...] = ()
+    """Language codes (BCP-47) to keep; empty keeps all."""
+    dev_ids: str = ""
+    """File with one item id a line, kept out of training as dev items; empty: the sample's own, or `dev_share`."""
+    dev_share: float = 0.05
+    """Share of items (by a hash of their id) kept for dev when there is no `dev_ids`; 0 keeps none."""
+    bad_rows: Literal["error", "skip"] = "error"
+    """What to do with unusable rows: stop with a clear line, or leave them out and report the counts."""
+    query_prefix: str = ""
+    """Put before every question ahead of tokenising, e.g. `"Query: "` (the paper)."""
+    passage_prefix: str = ""
+    """Put before every passage ahead of tokenising, e.g. `"Passage: "` (the paper)."""
+    max_query_tokens: int = 32
+    """Questions are cut to this many tokens, special tokens included."""
+    max_passage_tokens: int = 256
+    """Passages are cut to this many tokens, special tokens included."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.dev_share < 1, "corpus.dev_share", self.dev_share, "a share from 0 to below 1")
+        require(self.max_query_tokens >= 4, "corpus.max_query_tokens", self.max_query_tokens, "at least 4")
+        require(self.max_passage_tokens >= 4, "corpus.max_passage_tokens", self.max_passage_tokens, "at least 4")
+        require(bool(self.input), "corpus.input", self.input, "`sample` or a path")

@@ -1,0 +1,38 @@
+"""The encoder and its loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The encoder that is fine-tuned, and its loss."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
+
+    base: str = "tiny"
+    """`tiny` (built here from the corpus), a Hugging Face name, a model directory, or `package:NAME`."""
+    pooling: Literal["auto", "mean", "cls", "pooler"] = "auto"
+    """How token vectors become one; `auto` is what the model's own directory says, else mean."""
+    temperature: float = 0.05
+    """Cosine similarities are divided by this in the loss (the start value where it is learned)."""
+    learn_temperature: bool = False
+    """Train the temperature as a parameter."""
+    symmetric: bool = False
+    """Add the passage-to-query term to the loss (the paper has query-to-passage only)."""
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    """Attention implementation of the Hugging Face model."""
+    trust_remote_code: bool = False
+    """Let a hub model run its own Python code; off unless you have read that code."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.base), "model.base", self.base, "`tiny`, a Hugging Face name, or a model directory")
+        require(0 < self.temperature <= 1, "model.temperature", self.temperature, "above 0, at most 1")
+        learnable = not self.learn_temperature or self.temperature >= 0.01
+        require(learnable, "model.temperature", self.temperature, "0.01 to 1 where it is learned")

@@ -1,0 +1,66 @@
+"""A whole experiment: all sections in one."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.corpus import CorpusConfig
+from hbt_ray.config.evaluation import EvaluationConfig
+from hbt_ray.config.model import ModelConfig
+from hbt_ray.config.plan import PlanConfig
+from hbt_ray.config.resource import ResourceConfig
+from hbt_ray.config.tracking import TrackingConfig
+from hbt_ray.config.train import TrainConfig
+from hbt_ray.config.tune import TuneConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole experiment."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
+
+    name: str = "study"
+    """Name of the study or run: the same name resumes it."""
+    workspace: str = "build"
+    """Directory shared by all nodes that holds what is made: corpora, models, runs and the local MLflow store."""
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    plan: PlanConfig = field(default_factory=PlanConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    resources: ResourceConfig = field(default_factory=ResourceConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        ok = bool(self.name) and all(c.isalnum() or c in "._-" for c in self.name)
+        require(ok, "name", self.name, "letters, digits, '.', '_' and '-'")
+        require(
+            self.plan.batch_size % self.resources.num_workers == 0,
+            "plan.batch_size",
+            self.plan.batch_size,
+            f"a multiple of resources.num_workers={self.resources.num_workers}",
+        )
+
+        if self.tune.asha:
+            steps, every = self.train.steps, self.train.eval_every
+            require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with tune.asha")
+            grace = self.tune.asha_grace_steps
+            require(grace < steps, "tune.asha_grace_steps", grace, f"below train.steps={steps}")
+
+    def resolved(self) -> dict[str, Any]:
+        """Every field with its value, as plain types (sections nested)."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    def digest(self, *sections: str) -> str:
+        """12 hex digits that identify the values of `sections` (all when none is named)."""
+        resolved = self.resolved()
+        chosen = {name: resolved[name] for name in sections} if sections else resolved
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,40 @@
+"""Where a trial runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceConfig:
+    """Where a trial runs."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
+
+    num_workers: int = 1
+    """Training workers of one trial; must divide plan.batch_size."""
+    use_gpu: bool = False
+    """One GPU a worker (NCCL); else CPU workers (gloo)."""
+    cpus_per_worker: float = 0.5
+    """CPUs that Ray reserves for a worker; a number, not a limit on threads."""
+    threads_per_worker: int = 0
+    """Torch threads of a CPU worker; 0 shares the node's cores among the workers that run at once."""
+    cpus_per_data_task: float = 0.5
+    """CPUs that Ray reserves for a task that reads and collates batches."""
+    max_failures: int = 3
+    """Restarts of a trial's workers from the last checkpoint before the trial counts as failed."""
+
+    def __post_init__(self) -> None:
+        require(self.num_workers >= 1, "resources.num_workers", self.num_workers, "at least 1")
+        require(self.cpus_per_worker > 0, "resources.cpus_per_worker", self.cpus_per_worker, "above 0")
+        require(self.cpus_per_data_task > 0, "resources.cpus_per_data_task", self.cpus_per_data_task, "above 0")
+        require(
+            self.threads_per_worker >= 0,
+            "resources.threads_per_worker",
+            self.threads_per_worker,
+            "0 or above",
+        )
+        require(self.max_failures >= 0, "resources.max_failures", self.max_failures, "0 or above")

@@ -1,0 +1,52 @@
+"""Optimisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Optimisation."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
+
+    steps: int = 1000
+    """Optimiser steps."""
+    lr: float = 3e-5
+    """Peak learning rate of AdamW."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay (not on biases and norms)."""
+    warmup: float = 0.1
+    """Share of the steps over which the learning rate rises from 0."""
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    """Shape of the learning rate after warm-up; linear and cosine end at 0."""
+    clip: float = 1.0
+    """Largest gradient norm; 0 is no clipping."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """`auto` is bf16 autocast where the hardware has it."""
+    token_budget: int = 4096
+    """Padded tokens in one forward pass: a slice is sorted by length and cut, which changes nothing but the speed."""
+    seed: int = 0
+    """Decides the plan, dropout and every other draw."""
+    log_every: int = 10
+    """Steps between two points of the training curves."""
+    eval_every: int = 0
+    """Steps between two dev evaluations (each with a checkpoint); 0 is at the end only."""
+    checkpoint_every: int = 0
+    """Steps between two checkpoints besides those of evaluations; 0 is none besides."""
+
+    def __post_init__(self) -> None:
+        require(self.steps >= 1, "train.steps", self.steps, "at least 1")
+        require(self.lr > 0, "train.lr", self.lr, "above 0")
+        require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or above")
+        require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the steps, 0 to below 1")
+        require(self.clip >= 0, "train.clip", self.clip, "0 (off) or above")
+        require(self.token_budget >= 64, "train.token_budget", self.token_budget, "at least 64")
+        require(0 <= self.seed < 2**63, "train.seed", self.seed, "0 to 2^63 - 1")
+        require(self.log_every >= 1, "train.log_every", self.log_every, "at least 1")
+        for name in ("eval_every", "checkpoint_every"):
+            require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "0 (off) or above")
