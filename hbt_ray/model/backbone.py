@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, 
 from transformers.utils import logging
 
 from hbt_ray.errors import ConfigError
+from hbt_ray.model import packed_attention
 from hbt_ray.model.layout import unknown_model
 
 
@@ -49,6 +50,8 @@ def load_backbone(
             f"model {source!r}: its tokenizer knows {known} tokens, its embeddings {config.vocab_size}; the files of "
             "the tokenizer (tokenizer.json, vocab.txt, ...) are missing or those of another model: add them"
         )
+    if attn_implementation == "sdpa" and config.model_type in packed_attention.PACKABLE:
+        attn_implementation = packed_attention.NAME  # the same, and packed texts besides
     if _builds_pooler(config):
         where["add_pooling_layer"] = with_pooler
     try:

@@ -19,14 +19,14 @@ from hbt_ray.evaluation.score import Scores
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
 from hbt_ray.model.loss import ContrastiveLoss
-from hbt_ray.model.precision import autocast, resolve_precision
+from hbt_ray.model.precision import resolve_precision
 from hbt_ray.training.batch import Batch, collate
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.meter import Meter
 from hbt_ray.training.optim import make_optimizer, make_scheduler
 from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
 from hbt_ray.training.state import RunState, load_checkpoint, save_checkpoint
-from hbt_ray.training.step import ContrastiveStep, seed_step
+from hbt_ray.training.step import ContrastiveStep, StepSeed
 
 Save = Callable[[Path], None]
 
@@ -158,13 +158,12 @@ class TrainLoop:
 
     def _train_step(self, batch: Batch, meter: Meter) -> None:
         train = self.recipe.train
-        seed_step(train.seed, self.step, self.rank)
         self._parallel.train()
         batch = batch.to(self.device)
         self._lr = float(self.optimizer.param_groups[0]["lr"])
-        with autocast(self.device, self.precision.name):
-            loss, stats = self._parallel(batch)
-        loss.backward()
+        seed = StepSeed(train.seed, self.step, self.rank)
+        last, _, stats = self._parallel(batch, seed, self.precision.name)
+        last.backward()
         limit = train.clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), limit)
         self.optimizer.step()

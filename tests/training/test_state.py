@@ -12,7 +12,7 @@ from hbt_ray.model.loss import ContrastiveLoss
 from hbt_ray.training.batch import collate
 from hbt_ray.training.optim import make_optimizer, make_scheduler
 from hbt_ray.training.state import STATE, RunState, load_checkpoint, read_state, save_checkpoint
-from hbt_ray.training.step import ContrastiveStep, seed_step
+from hbt_ray.training.step import ContrastiveStep, StepSeed
 from tests.batches.test_slices import random_slice
 from tests.model.models import write_model
 
@@ -35,9 +35,8 @@ class Run:
 
     def train(self, first, last):
         for step in range(first, last):
-            seed_step(0, step, 0)
-            loss, _ = self.module(batch_of(step))
-            loss.backward()
+            last, _, _ = self.module(batch_of(step), StepSeed(0, step, 0))
+            last.backward()
             self.optimizer.step()
             self.scheduler.step()
             self.optimizer.zero_grad()
