@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -16,11 +17,13 @@ from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import HbtError
 from hbt_ray.evaluation.score import Scores
+from hbt_ray.model.dropout import use_fast_dropout
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
 from hbt_ray.model.loss import ContrastiveLoss
 from hbt_ray.model.precision import resolve_precision
 from hbt_ray.training.batch import Batch, collate
+from hbt_ray.training.chunking import Chunking, choose_chunking
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.meter import Meter
 from hbt_ray.training.optim import make_optimizer, make_scheduler
@@ -70,7 +73,17 @@ def make_loss(recipe: Recipe) -> ContrastiveLoss:
 class TrainLoop:
     """One worker's share of a run. `step` is how many steps are done."""
 
-    def __init__(self, recipe: Recipe, *, corpus: Corpus, base: str, digest: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        corpus: Corpus,
+        base: str,
+        digest: str,
+        device: torch.device,
+        workers_on_node: int = 1,
+        chunking: Chunking | None = None,
+    ) -> None:
         """
         Args:
             recipe: the experiment.
@@ -78,22 +91,43 @@ class TrainLoop:
             base: model directory or name.
             digest: identifies the run (`state.run_digest`); checkpoints of another are refused.
             device: of this worker.
+            workers_on_node: workers, those of other trials too, that share the node's memory.
+            chunking: of the run that goes on; None decides it, on rank 0 for all.
         """
         self.recipe, self.corpus, self.device, self.digest = recipe, corpus, device, digest
         self.rank, self.world_size = world()
         self.step = 0
         self.metrics: dict[str, float] = {}
         torch.manual_seed(recipe.train.seed)  # a head that the base does not have would be drawn here
-        encoder = load_encoder(recipe, base)
-        self.module = ContrastiveStep(encoder, make_loss(recipe)).to(device)
+        encoder = load_encoder(recipe, base).to(device)
+        if device.type == "cpu":
+            use_fast_dropout(encoder)
+        self.precision = resolve_precision(device, recipe.train.precision)
+        self.chunking = chunking or self._choose_chunking(encoder, workers_on_node)
+        self.module = ContrastiveStep(encoder, make_loss(recipe), kept_tokens=self.chunking.kept_tokens).to(device)
         self.optimizer = make_optimizer(self.module, recipe.train)
         self.scheduler = make_scheduler(self.optimizer, recipe.train)
-        self.precision = resolve_precision(device, recipe.train.precision)
         self._parallel: nn.Module = self.module
         if self.world_size > 1:
             self._parallel = DistributedDataParallel(self.module, broadcast_buffers=False, gradient_as_bucket_view=True)
         self._sets: list[ScoredSet] | None = None
         self._lr = 0.0
+
+    def _choose_chunking(self, encoder: Encoder, workers_on_node: int) -> Chunking:
+        """As rank 0 decides, so that a run goes on with one answer wherever its workers are."""
+        chosen: list[Chunking | None] = [None]
+        if self.rank == 0:
+            chosen[0] = choose_chunking(
+                self.recipe.train,
+                encoder,
+                self.device,
+                precision=self.precision.name,
+                workers_on_node=workers_on_node,
+            )
+        if self.world_size > 1:
+            dist.broadcast_object_list(chosen, src=0)
+        assert chosen[0] is not None
+        return chosen[0]
 
     def restore(self, directory: Path) -> None:
         """Go on from a checkpoint."""
@@ -105,7 +139,8 @@ class TrainLoop:
         train = self.recipe.train
         pad_id = int(self.module.encoder.tokenizer.pad_token_id)
         pin = self.device.type == "cuda"
-        collating = partial(collate, pad_id=pad_id, token_budget=train.token_budget, pin=pin)
+        chunking = self.chunking
+        collating = partial(collate, pad_id=pad_id, token_budget=chunking.token_budget, packed=chunking.packed, pin=pin)
 
         def make(part: Slice) -> Batch:
             if pin:  # the device is a property of the thread, and pinning would open a context on device 0
@@ -182,6 +217,7 @@ class TrainLoop:
             metrics=self.metrics,
             scored=scored,
             threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
+            chunking=vars(self.chunking),
         )
         hooks.checkpoint(
             self.step,

@@ -10,7 +10,7 @@ The plan and dropout are functions of (seed, step), so step and seed are all of 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class RunState:
         metrics: what was reported with the checkpoint.
         scored: digest of the evaluation settings that gave them.
         threads: CPU threads of a worker, 0 on GPUs; a run goes on with as many, because sums of floats depend on it.
+        chunking: how slices are cut (`training.chunking`), for the same reason.
     """
 
     step: int
@@ -50,6 +51,7 @@ class RunState:
     metrics: dict[str, float]
     scored: str = ""
     threads: int = 0
+    chunking: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(
