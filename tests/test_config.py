@@ -148,6 +148,8 @@ OTHER = {
     "train.token_budget": 512,
     "train.kept_tokens": 4096,
     "train.packing": "off",
+    "resources.sharding": "fsdp",
+    "model.lora_targets": ["query"],
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -104,6 +104,16 @@ def pooler_layer(model: PreTrainedModel) -> nn.Linear:
             "tanh(W cls + b); allowed are mean and cls"
         )
     return layer
+
+
+def whole_layer(model: PreTrainedModel, layer: nn.Linear, state: dict[str, Tensor] | None) -> nn.Linear:
+    """`layer` of `model` with the weights that it has in `state`; the layer itself without one."""
+    if state is None:
+        return layer
+    name = next(name for name, module in model.named_modules() if module is layer)
+    whole = nn.Linear(layer.in_features, layer.out_features)
+    whole.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
+    return whole
 
 
 def copy_dense(source: str, subfolder: str, layer: nn.Linear) -> None:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.model import packed_attention
-from hbt_ray.model.backbone import copy_dense, enable_checkpointing, load_backbone, pooler_layer
+from hbt_ray.model.backbone import copy_dense, enable_checkpointing, load_backbone, pooler_layer, whole_layer
 from hbt_ray.model.chunks import Chunk, PackedChunk
 from hbt_ray.model.layout import OWN_FILE, find_source, read_layout, write_layout
 from hbt_ray.model.lengths import resolve_lengths, token_capacity
@@ -243,12 +243,13 @@ class Encoder(nn.Module):
             self.train(was_training)
         return vectors
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, state: dict[str, Tensor] | None = None) -> None:
         """Writes a directory for SentenceTransformer, AutoModel and `Encoder.load` (safetensors weights).
 
         The prefixes become the prompts "query" and "passage" (and "document"). sentence-transformers has one
         length for both roles and gets the longer; `load` restores both. The directory appears whole
-        or not at all; an encoder saved there before is replaced.
+        or not at all; an encoder saved there before is replaced. `state` are the backbone's weights by name where the
+        module itself does not hold them as they are to be saved (shards, adapters).
 
         Raises:
             ConfigError: the directory exists and holds something else.
@@ -262,12 +263,14 @@ class Encoder(nn.Module):
         stale = target.with_name(f".{target.name}.{mark}.old")
         try:
             fresh.mkdir()
-            self.backbone.save_pretrained(fresh)
+            self.backbone.save_pretrained(fresh, state_dict=state)
             self.tokenizer.save_pretrained(fresh)
             write_layout(
                 fresh,
                 hidden_size=self.dim,
-                pooler=pooler_layer(self.backbone) if self.pooling == "pooler" else None,
+                pooler=whole_layer(self.backbone, pooler_layer(self.backbone), state)
+                if self.pooling == "pooler"
+                else None,
                 pooling=self.pooling,
                 prefixes={role: self.prefixes[role] for role in ROLES},
                 max_tokens={role: self.max_tokens[role] for role in ROLES},

@@ -85,6 +85,7 @@ def tokens_in_memory(encoder: Encoder, device: torch.device, workers_on_node: in
     if getattr(encoder.backbone, "is_gradient_checkpointing", False):
         floats = config.hidden_size + floats / config.num_hidden_layers
     per_token = 4 * floats * config.num_hidden_layers
+    memory: float
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     else:

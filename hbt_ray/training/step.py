@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.grad_cache import GradCache, num_recomputed
@@ -33,6 +37,26 @@ class StepSeed:
         torch.manual_seed((mixed + chunk * 0xD6E8FEB86659FD93) % 2**63)
 
 
+def most_chunks(num_chunks: int, device: torch.device) -> int:
+    """The largest number of chunks that a worker has in this step."""
+    most = torch.tensor(num_chunks, device=device)
+    dist.all_reduce(most, op=dist.ReduceOp.MAX)
+    return int(most)
+
+
+@contextmanager
+def unsynced(module: nn.Module) -> Iterator[None]:
+    """Inside, backward passes of a sharded module add up without being averaged over the workers."""
+    shards = [module] if isinstance(module, FSDPModule) else []
+    for shard in shards:
+        shard.set_requires_gradient_sync(False)
+    try:
+        yield
+    finally:
+        for shard in shards:
+            shard.set_requires_gradient_sync(True)
+
+
 class ContrastiveStep(nn.Module):
     """Loss of a batch: encode its chunks, compare with all workers' passages, run backward what does not fit.
 
@@ -46,6 +70,8 @@ class ContrastiveStep(nn.Module):
         self.encoder = encoder
         self.loss = loss
         self.kept_tokens = kept_tokens
+        self.equal_chunks = False
+        """Whether all workers run the encoder equally often, which a sharded one needs: it is gathered each time."""
 
     def forward(self, batch: Batch, seed: StepSeed, precision: str = "fp32") -> tuple[Tensor, Tensor, LossStats]:
         """One step up to its last backward pass.
@@ -53,22 +79,30 @@ class ContrastiveStep(nn.Module):
         Returns:
             A scalar to call `backward` on, this worker's loss (0-dim, the mean over its rows), and its statistics.
         """
-        n, device = len(batch), batch.items.device
+        n, device, chunks = len(batch), batch.items.device, batch.chunks
+        recomputed = num_recomputed([chunk.num_padded for chunk in chunks], self.kept_tokens)
+        num_idle = 0
+        if self.equal_chunks:
+            num_idle = most_chunks(len(chunks), device) - len(chunks)
+            recomputed = num_idle + len(chunks) - 1
 
         def encode(number: int) -> Tensor:
-            seed.plant(number)
-            return self.encoder.forward_chunk(batch.chunks[number])
+            if number < num_idle:  # another worker has more chunks: run along, and give nothing
+                return self.encoder.forward_chunk(chunks[0])[:0]
+            seed.plant(number - num_idle)
+            return self.encoder.forward_chunk(chunks[number - num_idle])
 
         cache = GradCache(
             encode,
-            [chunk.rows for chunk in batch.chunks],
+            [chunks[0].rows[:0]] * num_idle + [chunk.rows for chunk in chunks],
             torch.empty(2 * n, self.encoder.dim, device=device),
-            num_recomputed([chunk.num_padded for chunk in batch.chunks], self.kept_tokens),
+            recomputed,
             lambda: autocast(device, precision),
         )
         queries, passages = cache.vectors[:n], cache.vectors[n:]
         found = self.loss(queries, passages, batch.items, batch.passage_hashes, weights=batch.weights)
         queries.copy_(found.queries)  # gradients in the place of the vectors: a large batch needs no second buffer
         passages.copy_(found.passages)
-        cache.backward(cache.vectors)
+        with unsynced(self.encoder.backbone):
+            cache.backward(cache.vectors)
         return cache.surrogate(cache.vectors) + self.loss.surrogate(found), found.loss, found.stats

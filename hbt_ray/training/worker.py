@@ -58,9 +58,11 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         ray.train.report({**loop.metrics, "step": loop.step})
         return
     if loop.rank == 0:
-        used = {"precision_used": loop.precision.name, "why": loop.precision.reason}
+        used = {"precision_used": loop.stepper.precision.name, "why": loop.stepper.precision.reason}
+        if spec.recipe.train.compile:
+            used["compile_used"] = f"{loop.stepper.compiled.used}: {loop.stepper.compiled.reason}"
         log.log_params(
-            spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.chunking).items()}}
+            spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.stepper.chunking).items()}}
         )
     with slices:
         loop.run(iter(slices), hooks)
