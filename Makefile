@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv/lib || true
 
-.PHONY: tune test lint setup dev clean bench-eval
+.PHONY: tune test lint setup dev clean bench-eval bench-train
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
@@ -21,6 +21,9 @@ lint: .venv/.dev
 
 bench-eval: .venv/.runtime  ## scoring beyond encoding, and a large search; DATA=DIRECTORY for the real sets
 	$(BIN)/python -m hbt_ray.bench.evaluation --json build/bench-evaluation.json $(if $(DATA),--data $(DATA))
+
+bench-train: .venv/.dev  ## training against a bare loop and sentence-transformers; DATA=DIRECTORY for real texts
+	$(BIN)/python -m hbt_ray.bench.training --json build/bench-training.json $(if $(DATA),--data $(DATA)) $(ARGS)
 
 setup: .venv/.runtime
 dev: .venv/.dev

@@ -82,7 +82,7 @@ def tokens_in_memory(encoder: Encoder, device: torch.device, workers_on_node: in
     config = encoder.backbone.config
     length = max(encoder.max_tokens.values())
     floats: float = 20 * config.hidden_size + 1.5 * config.num_attention_heads * length
-    if getattr(encoder.backbone, "is_gradient_checkpointing", False):
+    if _checkpointing(encoder):
         floats = config.hidden_size + floats / config.num_hidden_layers
     per_token = 4 * floats * config.num_hidden_layers
     memory: float
@@ -103,7 +103,7 @@ def known_budget(encoder: Encoder, device: torch.device, *, packed: bool, precis
         "torch": torch.__version__,
         "model": [config.model_type, config.hidden_size, config.num_hidden_layers, config.intermediate_size],
         "lengths": sorted(encoder.max_tokens.values()),
-        "settings": [packed, precision, bool(getattr(encoder.backbone, "is_gradient_checkpointing", False))],
+        "settings": [packed, precision, _checkpointing(encoder)],
     }
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hbt_ray"
@@ -174,6 +174,14 @@ def _speed(encoder: Encoder, device: torch.device, budget: int, packed: bool, pr
         _wait(device)
         seconds.append(time.perf_counter() - begin)
     return float(lengths.sum() / min(seconds[1:]))
+
+
+def _checkpointing(encoder: Encoder) -> bool:
+    """Whether activations are recomputed; the first is the newer name, and the only one from transformers 6 on."""
+    for name in ("is_activation_checkpointing", "is_gradient_checkpointing"):
+        if (found := getattr(encoder.backbone, name, None)) is not None:
+            return bool(found)
+    return False
 
 
 def _wait(device: torch.device) -> None:

@@ -1,0 +1,43 @@
+"""Peak memory of steps with a batch of one size; a program of its own, so that its peak is its own.
+
+    python -m hbt_ray.bench.step_memory BASE NUM_PAIRS TEXT_TOKENS CHUNK_TOKENS
+
+prints a line of JSON. Only one chunk's activations are kept, so memory should not grow but for the vectors.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import torch
+
+from hbt_ray.bench.pairs import equal_pairs
+from hbt_ray.bench.steps import our_stepper, ours
+
+NUM_STEPS = 2
+
+
+def step_memory(base: str, num_pairs: int, text_tokens: int, chunk_tokens: int) -> dict[str, float]:
+    """Two steps, so that the optimiser's state is there; seconds are of the second."""
+    stepper = our_stepper(base, num_pairs, "fp32", "cpu", token_budget=chunk_tokens, kept_tokens=0)
+    pairs = equal_pairs(num_pairs, int(stepper.encoder.backbone.config.vocab_size), text_tokens)
+    step = ours(stepper, pairs, num_pairs)
+    begin = time.perf_counter()
+    for number in range(NUM_STEPS):
+        begin = time.perf_counter()
+        step(number)
+    seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "num_pairs": num_pairs,
+        "text_tokens": text_tokens,
+        "chunk_tokens": chunk_tokens,
+        "seconds": seconds,
+        "threads": torch.get_num_threads(),
+        "peak_bytes": peak,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(step_memory(sys.argv[1], *map(int, sys.argv[2:]))))
