@@ -21,8 +21,9 @@ import numpy as np
 import pyarrow as pa
 
 from hbt_ray.config import CorpusConfig
-from hbt_ray.corpus.inputs import Inputs, Unit, find_inputs, read_unit
+from hbt_ray.corpus.inputs import Inputs, find_inputs, read_unit
 from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, FileInfo, Manifest, ShardInfo, Split
+from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.corpus.rows import NOT_SELECTED, check_rows
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
 from hbt_ray.corpus.stats import token_table

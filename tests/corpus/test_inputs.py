@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hbt_ray.corpus import inputs as module
 from hbt_ray.corpus.inputs import find_inputs, read_unit
+from hbt_ray.corpus.readers import units as module
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError, CorpusError
 
@@ -179,7 +179,7 @@ def test_malformed_json_is_named_by_its_line(tmp_path, line, message):
 
 
 def test_nothing_found(tmp_path):
-    with pytest.raises(CorpusError, match="nowhere' does not exist; give a directory, file or glob, or `sample`"):
+    with pytest.raises(CorpusError, match="nowhere' does not exist; give a directory, file or glob, `sample`, or source:NAME"):
         find_inputs(str(tmp_path / "nowhere"))
     for location in (tmp_path, tmp_path / "*.parquet"):
         with pytest.raises(CorpusError, match=r"has no files ending in \.parquet, \.jsonl"):
