@@ -179,7 +179,7 @@ def test_malformed_json_is_named_by_its_line(tmp_path, line, message):
 
 
 def test_nothing_found(tmp_path):
-    with pytest.raises(CorpusError, match="nowhere' does not exist; give a directory, file or glob, `sample`, or source:NAME"):
+    with pytest.raises(CorpusError, match="nowhere' does not exist; give a directory, file or glob, `sample`, or sour"):
         find_inputs(str(tmp_path / "nowhere"))
     for location in (tmp_path, tmp_path / "*.parquet"):
         with pytest.raises(CorpusError, match=r"has no files ending in \.parquet, \.jsonl"):

@@ -45,7 +45,8 @@ def test_every_problem_has_its_name(change, problem):
 def test_texts_are_stripped_and_codes_canonical():
     (row,) = check({"id": " a\n", "lang": " ZH_hant ", "question": "\u00a0q q\t", "passage": "\np ", "source": " s "})
     assert row == {
-        "id": "a", "lang": "zh-Hant", "source": "s", "question": "q q", "passage": "p", "weight": 1.0, "problem": None,
+        "id": "a", "lang": "zh-Hant", "source": "s", "question": "q q", "passage": "p", "weight": 1.0,
+        "negatives": None, "problem": None,
     }  # fmt: skip
 
 
