@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from hbt_ray.config.checks import FORBID_UNKNOWN, of_old, require
+from hbt_ray.config.clean import CleanConfig
 from hbt_ray.config.corpus import CorpusConfig
 from hbt_ray.config.evaluation import EvaluationConfig
 from hbt_ray.config.model import ModelConfig
@@ -30,6 +31,7 @@ class Recipe:
     workspace: str = "build"
     """Directory shared by all nodes that holds what is made: corpora, models, runs and the local MLflow store."""
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

@@ -55,7 +55,7 @@ def spilled(
     try:
         wanted = tuple(columns or SCHEMA.names)
         rows = [{"number": number, **dataclasses.asdict(unit)} for number, unit in enumerate(units)]
-        done = _run(rows, _spill, (directory, tuple(langs), num_partitions, wanted))
+        done = run_tasks(rows, _spill, (directory, tuple(langs), num_partitions, wanted))
         yield sorted(row["file"] for row in done)
     finally:
         fs.rm(path, recursive=True)
@@ -80,18 +80,18 @@ def map_partitions(
         resources: of a task, as `ray.data.Dataset.map_batches` takes them.
     """
     rows = [{"partition": part} for part in range(num_partitions)]
-    done = _run(rows, _work, (tuple(files), work, args), count, **resources)
+    done = run_tasks(rows, _work, (tuple(files), work, args), count, **resources)
     return sorted(done, key=lambda row: int(row["partition"]))
 
 
-def _run(
+def run_tasks(
     rows: list[dict[str, Any]],
     task: Callable[..., Iterator[pa.Table]],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
     **resources: Any,
 ) -> list[dict[str, Any]]:
-    """A task for each of `rows`, as many at once as the cluster has CPUs for."""
+    """The rows that `task` makes of each of `rows`, which it gets as a batch of one; as many at once as fit."""
     import ray
 
     from hbt_ray.cluster import quiet_data_context, unwrapped

@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from hbt_ray.config import CorpusConfig
+from hbt_ray.corpus.card.build import prepare_card
+from hbt_ray.corpus.card.write import write_card
 from hbt_ray.corpus.grouping import MIN_PARTITIONS, count_partitions, map_partitions, spilled
 from hbt_ray.corpus.inputs import Inputs, find_inputs
 from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, FileInfo, Manifest, ShardInfo, Split
@@ -146,6 +148,7 @@ def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, 
         ignored_files=inputs.ignored,
         tokens=token_table(stats, job.config),
     )
+    write_card(job.directory, prepare_card(job.directory, manifest, _pairs(results, langs), stats.whole))
     write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
     if job.dev_ids is not None and dev.num_items < len(job.dev_ids):
@@ -227,6 +230,20 @@ def _split(split: str, job: Job, results: list[dict[str, Any]], langs: tuple[str
     _write(f"{job.directory}/{name}", data)
     info = FileInfo(name, len(data), hashlib.sha256(data).hexdigest())
     return Split(tuple(shards), info, dict(zip(langs, counts.tolist(), strict=True)))
+
+
+def _pairs(results: list[dict[str, Any]], langs: tuple[str, ...]) -> dict[str, int]:
+    """`a b` -> items with both languages, a < b."""
+    counts = np.zeros((len(langs), len(langs)), np.int64)
+    for result in results:
+        own = list(result["langs"])
+        places = [langs.index(code) for code in own]
+        for split in ("train", "dev"):
+            packed = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(-1, -(-len(own) // 8) or 1)
+            has = np.unpackbits(packed, axis=1, count=len(own)).astype(np.float32)
+            counts[np.ix_(places, places)] += (has.T @ has).astype(np.int64)  # below 2^24 items a partition: exact
+    pairs = ((a, b) for a in range(len(langs)) for b in range(a + 1, len(langs)))
+    return {f"{langs[a]} {langs[b]}": int(counts[a, b]) for a, b in pairs if counts[a, b]}
 
 
 def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) -> None:
