@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv/lib || true
 
-.PHONY: tune test lint setup dev clean bench-eval
+.PHONY: tune test lint setup dev clean bench-eval bench-prepare
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
@@ -21,6 +21,9 @@ lint: .venv/.dev
 
 bench-eval: .venv/.runtime  ## scoring beyond encoding, and a large search; DATA=DIRECTORY for the real sets
 	$(BIN)/python -m hbt_ray.bench.evaluation --json build/bench-evaluation.json $(if $(DATA),--data $(DATA))
+
+bench-prepare: .venv/.runtime  ## cleaning and preparing a synthetic corpus: time and memory; ITEMS=N LANGS=L
+	$(BIN)/python -m hbt_ray.bench.prepare --json build/bench-prepare.json $(if $(ITEMS),--items $(ITEMS)) $(if $(LANGS),--langs $(LANGS))
 
 setup: .venv/.runtime
 dev: .venv/.dev

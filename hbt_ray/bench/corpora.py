@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from hbt_ray.corpus.sample import write_sample
 
-NUM_PARTS = 4
+NUM_PARTS = 2
 """Passages of the sample that make one."""
 ROWS_A_GROUP = 65_536
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 PROC = Path("/proc")
-EVERY_S = 0.25
+EVERY_S = 1.0
 
 
 def tree_pss(root: int) -> dict[str, int]:

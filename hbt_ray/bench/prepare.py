@@ -21,11 +21,13 @@ from hbt_ray.bench.corpora import write_corpus
 from hbt_ray.bench.memory import PeakMemory
 from hbt_ray.cli import run_job, say, show
 from hbt_ray.cluster import join
-from hbt_ray.config import CorpusConfig
+from hbt_ray.config import CleanConfig, CorpusConfig
+from hbt_ray.corpus.cleaning.clean import Cleaned, clean
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.errors import ConfigError
 
 LANGS = ("en", "es", "de", "ru", "tr", "ar", "th", "zh", "hi", "el", "vi")
+STAGES = ("clean", "prepare")
 MIB = 1 << 20
 
 
@@ -36,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--langs", type=int, default=9, help=f"how many of {', '.join(LANGS)}")
     parser.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="of the local Ray cluster")
     parser.add_argument("--base", default="", help="model whose tokenizer is used (default: a tiny one)")
+    parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES, help="what is measured (default: both)")
     parser.add_argument("--keep", type=Path, help="directory in which everything is left (default: none is)")
     parser.add_argument("--json", type=Path, help="file to write the measurements to")
     args = parser.parse_args(argv)
@@ -43,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"--items is 100 or more, --langs 1 to {len(LANGS)}, --cpus 1 or more")
     place = nullcontext(str(args.keep)) if args.keep else tempfile.TemporaryDirectory(prefix="hbt-bench-")
     with place as directory:
-        result = measure(Path(directory), args.items, LANGS[: args.langs], args.cpus, args.base)
+        result = measure(Path(directory), args.items, LANGS[: args.langs], args.cpus, args.base, args.stages)
     show(result_table(result))
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -52,14 +55,17 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def measure(directory: Path, num_items: int, langs: Sequence[str], cpus: int, base: str = "") -> dict[str, Any]:
-    """Seconds, rows/s, MB/s of text and peak memory of each stage."""
+def measure(
+    directory: Path, num_items: int, langs: Sequence[str], cpus: int, base: str = "", names: Sequence[str] = STAGES
+) -> dict[str, Any]:
+    """Seconds, rows/s, MB/s of text and peak memory of each stage; what is prepared is what cleaning kept."""
     start = time.perf_counter()
     num_bytes = write_corpus(directory, num_items, langs)
     say(f"{num_items:,} items in {len(langs)} languages, {num_bytes / 1e6:,.0f} MB of text, made in {_since(start)} s")
     base = base or _tiny(directory)
     join(cpus)
     source = str(directory / "corpus")
+    kept_rows = num_items * len(langs)
     stages: dict[str, dict[str, Any]] = {}
 
     def stage(name: str, work: Callable[[], object]) -> None:
@@ -76,11 +82,21 @@ def measure(directory: Path, num_items: int, langs: Sequence[str], cpus: int, ba
         }
         say(f"{name}: {seconds:.1f} s, {memory.peak / MIB:,.0f} MiB")
 
-    stage("prepare", lambda: prepare(CorpusConfig(input=source), base, str(directory / "corpora"), report=_quiet))
+    if "clean" in names:
+        cleaned: list[Cleaned] = []
+
+        def work() -> None:
+            cleaned.append(clean(CorpusConfig(input=source), CleanConfig(), str(directory / "cleaned"), report=_quiet))
+
+        stage("clean", work)
+        source, kept_rows = cleaned[0].kept, cleaned[0].counts.kept.rows.total()
+    if "prepare" in names:
+        stage("prepare", lambda: prepare(CorpusConfig(input=source), base, str(directory / "corpora"), report=_quiet))
     return {
         "items": num_items,
         "langs": list(langs),
         "rows": num_items * len(langs),
+        "kept_rows": kept_rows,
         "text_bytes": num_bytes,
         "cpus": cpus,
         "stages": stages,

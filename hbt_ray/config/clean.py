@@ -30,12 +30,12 @@ class CleanConfig:
     min_letters: int = 40
     """Letters that a text must have to be judged by its language (a quarter in scripts of syllables and words)."""
     min_confidence: float = 0.95
-    """Probability from which another language counts as found; languages that are easily confused never do."""
+    """Probability from which another language, or a family of easily confused ones, counts as found."""
     max_copied: float = 0.8
     """Share of a translation, in letters, that may stand in the original as it is."""
     min_words: int = 6
     """Words (identifiers and numbers not counted) that a text must have to be judged as a copy."""
-    max_repetition: float = 4.0
+    max_repetition: float = 3.2
     """How many times smaller a text may get when it is compressed, one byte a character."""
     max_lost_numbers: float = 0.75
     """Share of the numbers of an original (two digits or more) that a translation may lack, in any digits."""

@@ -31,7 +31,6 @@ class Recipe:
     workspace: str = "build"
     """Directory shared by all nodes that holds what is made: corpora, models, runs and the local MLflow store."""
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
-    clean: CleanConfig = field(default_factory=CleanConfig)
     plan: PlanConfig = field(default_factory=PlanConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -39,6 +38,7 @@ class Recipe:
     resources: ResourceConfig = field(default_factory=ResourceConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
 
     def __post_init__(self) -> None:
         ok = bool(self.name) and all(c.isalnum() or c in "._-" for c in self.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,21 +18,26 @@ import pyarrow as pa
 from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.corpus.rows import SCHEMA, check_rows
 from hbt_ray.corpus.shards import text_hash
-from hbt_ray.corpus.spill import SpillWriter, read_partition
+from hbt_ray.corpus.spill import SpillWriter, has_partition, read_partition
 from hbt_ray.errors import CorpusError
 from hbt_ray.storage import open_fs
 
 PARTITION_BYTES = 16 << 20
+"""Of an input's files, and a quarter of what they hold unpacked."""
+PACKED = 4
 MIN_PARTITIONS, MAX_PARTITIONS = 4, 8192
 UNIT_FIELDS = tuple(field.name for field in dataclasses.fields(Unit))
 
+Load = Callable[[], pa.Table]
+"""Reads the rows of a partition."""
 Count = Callable[[int, int], None]
 """Receives how many of how many tasks are done."""
 
 
-def count_partitions(num_bytes: int) -> int:
-    """Partitions of an input of `num_bytes` in its files."""
-    return int(np.clip(-(-num_bytes // PARTITION_BYTES), MIN_PARTITIONS, MAX_PARTITIONS))
+def count_partitions(num_bytes: int, unpacked_bytes: int = 0) -> int:
+    """Partitions of an input with `num_bytes` in its files, and `unpacked_bytes` in them as far as is known."""
+    size = max(num_bytes, unpacked_bytes // PACKED)
+    return int(np.clip(-(-size // PARTITION_BYTES), MIN_PARTITIONS, MAX_PARTITIONS))
 
 
 @contextmanager
@@ -64,12 +70,14 @@ def spilled(
 def map_partitions(
     files: Sequence[str],
     num_partitions: int,
-    work: Callable[..., pa.Table | None],
+    work: Callable[..., pa.Table],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
     **resources: Any,
 ) -> list[dict[str, Any]]:
-    """`work(rows, partition, *args)` for every partition that has rows; returns their small tables as rows, in order.
+    """`work(load, partition, *args)` for every partition that has rows; returns their small tables as rows, in order.
+
+    `load()` reads the rows, which then are `work`'s alone: it can let go of them.
 
     Args:
         files: of `spilled`.
@@ -112,7 +120,7 @@ def _spill(
     """Read one unit, check its rows and spill them by partition."""
     named = zip(*(batch[name].tolist() for name in ("number", *UNIT_FIELDS)), strict=True)
     schema = pa.schema([SCHEMA.field(name) for name in columns])
-    for number, kind, path, start, stop, names in named:
+    for number, kind, path, start, stop, names, _ in named:
         location = f"{directory}/{number:06d}.arrow"
         with SpillWriter(location, schema) as writer:
             for table in _read(Unit(kind, path, start, stop, tuple(names))):
@@ -131,13 +139,11 @@ def _read(unit: Unit) -> Iterator[pa.Table]:
 
 
 def _work(
-    batch: dict[str, Any], files: tuple[str, ...], work: Callable[..., pa.Table | None], args: tuple[Any, ...]
+    batch: dict[str, Any], files: tuple[str, ...], work: Callable[..., pa.Table], args: tuple[Any, ...]
 ) -> Iterator[pa.Table]:
     for partition in batch["partition"].tolist():
-        rows = read_partition(files, partition)
-        made = None if rows is None else work(rows, partition, *args)
-        if made is not None:
-            yield made
+        if has_partition(files, partition):
+            yield work(partial(read_partition, files, partition), partition, *args)
 
 
 def partition_of(ids: pa.ChunkedArray, num_partitions: int) -> np.ndarray:

@@ -59,6 +59,11 @@ class Inputs:
     ignored: tuple[str, ...]
     """Files that hold no questions and passages at all, with the reason."""
 
+    @property
+    def unpacked_bytes(self) -> int:
+        """Of all units, as far as their files say it."""
+        return sum(unit.unpacked_bytes for unit in self.units)
+
 
 @dataclass(frozen=True)
 class _Found:

@@ -20,9 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from hbt_ray.config import CorpusConfig
-from hbt_ray.corpus.card.build import prepare_card
-from hbt_ray.corpus.card.write import write_card
-from hbt_ray.corpus.grouping import MIN_PARTITIONS, count_partitions, map_partitions, spilled
+from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, map_partitions, spilled
 from hbt_ray.corpus.inputs import Inputs, find_inputs
 from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, FileInfo, Manifest, ShardInfo, Split
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
@@ -86,6 +84,9 @@ def prepare(
     }
     if config.num_negatives:  # a corpus without them is what it was before there were any
         made_from["hard negatives"] = str(config.num_negatives)
+    parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
+    if parts != count_partitions(inputs.num_bytes):  # as it once was: such corpora are cut into other shards now
+        made_from["partitions"] = str(parts)
     fingerprint = _digest(sorted(made_from.items()))
     name = name or config.input.rstrip("/").rsplit("/", 1)[-1].split(".")[0].strip("*?[]") or "corpus"
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
@@ -99,7 +100,6 @@ def prepare(
         report(line)
     for line in inputs.ignored:
         report(f"ignored {line}")
-    parts = count_partitions(inputs.num_bytes)
     job = Job(config, langs, base, trust_remote_code, directory, secrets.token_hex(4), parts, dev_ids)
     fs.makedirs(path, exist_ok=True)
     try:
@@ -148,6 +148,9 @@ def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, 
         ignored_files=inputs.ignored,
         tokens=token_table(stats, job.config),
     )
+    from hbt_ray.corpus.card.build import prepare_card  # draws: workers need not load what that takes
+    from hbt_ray.corpus.card.write import write_card
+
     write_card(job.directory, prepare_card(job.directory, manifest, _pairs(results, langs), stats.whole))
     write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
@@ -160,10 +163,10 @@ def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, 
     return Corpus.open(job.directory)
 
 
-def _make_shards(table: pa.Table, part: int, job: Job) -> pa.Table:
+def _make_shards(load: Load, part: int, job: Job) -> pa.Table:
     """Join, tokenise and write one partition; one row of counts comes back."""
     stats = PartitionStats()
-    table = drop_problems(table, stats)
+    table = drop_problems(load(), stats)
     langs = sorted(table["lang"].unique().to_pylist())
     out: dict[str, Any] = {"partition": [part], "langs": pa.array([langs], pa.list_(pa.string()))}
     shards: dict[str, pa.Table] = {}
@@ -175,8 +178,9 @@ def _make_shards(table: pa.Table, part: int, job: Job) -> pa.Table:
         del table
         dev = _is_dev(wide["item_id"].to_pylist(), job)
         shards = {"train": wide.filter(pa.array(~dev)), "dev": wide.filter(pa.array(dev))}
+        del wide
     for split in ("train", "dev"):
-        shard = shards.get(split)
+        shard = shards.pop(split, None)
         info = ""
         bits = b""
         if shard is not None and shard.num_rows:

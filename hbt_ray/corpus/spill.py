@@ -55,7 +55,7 @@ class SpillWriter:
             self._flush()
 
     def _flush(self) -> None:
-        if not self._tables:
+        if not any(table.num_rows for table in self._tables):
             return
         part = np.concatenate(self._parts)
         order = np.argsort(part, kind="stable")
@@ -67,19 +67,28 @@ class SpillWriter:
             self._batches.append(int(number))
 
 
-def read_partition(locations: Sequence[str], partition: int) -> pa.Table | None:
-    """The rows of `partition` in all `locations`, in their order; None where there are none."""
+def has_partition(locations: Sequence[str], partition: int) -> bool:
+    """Whether there are rows of `partition`."""
+    return any(len(_batches_of(location, partition)) for location in locations)
+
+
+def read_partition(locations: Sequence[str], partition: int) -> pa.Table:
+    """The rows of `partition` in all `locations`, in their order; there must be some."""
     batches: list[pa.RecordBatch] = []
     for location in locations:
-        fs, path = open_fs(index_of(location))
-        parts = np.load(io.BytesIO(fs.cat_file(path)), allow_pickle=False)
-        numbers = np.flatnonzero(parts == partition)
+        numbers = _batches_of(location, partition)
         if len(numbers):
             fs, path = open_fs(location)
             with fs.open(path, "rb") as file:
                 reader = pa.ipc.open_file(file)
                 batches += [reader.get_batch(int(number)) for number in numbers]
-    return pa.Table.from_batches(batches) if batches else None
+    return pa.Table.from_batches(batches)
+
+
+def _batches_of(location: str, partition: int) -> np.ndarray:
+    fs, path = open_fs(index_of(location))
+    parts = np.load(io.BytesIO(fs.cat_file(path)), allow_pickle=False)
+    return np.flatnonzero(parts == partition)
 
 
 def index_of(location: str) -> str:

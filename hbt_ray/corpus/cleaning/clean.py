@@ -116,7 +116,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
 
 
 def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, report: Report) -> CleanCounts:
-    parts = count_partitions(inputs.num_bytes)
+    parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
 
     def count(done: int, total: int) -> None:
         report(f"cleaned {done}/{total} partitions")

@@ -11,7 +11,9 @@ import numpy as np
 
 from hbt_ray.corpus.cleaning.texts import UNSPACED, base_lang
 
-TOKEN = re.compile(r"\w+")
+MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code))[0] == "M")
+TOKEN = re.compile(rf"[\w{MARKS}]+")
+"""Letters, digits and the marks on them, which are vowels in many scripts and which `\\w` leaves out."""
 PRIME = 0x9E3779B97F4A7C15
 """Odd, with bits spread evenly: runs are polynomials in it, modulo 2^64."""
 

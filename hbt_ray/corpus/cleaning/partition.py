@@ -17,6 +17,7 @@ from hbt_ray.corpus.cleaning.contamination import KnownTexts, overlap
 from hbt_ray.corpus.cleaning.counts import CleanCounts, item_starts
 from hbt_ray.corpus.cleaning.judge import Judgement, judge
 from hbt_ray.corpus.cleaning.sketches import sketches
+from hbt_ray.corpus.grouping import Load
 from hbt_ray.corpus.rows import SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, drop_problems
 from hbt_ray.storage import open_fs
@@ -52,10 +53,10 @@ class CleanJob:
     """Reference to the list of `KnownTexts` in the object store; None without any."""
 
 
-def clean_partition(table: pa.Table, part: int, job: CleanJob) -> pa.Table:
+def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
     """Write what is kept and what is rejected of a partition; one row of counts comes back."""
     unusable = PartitionStats()
-    table = drop_problems(table, unusable)
+    table = drop_problems(load(), unusable)
     counts = CleanCounts(unusable=unusable.skipped)
     has_negatives = table.num_rows > 0 and table["negatives"].null_count < table.num_rows
     schema = KEPT.append(SCHEMA.field("negatives")) if has_negatives else KEPT

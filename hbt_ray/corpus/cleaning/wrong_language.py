@@ -16,8 +16,6 @@ from hbt_ray.corpus.cleaning.texts import UNSPACED, Field, Verdicts, base_lang, 
 GLANCE, LOOK, READ = 100, 400, 600
 """Characters that are read first (right for 98.7% of passages), and where those do not say what the row says; and of
 how many they are the prose."""
-CLAIMED_ENOUGH = 0.02
-"""A text is not rejected where its own language has this probability."""
 RELATED = (
     {"id", "ms", "jv", "su", "min"},
     {"da", "no", "nb", "nn", "sv"},
@@ -40,7 +38,7 @@ RELATED = (
 
 
 def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
-    """The probability of another language, where it is high and that of the text's own is next to none."""
+    """The probability of the languages of another family, where it is more than that of the text's own."""
     found = Verdicts.none(len(field.texts))
     known = _known()
     for at, (lang, text) in enumerate(zip(field.langs, field.texts, strict=True)):
@@ -51,18 +49,20 @@ def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
         letters = sum(map(str.isalpha, words[:LOOK]))
         if letters < (config.min_letters / 4 if lang in UNSPACED or lang == "ko" else config.min_letters):
             continue
+        found.values[at] = 0.0
         if _identifier().classify(words[:GLANCE])[0] == lang:
-            found.values[at] = 0.0
             continue
         ranked = dict(_identifier().rank(words[:LOOK]))
-        other = next(iter(ranked))
-        found.values[at] = 0.0 if other == lang or _related(lang, other) else ranked[other]
-        found.bad[at] = found.values[at] >= config.min_confidence and ranked[lang] < CLAIMED_ENOUGH
+        family = _family(next(iter(ranked)))
+        if lang not in family:
+            found.values[at] = sum(ranked.get(other, 0.0) for other in family)
+    found.bad[:] = found.values >= config.min_confidence
     return found
 
 
-def _related(lang: str, other: str) -> bool:
-    return any(lang in family and other in family for family in RELATED)
+def _family(lang: str) -> frozenset[str]:
+    """A language and those that it is easily taken for."""
+    return frozenset({lang}).union(*(family for family in RELATED if lang in family))
 
 
 @lru_cache(maxsize=1)

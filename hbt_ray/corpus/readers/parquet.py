@@ -25,12 +25,13 @@ def parquet_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
     columns = check_columns(path, schema.names, schema, mapping)
     if isinstance(columns, str):
         return columns
-    found, start, rows = [], 0, 0
+    found, start, rows, size = [], 0, 0, 0
     for group in range(metadata.num_row_groups):
         rows += metadata.row_group(group).num_rows
+        size += metadata.row_group(group).total_byte_size
         if rows >= units.ROWS_A_UNIT or group == metadata.num_row_groups - 1:
-            found.append(Unit("parquet", url_of(fs, path), start, group + 1, columns))
-            start, rows = group + 1, 0
+            found.append(Unit("parquet", url_of(fs, path), start, group + 1, columns, size))
+            start, rows, size = group + 1, 0, 0
     return [unit for unit in found if metadata.num_rows]
 
 

@@ -32,6 +32,8 @@ class Unit:
     stop: int
     columns: tuple[str, ...]
     """What is read: `name`, or `name=column` as in `Columns`; of a named source, what its reader needs."""
+    unpacked_bytes: int = 0
+    """Of the unit once it is read, where the file says that; 0 elsewhere."""
 
 
 def check_columns(
