@@ -36,7 +36,8 @@ class CleanConfig:
     min_words: int = 6
     """Words (identifiers and numbers not counted) that a text must have to be judged as a copy."""
     max_repetition: float = 3.2
-    """How many times smaller a text may get when it is compressed, one byte a character."""
+    """How many times smaller a translation may get when compressed, one byte a character; half as much again where
+    there is no original."""
     max_lost_numbers: float = 0.75
     """Share of the numbers of an original (two digits or more) that a translation may lack, in any digits."""
     max_lost_entities: float = 0.75

@@ -12,7 +12,8 @@ from hbt_ray.corpus.cleaning.texts import Field, Verdicts
 MIN_CHARS = 60
 """Shorter texts hold too little to repeat."""
 OVER_ORIGINAL = 1.5
-"""A translation may repeat as much as its original, and half as much again."""
+"""A translation may repeat as much as its original and half as much again; a text without one, than the limit: lists of
+constants and doses, written by people, repeat that much."""
 LEVEL = 1
 
 
@@ -25,8 +26,9 @@ def repetition(field: Field, config: CleanConfig) -> Verdicts:
         found.values[at] = compression(text)
         if found.values[at] > config.max_repetition:
             original = field.originals[at]
-            allowed = compression(original) * OVER_ORIGINAL if original and len(original) >= MIN_CHARS else 0.0
-            found.bad[at] = found.values[at] > allowed
+            known = original is not None and len(original) >= MIN_CHARS
+            usual = compression(original or "") if known else config.max_repetition
+            found.bad[at] = found.values[at] > OVER_ORIGINAL * usual
     return found
 
 
