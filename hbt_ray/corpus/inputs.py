@@ -46,6 +46,8 @@ READERS: dict[str, Callable[[Unit], Iterator[pa.Table]]] = {
     "source": read_source,
 }
 """Kind of a unit -> what reads it."""
+KEPT = "kept"
+"""Directory of a cleaned corpus that holds the rows that were kept."""
 SUFFIXES = tuple(suffix for endings in DESCRIBE for suffix in endings)
 
 
@@ -118,6 +120,15 @@ def split_options(location: str) -> tuple[str, dict[str, str]]:
     if match is None:
         return location, {}
     return match[1], dict(part.partition("=")[::2] for part in match[2].split("&") if part)
+
+
+def input_name(location: str) -> str:
+    """A name for what is made from an input: that of the first file, directory or source that `location` names."""
+    path = split_options(split_inputs(location)[0])[0].rstrip("/")
+    *parents, last = path.removeprefix(SOURCE).split("/")
+    if last == KEPT and parents:  # of a cleaned corpus
+        last = parents[-1]
+    return re.sub(r"[:?&=#,]+", "-", last.split(".")[0].strip("*?[]")) or "corpus"
 
 
 def _find(location: str) -> _Found:

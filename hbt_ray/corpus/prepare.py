@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, map_partitions, spilled
-from hbt_ray.corpus.inputs import Inputs, find_inputs
+from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, FileInfo, Manifest, ShardInfo, Split
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
@@ -88,7 +88,7 @@ def prepare(
     if parts != count_partitions(inputs.num_bytes):  # as it once was: such corpora are cut into other shards now
         made_from["partitions"] = str(parts)
     fingerprint = _digest(sorted(made_from.items()))
-    name = name or config.input.rstrip("/").rsplit("/", 1)[-1].split(".")[0].strip("*?[]") or "corpus"
+    name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
     fs, path = open_fs(directory)
     if fs.exists(f"{path}/{MANIFEST}"):

@@ -72,3 +72,16 @@ def test_every_table_comes_out_in_one_schema():
         assert checked.schema == SCHEMA
         assert checked.num_rows == table.num_rows
         assert checked["problem"].null_count == table.num_rows
+
+
+def test_hard_negatives_are_stripped_and_what_cannot_be_one_is_left_out():
+    rows = [
+        {**GOOD, "negatives": [" a ", "", "p", "b"]},
+        {**GOOD, "negatives": []},
+        {**GOOD, "negatives": None},
+        {**GOOD, "negatives": [None, "p "]},
+        {**GOOD, "passage": "", "negatives": ["a"]},
+    ]
+    assert [row["negatives"] for row in check(*rows)] == [["a", "b"], None, None, None, None]
+    sliced = pa.Table.from_pylist(rows).slice(1)
+    assert check_rows(sliced)["negatives"].to_pylist() == [None] * 4

@@ -9,6 +9,7 @@ from hbt_ray.corpus.card.card import Card, Count, LangRow, coverage_of
 from hbt_ray.corpus.card.licences import source_rows
 from hbt_ray.corpus.cleaning.clean import SUMMARY, Cleaned
 from hbt_ray.corpus.cleaning.hashing import unspaced
+from hbt_ray.corpus.inputs import KEPT
 from hbt_ray.corpus.manifest import Manifest
 from hbt_ray.storage import open_fs
 
@@ -97,7 +98,7 @@ def prepare_card(
 def cleaned_input(location: str) -> Cleaned | None:
     """The cleaned corpus of which `location` is the kept part, if it is one."""
     parent, _, last = location.rstrip("/").rpartition("/")
-    if last != "kept":
+    if last != KEPT:
         return None
     fs, path = open_fs(f"{parent}/{SUMMARY}")
     return Cleaned.open(parent) if fs.exists(path) else None

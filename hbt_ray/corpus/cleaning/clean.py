@@ -23,7 +23,7 @@ from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
 from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, remove_items
 from hbt_ray.corpus.cleaning.partition import CleanJob, clean_partition
 from hbt_ray.corpus.grouping import count_partitions, map_partitions, run_tasks, spilled
-from hbt_ray.corpus.inputs import Inputs, find_inputs, split_inputs
+from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_inputs
 from hbt_ray.corpus.rows import NOT_SELECTED
 from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.errors import CorpusError
@@ -50,7 +50,7 @@ class Cleaned:
     @property
     def kept(self) -> str:
         """What `corpus.input` is for the jobs that follow."""
-        return f"{self.directory}/kept"
+        return f"{self.directory}/{KEPT}"
 
     @property
     def num_rejected(self) -> int:
@@ -93,7 +93,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
         "rules_version": RULES_VERSION,
     }
     fingerprint = hashlib.sha256(json.dumps({**settings, "input": ""}, sort_keys=True).encode()).hexdigest()
-    name = name or config.input.rstrip("/").rsplit("/", 1)[-1].split(".")[0].strip("*?[]") or "corpus"
+    name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
     done = Cleaned.open(directory)
     if done:
@@ -102,7 +102,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
     fs, path = open_fs(directory)
     if fs.exists(path):  # of a job that was stopped
         fs.rm(path, recursive=True)
-    for part in ("kept", "rejected", ".work"):
+    for part in (KEPT, "rejected", ".work"):
         fs.makedirs(f"{path}/{part}", exist_ok=True)
     for line in inputs.ignored:
         report(f"ignored {line}")
@@ -110,7 +110,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
     fs.rm(f"{path}/.work", recursive=True)
     if not counts.kept.items:
         raise CorpusError(f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected")
-    _copy_beside(config, f"{directory}/kept")
+    _copy_beside(config, f"{directory}/{KEPT}")
     write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
     return Cleaned(directory, settings, counts)
 
