@@ -19,12 +19,15 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9]*(?:_[A-Za-z0-9]+|(?<=[a-z])[A-Z][
 
 def numbers(field: Field, config: CleanConfig) -> Verdicts:
     """Share of the original's numbers (two digits or more) that the text lacks, whatever digits it writes them in."""
-    return _lost(field, config.min_kept, config.max_lost_numbers, numbers_of, _number_kept)
+    return _lost(field, config.min_kept, config.max_lost_numbers, numbers_of, _numbers_in_other_forms)
 
 
 def entities(field: Field, config: CleanConfig) -> Verdicts:
-    """Share of the original's addresses and identifiers that the text lacks."""
-    return _lost(field, config.min_kept, config.max_lost_entities, entities_of, lambda name, mine: name in mine)
+    """Share of the original's addresses and identifiers that the text lacks, less those that it has instead.
+
+    People rename the parameters of a function when they translate its page; programs lose them.
+    """
+    return _lost(field, config.min_kept, config.max_lost_entities, entities_of, lambda wanted, mine: len(mine - wanted))
 
 
 def numbers_of(text: str) -> set[str]:
@@ -44,8 +47,9 @@ def _lost(
     least: int,
     limit: float,
     find: Callable[[str], set[str]],
-    kept: Callable[[str, set[str]], bool],
+    instead: Callable[[set[str], set[str]], int],
 ) -> Verdicts:
+    """Share of what `find` finds in the original and not in the text; `instead` says how many of these are excused."""
     found = Verdicts.none(len(field.texts))
     originals: dict[str, set[str]] = {}  # an item has many translations
     for at in field.compared:
@@ -55,13 +59,18 @@ def _lost(
         wanted = originals[original]
         if len(wanted) >= least:
             mine = find(text)
-            found.values[at] = sum(not kept(name, mine) for name in wanted) / len(wanted)
+            missing = len(wanted - mine)
+            found.values[at] = max(0, missing - instead(wanted, mine)) / len(wanted) if missing else 0.0
     found.bad[:] = found.values > limit
     return found
 
 
-def _number_kept(number: str, mine: set[str]) -> bool:
-    if number in mine or any(other.startswith(number) or number.startswith(other) for other in mine):
+def _numbers_in_other_forms(wanted: set[str], mine: set[str]) -> int:
+    return sum(_in_other_form(number, mine) for number in wanted - mine)
+
+
+def _in_other_form(number: str, mine: set[str]) -> bool:
+    if any(other.startswith(number) or number.startswith(other) for other in mine):
         return True  # 1.50 and 1.5, 12,5 million and 12500000
     if not (len(number) == 4 and int(number) in YEARS):
         return False

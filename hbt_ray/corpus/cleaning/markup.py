@@ -10,7 +10,7 @@ from hbt_ray.corpus.cleaning.texts import Field, Verdicts
 
 BROKEN = re.compile(r"\ufffd|<unk>|\u2581|⁇|<pad>|</s>|&amp;(?:amp|lt|gt|quot|#\d+);|&\s+(?:amp|lt|gt|quot|nbsp)\s*;")
 """What no text has: undecodable bytes, tokens of sequence models, entities escaped twice or torn apart."""
-TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*(?:\s[^<>]*)?/?>|\{\{?\w*\}?\}|%\(?\w*\)?[sd]\b|%[sd]")
+TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?:\s[^<>]*)?/?>|\{\{?\w*\}?\}|%(?:\(\w+\))?[sd](?!\w)")
 NAME = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*")
 MIN_TAGS = 3
 """Tags and placeholders that an original must have for their loss to count."""

@@ -15,6 +15,9 @@ ASCII_RUN = re.compile(r"[!-~]+")
 CODE = re.compile(r"[_$\\{}\[\]=<>|@`]|::|->|\(\)|[a-z][A-Z]|\w[/.]\w", re.ASCII)
 """What no word has inside: underscores, brackets, a capital after a small letter, a dot or a slash between letters."""
 
+QUOTED = re.compile(r'"[^"\n]{3,200}"|“[^”\n]{3,200}”|«[^»\n]{3,200}»|„[^“”\n]{3,200}[“”]|「[^」\n]{3,200}」')
+"""What is quoted may stay as it is: messages, titles, names."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
@@ -61,5 +64,5 @@ def base_lang(code: str) -> str:
 
 
 def prose(text: str) -> str:
-    """A text without addresses, markup and identifiers: what is left is there to be translated."""
-    return ASCII_RUN.sub(lambda run: " " if CODE.search(run[0]) else run[0], text)
+    """A text without quotations, addresses, markup and identifiers: what is left is there to be translated."""
+    return ASCII_RUN.sub(lambda run: " " if CODE.search(run[0]) else run[0], QUOTED.sub(" ", text))

@@ -134,6 +134,27 @@ def test_entities_are_addresses_and_names_of_programs():
     assert entities_of(text) == {"https://a.org/x?y=1", "me@a.org", "str_replace()", "useState"}
 
 
+def test_renamed_parameters_are_no_loss():
+    original = "Copies src_image to dst_image at src_x, src_y."
+    assert judge("entities", "tr", "kyn_res, hdf_res, kyn_x, kyn_y", original) == (0.0, False)
+    assert judge("entities", "tr", "kyn_res", original) == (0.75, False)
+    assert judge("entities", "tr", "src_image ve dst_image", original) == (0.5, False)
+    assert judge("entities", "tr", "Kopyalar.", original) == (1.0, True)
+
+
+def test_an_encoded_address_is_no_placeholder_and_a_tag_goes_by_its_head():
+    text = "a%20returns%20words <SomeContext.Provider> <SomeContext.Provider a='b'> {x} </p>"
+    changed = "<SomeContext> <SomeContext> {x} </p>"
+    assert judge("markup", "fr", changed, text) == (0.0, False)
+
+
+def test_a_quotation_may_stay_as_it_is():
+    said = "A function wrapped in an effect can not be called while the component is rendering"
+    assert not judge("wrong_language", "pt", f'Recebo um erro: "{said}"')[1]
+    assert not judge("untranslated", "pt", f'Recebo um erro: "{said}"', f'I get an error: "{said}"')[1]
+    assert judge("wrong_language", "pt", said)[1]
+
+
 def test_prose_is_without_code():
     text = "Call str_replace() or <b>x</b>, see http://a.org/b; 日本語のarray_map関数 and Foo::bar."
     assert re.split(r"\s+", prose(text).strip()) == ["Call", "or", "see", "日本語の", "関数", "and"]
