@@ -56,11 +56,14 @@ def test_the_three_forms_say_the_same():
     assert "/data/a &amp; b" in found["card.html"]
 
 
-def test_tables_in_markdown_have_as_many_cells_in_every_row():
-    for text in (card_files(card())["card.md"], card_files(card(langs=("en",)))["card.md"]):
-        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-            assert len({line.count("|") for line in table.splitlines()}) == 1, table
-        assert len(re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)) >= 4
+def test_tables_in_markdown_are_whole():
+    for langs in (("de", "en", "zh"), ("en",)):
+        text = card_files(card(langs=langs))["card.md"]
+        tables = [table.splitlines() for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)]
+        assert [len(table) - 2 for table in tables] == [len(langs), len(langs), 1, 1, 1]
+        for table in tables:
+            assert re.fullmatch(r"\|(-+:?\|)+", table[1])
+            assert len({line.count("|") for line in table}) == 1, table
 
 
 def test_many_languages_are_an_image_and_the_page_needs_nothing_else():
