@@ -27,6 +27,8 @@ class KeptCounts:
 
     def count_rows(self, rows: pa.Table) -> None:
         """Count rows (`id, lang, source`) whose items are whole and follow each other."""
+        if not rows.num_rows:
+            return
         langs = rows["lang"].to_pylist()
         starts = item_starts(rows["id"])
         self.items += len(starts)

@@ -3,12 +3,15 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from hbt_ray.config import CleanConfig, CorpusConfig
+from hbt_ray.corpus import grouping
 from hbt_ray.corpus.card.write import write_clean_card
+from hbt_ray.corpus.cleaning import clean as clean_module
 from hbt_ray.corpus.cleaning import partition as module
 from hbt_ray.corpus.cleaning.clean import Cleaned, clean
 from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
@@ -20,6 +23,9 @@ from hbt_ray.corpus.prepare import prepare
 from hbt_ray.errors import CorpusError
 
 TOPICS = ("river", "mountain", "engine", "garden", "harbour", "market", "bridge", "forest", "library", "kitchen")
+
+
+SHARED = "Diesen einen Satz hier hat ein anderer Satz auch."
 
 
 def english(item):
@@ -68,6 +74,7 @@ def spoiled(tmp_path_factory):
         5, "numbers: passage", passage=german(5)["passage"].replace("105", "").replace("1185", "").replace("1905", "")
     )
     spoil(6, "markup: passage", passage=german(6)["passage"] + " \ufffd")
+    row(rows, "i20", "deu")["passage"] += " " + SHARED
     copies = {"en": english(7), "deu": german(7)}
     for lang, texts in copies.items():
         rows.append({"id": "copy", "source": "s1", "lang": lang, **texts})
@@ -79,15 +86,31 @@ def spoiled(tmp_path_factory):
     return path, wrong
 
 
+@pytest.fixture
+def in_process(monkeypatch):
+    """Tasks run one after the other, without a cluster."""
+
+    def run_tasks(rows, task, args, count=lambda done, total: None, **resources):
+        done = []
+        for row in rows:
+            batch = {name: np.array([value], dtype=object) for name, value in row.items()}
+            done += [made for table in task(batch, *args) for made in table.to_pylist()]
+            count(len(done), len(rows))
+        return done
+
+    monkeypatch.setattr(grouping, "run_tasks", run_tasks)
+    monkeypatch.setattr(clean_module, "run_tasks", run_tasks)
+
+
 def all_rows(location):
     return [row for unit in find_inputs(location).units for table in read_unit(unit) for row in table.to_pylist()]
 
 
 @pytest.mark.ray
-def test_every_row_is_kept_or_rejected_with_its_reason(ray_session, spoiled, tmp_path, monkeypatch, small_base):
+def test_every_row_is_kept_or_rejected_with_its_reason(ray_session, spoiled, tmp_path, small_base):
     path, wrong = spoiled
     known = tmp_path / "known.parquet"
-    texts = {"id": "known", "question": "What is said in Wien?", "passage": german(20)["passage"]}
+    texts = {"id": "known", "question": "What is said in Wien?", "passage": f"Vorher. {SHARED} Nachher."}
     pq.write_table(pa.Table.from_pylist([{**texts, "lang": "de"}, {**texts, "lang": "en", "passage": "z"}]), known)
     rules = CleanConfig(check_against=(f"parallel:{known}",), contamination="remove", max_copied=0.7)
     news = []
@@ -141,8 +164,7 @@ def test_every_row_is_kept_or_rejected_with_its_reason(ray_session, spoiled, tmp
     assert any("untranslated: question" in line for line in sample_lines(sample_rejected(found.directory, "untransl")))
 
 
-@pytest.mark.ray
-def test_the_same_input_is_cleaned_alike_whatever_its_files_and_chunks(ray_session, spoiled, tmp_path, monkeypatch):
+def test_the_same_input_is_cleaned_alike_whatever_its_files_and_chunks(in_process, spoiled, tmp_path, monkeypatch):
     path, _ = spoiled
     rows = pq.read_table(path / "rows.parquet").to_pylist()
     many = tmp_path / "many"
@@ -151,6 +173,7 @@ def test_the_same_input_is_cleaned_alike_whatever_its_files_and_chunks(ray_sessi
         with (many / f"{part}.jsonl").open("w") as file:
             file.writelines(json.dumps(row) + "\n" for row in reversed(rows[part::3]))
     one = clean(CorpusConfig(input=str(path)), CleanConfig(), str(tmp_path / "one"), report=lambda line: None)
+    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
     other = clean(CorpusConfig(input=str(many)), CleanConfig(), str(tmp_path / "two"), report=lambda line: None)
     assert one.counts == other.counts
     assert all_rows(one.kept) == all_rows(other.kept)
@@ -166,8 +189,7 @@ def test_the_same_input_is_cleaned_alike_whatever_its_files_and_chunks(ray_sessi
     }
 
 
-@pytest.mark.ray
-def test_an_input_of_which_nothing_is_left(ray_session, tmp_path):
+def test_an_input_of_which_nothing_is_left(in_process, tmp_path):
     pq.write_table(pa.Table.from_pylist([{"id": "a", "lang": "de", **english(1)}]), tmp_path / "x.parquet")
     with pytest.raises(CorpusError, match=r"no row is left after cleaning; see .*/rejected"):
         clean(CorpusConfig(input=str(tmp_path / "x.parquet")), CleanConfig(), str(tmp_path / "c"))
@@ -203,6 +225,7 @@ def test_counts_add_up_and_survive_json():
     one.reject("numbers: passage", ["de"])
     one.contamination = {"set": {"same question": Counter(en=1)}}
     one.kept.count_rows(rows)
+    one.kept.count_rows(rows.slice(0, 0))
     assert one.kept == KeptCounts(2, Counter(en=2, de=1), Counter({"de en": 1}), Counter(x=1, y=1))
     again = CleanCounts.from_json(one.to_json())
     assert again == one
