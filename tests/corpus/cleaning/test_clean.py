@@ -15,12 +15,15 @@ from hbt_ray.corpus.cleaning import clean as clean_module
 from hbt_ray.corpus.cleaning import partition as module
 from hbt_ray.corpus.cleaning.clean import Cleaned, clean
 from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
+from hbt_ray.corpus.cleaning.judge import judge
 from hbt_ray.corpus.cleaning.partition import first_rows, whole_items
 from hbt_ray.corpus.cleaning.samples import sample_rejected
 from hbt_ray.corpus.cleaning.tables import rejected_table, sample_lines
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.prepare import prepare
+from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import CorpusError
+from hbt_ray.model.encoder import Encoder
 
 TOPICS = ("river", "mountain", "engine", "garden", "harbour", "market", "bridge", "forest", "library", "kitchen")
 
@@ -154,6 +157,21 @@ def test_every_row_is_kept_or_rejected_with_its_reason(ray_session, spoiled, tmp
     assert {count["what"] for count in card["rejected"]} == set(expected.values())
     assert {row["source"]: row["licence"] for row in card["sources"]} == {"s0": "CC0 1.0", "s1": "not stated"}
     assert card["coverage"] == [[counts.kept.rows["de"], 39 - len(wrong)], [39 - len(wrong), 39]]
+
+    # With a model, translations that it finds to mean something else are rejected too.
+    table = check_rows(pa.Table.from_pylist(rows_of(3)))
+    encoder = Encoder.load(small_base)
+    english_, german_ = (
+        encoder.encode([f"{texts(item)['question']}\n{texts(item)['passage']}" for item in range(3)], "passage")
+        for texts in (english, german)
+    )
+    cosines = np.sum(english_ * german_, axis=1)
+    judged = judge(table, CleanConfig(model=small_base, min_similarity=float(np.median(cosines)), rules=()))
+    assert judged.reasons.tolist() == [
+        "similarity" if row["lang"] == "de" and cosines[int(row["id"][1:])] < np.median(cosines) else ""
+        for row in table.to_pylist()
+    ]
+    assert np.nanmin(judged.values) == pytest.approx(cosines.min(), abs=1e-5)
 
     again = clean(CorpusConfig(input=str(path)), rules, str(tmp_path / "cleaned"), report=news.append)
     assert "already there" in news[-1]
