@@ -77,7 +77,7 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     recipes = list(recipes) or [recipe]
     workspace = resolve_workspace(recipe.workspace)
     check_shared(workspace)
-    sets = tuple(_absolute_set(name) for name in recipe.evaluation.sets)
+    sets = tuple(absolute_set(name) for name in recipe.evaluation.sets)
     for name in sets:
         for note in load_set(name).notes:
             report(f"note: {name}: {note}")
@@ -125,7 +125,8 @@ def _check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> N
         report(f"note: {note}")
 
 
-def _absolute_set(name: str) -> str:
+def absolute_set(name: str) -> str:
+    """`KIND:DIRECTORY` with the directory made absolute; `KIND:hub` as it is."""
     kind, _, place = name.partition(":")
     return name if place.partition("?")[0] == HUB else f"{kind}:{absolute(place)}"
 

@@ -15,7 +15,7 @@ from hbt_ray.corpus.card.write import write_clean_card
 from hbt_ray.corpus.cleaning.clean import clean
 from hbt_ray.corpus.cleaning.samples import sample_rejected
 from hbt_ray.corpus.cleaning.tables import rejected_table, sample_lines
-from hbt_ray.experiment import absolute, resolve_input
+from hbt_ray.experiment import absolute_set, resolve_input
 from hbt_ray.recipes import load_recipe
 
 

@@ -52,7 +52,8 @@ def known_texts(found: RetrievalSet, name: str, config: CleanConfig) -> KnownTex
     langs = [found.langs[lang] for lang in found.query_langs]
     owners = np.arange(len(found.passages)) if found.text_passages is None else found.text_passages
     passage_langs = [found.langs[found.passage_langs[owner]] for owner in owners]
-    questions = np.unique(np.array([text_hash(normalise(text)) for text in found.queries], np.uint64))
+    asked = {normalise(text) for text in found.queries} - {""}
+    questions = np.sort(np.array([text_hash(text) for text in asked], np.uint64))
     parts = [_distinct_runs(found.queries, langs, config), _distinct_runs(found.passages, passage_langs, config)]
     return KnownTexts(name, questions, np.unique(np.concatenate(parts)))
 

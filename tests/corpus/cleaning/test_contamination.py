@@ -35,9 +35,9 @@ def found(rows, rs, config=CONFIG):
 
 
 def test_questions_are_equal_without_case_punctuation_and_width():
-    rs = retrieval_set([("en", "Who wrote it?"), ("ja", "猫は？")], [("en", "a b")])
+    rs = retrieval_set([("en", "Who wrote it?"), ("ja", "猫は？"), ("en", "??")], [("en", "a b")])
     rows = [("en", "who WROTE it", ""), ("de", "Who wrote it?", ""), ("en", "Who wrote", ""), ("ja", "猫は", "")]
-    assert found(rows, rs)[0] == [True, True, False, True]
+    assert found([*rows, ("en", "!", "")], rs)[0] == [True, True, False, True, False]
 
 
 def test_runs_of_words_and_of_characters():
