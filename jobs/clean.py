@@ -31,9 +31,7 @@ def main(argv: Sequence[str]) -> int:
     workspace = resolve_workspace(recipe.workspace)
     check_shared(workspace)
     config = resolve_input(recipe.corpus, workspace, say)
-    sets = tuple(
-        f"{kind}:{absolute(place)}" for kind, _, place in (n.partition(":") for n in recipe.clean.check_against)
-    )
+    sets = tuple(map(absolute_set, recipe.clean.check_against))
     found = clean(config, replace(recipe.clean, check_against=sets), f"{workspace}/cleaned", report=say)
     if args.show is None:
         show(rejected_table(found))
