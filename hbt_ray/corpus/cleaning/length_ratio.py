@@ -18,6 +18,8 @@ SLACK = 20.0
 
 def weigh(text: str) -> float:
     """Length in Latin letters."""
+    if text.isascii():
+        return len(text)
     han, syllables = len(HAN.findall(text)), len(SYLLABLES.findall(text))
     return len(text) + han * (HAN_WEIGHT - 1) + syllables * (SYLLABLE_WEIGHT - 1)
 

@@ -38,8 +38,9 @@ def numbers_of(text: str) -> set[str]:
 
 def entities_of(text: str) -> set[str]:
     """Addresses, and names that only programs have (snake_case, camelCase, calls)."""
-    rest = ADDRESS.sub(" ", text)
-    return {name.rstrip(".,;:/") for name in ADDRESS.findall(text)} | set(IDENTIFIER.findall(rest))
+    addresses = ADDRESS.findall(text) if "@" in text or "/" in text or "www." in text.lower() else []
+    rest = ADDRESS.sub(" ", text) if addresses else text
+    return {name.rstrip(".,;:/") for name in addresses} | set(IDENTIFIER.findall(rest))
 
 
 def _lost(

@@ -65,4 +65,6 @@ def base_lang(code: str) -> str:
 
 def prose(text: str) -> str:
     """A text without quotations, addresses, markup and identifiers: what is left is there to be translated."""
+    if not CODE.search(text) and not QUOTED.search(text):
+        return text  # most texts, and for these it is all that is done
     return ASCII_RUN.sub(lambda run: " " if CODE.search(run[0]) else run[0], QUOTED.sub(" ", text))

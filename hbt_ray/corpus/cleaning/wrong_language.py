@@ -7,6 +7,7 @@ Chosen by measuring on 60 passages and 60 questions in each of 32 languages: of 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +17,25 @@ from hbt_ray.corpus.cleaning.texts import UNSPACED, Field, Verdicts, base_lang, 
 GLANCE, LOOK, READ = 100, 400, 600
 """Characters that are read first (right for 98.7% of passages), and where those do not say what the row says; and of
 how many they are the prose."""
+OWN_SCRIPT = {
+    lang: re.compile(f"[{letters}]")
+    for lang, letters in {
+        "th": "\u0e00-\u0e7f",
+        "el": "\u0370-\u03ff\u1f00-\u1fff",
+        "ko": "\uac00-\ud7af",
+        "ja": "\u3040-\u30ff",
+        "ta": "\u0b80-\u0bff",
+        "te": "\u0c00-\u0c7f",
+        "kn": "\u0c80-\u0cff",
+        "ml": "\u0d00-\u0d7f",
+        "gu": "\u0a80-\u0aff",
+        "ka": "\u10a0-\u10ff",
+        "hy": "\u0530-\u058f",
+    }.items()
+}
+"""Languages that are told by their letters, because no other of those that are known is written in them."""
+OWN_SHARE = 0.3
+"""Share of a text's letters that then must be of its script: Japanese writes about half of its text in kana."""
 RELATED = (
     {"id", "ms", "jv", "su", "min"},
     {"da", "no", "nb", "nn", "sv"},
@@ -50,6 +70,8 @@ def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
         if letters < (config.min_letters / 4 if lang in UNSPACED or lang == "ko" else config.min_letters):
             continue
         found.values[at] = 0.0
+        if lang in OWN_SCRIPT and len(OWN_SCRIPT[lang].findall(words[:LOOK])) > OWN_SHARE * letters:
+            continue
         if _identifier().classify(words[:GLANCE])[0] == lang:
             continue
         ranked = dict(_identifier().rank(words[:LOOK]))
