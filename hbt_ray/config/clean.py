@@ -51,7 +51,8 @@ class CleanConfig:
     min_similarity: float = 0.5
     """Least cosine of question plus passage with the original, with `model`."""
     duplicates: bool = True
-    """Whether items are rejected whose text in the reference language (else their first) is nearly another's."""
+    """Whether items are rejected whose text in the reference language (else their first) is nearly that of another item
+    in the same languages."""
     max_jaccard: float = 0.85
     """Overlap of the word triples (character runs where words are not written apart) of two items that are not
     duplicates yet."""

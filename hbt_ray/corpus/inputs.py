@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -108,8 +109,7 @@ def read_unit(unit: Unit) -> Iterator[pa.Table]:
 
 def split_inputs(location: str) -> list[str]:
     """The inputs that `location` names: one, or several by commas."""
-    fs, root = open_fs(location) if not location.startswith(SOURCE) else (None, "")
-    if fs is not None and is_local(fs) and fs.exists(root):  # a comma may be in a name
+    if "," not in location or os.path.exists(location):  # a comma may be in a name
         return [location]
     return [part.strip() for part in location.split(",") if part.strip()]
 

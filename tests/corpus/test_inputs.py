@@ -13,6 +13,7 @@ from hbt_ray.corpus.inputs import find_inputs, input_name, read_unit
 from hbt_ray.corpus.readers import units as module
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError, CorpusError
+from hbt_ray.experiment import absolute_inputs
 
 ROWS = [
     {"id": f"i{i}", "lang": lang, "question": f"{lang} {i}?", "passage": f"{lang} no. {i}\u2028x"}
@@ -317,3 +318,10 @@ def test_hard_negatives_are_lists_of_strings(tmp_path):
 )
 def test_a_name_for_what_is_made(location, name):
     assert input_name(location) == name
+
+
+def test_every_input_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute_inputs("a.csv?lang==de, source:squad, source:mmarco:copy?langs=en+de,memory://b/c") == (
+        f"{tmp_path}/a.csv?lang==de,source:squad,source:mmarco:{tmp_path}/copy?langs=en+de,memory://b/c"
+    )

@@ -16,10 +16,10 @@ from hbt_ray.config.clean import CleanConfig
 from hbt_ray.corpus.cleaning.contamination import KnownTexts, overlap
 from hbt_ray.corpus.cleaning.counts import CleanCounts, item_starts
 from hbt_ray.corpus.cleaning.judge import Judgement, judge
-from hbt_ray.corpus.cleaning.sketches import sketches
+from hbt_ray.corpus.cleaning.sketches import sketches, within
 from hbt_ray.corpus.grouping import Load
 from hbt_ray.corpus.rows import SCHEMA
-from hbt_ray.corpus.shards import PartitionStats, drop_problems
+from hbt_ray.corpus.shards import PartitionStats, drop_problems, text_hash
 from hbt_ray.storage import open_fs
 
 CHUNK_ROWS = 8192
@@ -75,7 +75,8 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
         if job.config.duplicates and left.num_rows:
             one = first_rows(left, job.config.reference_lang)
             texts = [f"{row['question']} {row['passage']}" for row in one.to_pylist()]
-            found.append(sketches(texts, one["lang"].to_pylist()))
+            sketch, keys = sketches(texts, one["lang"].to_pylist())
+            found.append((sketch, within(keys, language_sets(left))))
             firsts.append(one)
     kept.save(f"{job.directory}/kept/part-{part:05d}.parquet")
     rejected.save(f"{job.directory}/rejected/part-{part:05d}.parquet")
@@ -143,6 +144,15 @@ def first_rows(rows: pa.Table, reference: str) -> pa.Table:
     preferred = np.flatnonzero(lang == reference)
     chosen[np.searchsorted(chosen, preferred, side="right") - 1] = preferred
     return rows.select(["id", "lang", "question", "passage"]).take(pa.array(chosen))
+
+
+def language_sets(rows: pa.Table) -> np.ndarray:
+    """uint64 [items]: a hash of the languages of each item; what only one of two items has must not be lost."""
+    langs = rows["lang"].to_pylist()
+    starts = item_starts(rows["id"]).tolist()
+    ends = [*starts[1:], len(langs)]
+    found = [" ".join(sorted(langs[start:stop])) for start, stop in zip(starts, ends, strict=True)]
+    return np.array([text_hash(names) for names in found], np.uint64)
 
 
 class PartWriter:

@@ -53,6 +53,12 @@ def sketches(texts: Sequence[str], langs: Sequence[str]) -> tuple[np.ndarray, np
     return (least & np.uint64(255)).astype(np.uint8), keys
 
 
+def within(keys: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Bands, uint64 [n, NUM_BANDS], that only texts of the same group, uint64 [n], share."""
+    pairs = np.stack([keys, np.broadcast_to(groups[:, None], keys.shape)], axis=-1)
+    return np.where(keys == NO_WORDS, NO_WORDS, runs(pairs.reshape(-1), 2)[::2].reshape(keys.shape))
+
+
 def candidates(bands: Iterable[np.ndarray]) -> np.ndarray:
     """int64 [m, 2], sorted: pairs (later, earlier) of texts of which the earlier is the first with the same band.
 

@@ -24,6 +24,7 @@ from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import CorpusError
 from hbt_ray.model.encoder import Encoder
+from jobs import clean as clean_job
 
 TOPICS = ("river", "mountain", "engine", "garden", "harbour", "market", "bridge", "forest", "library", "kitchen")
 
@@ -81,12 +82,31 @@ def spoiled(tmp_path_factory):
     copies = {"en": english(7), "deu": german(7)}
     for lang, texts in copies.items():
         rows.append({"id": "copy", "source": "s1", "lang": lang, **texts})
+    rows.append({"id": "english only", "source": "s1", "lang": "en", **english(7)})  # lacks a language: no duplicate
     rows.append({"id": "i8", "source": "s0", "lang": "fr", "question": " ", "passage": "vide"})
     path = tmp_path_factory.mktemp("spoiled")
     pq.write_table(pa.Table.from_pylist(rows), path / "rows.parquet")
     (path / "dev_ids.txt").write_text("i9\ni10\n")
     (path / "licences.json").write_text(json.dumps({"s0": "CC0 1.0"}))
     return path, wrong
+
+
+@pytest.mark.ray
+def test_the_job_cleans_once_and_shows_rejected_rows(ray_session, spoiled, tmp_path, capsys):
+    path, _ = spoiled
+    recipe = Path(__file__).parents[3] / "jobs" / "recipes" / "clean.yaml"
+    arguments = ["--recipe", str(recipe), f"workspace={tmp_path}", f"corpus.input={path}", "clean.max_copied=0.7"]
+    assert clean_job.main(arguments) == 0
+    said = capsys.readouterr().out
+    (directory,) = (tmp_path / "cleaned").iterdir()
+    assert f"dev items: those in {path}/dev_ids.txt" in said
+    assert f"kept  corpus.input={directory}/kept" in said
+    assert (directory / "card.html").is_file()
+    assert clean_job.main([*arguments, "--show", "markup", "--rows", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "already there" in said
+    assert "markup: passage (2)  de  i6  [s0]" in said
+    assert f"against: {english(6)['question']}" in said
 
 
 @pytest.fixture
@@ -139,11 +159,11 @@ def test_every_row_is_kept_or_rejected_with_its_reason(ray_session, spoiled, tmp
             assert row_["other_passage"] == english(int(row_["id"][1:]))["passage"]
     counts = found.counts
     assert counts.unusable == {"empty question": 1}
-    assert counts.rows == {"en": 41, "de": 41}
+    assert counts.rows == {"en": 42, "de": 41}
     assert counts.kept.rows == Counter(lang for _, lang in kept_keys)
-    assert counts.kept.items == len({id_ for id_, _ in kept_keys}) == 39
+    assert counts.kept.items == len({id_ for id_, _ in kept_keys}) == 40
     assert counts.kept.pairs == {"de en": 39 - len(wrong)}
-    assert counts.kept.sources.total() == 39
+    assert counts.kept.sources.total() == 40
     assert counts.contamination["parallel:known.parquet"]["shared run"] == {"de": 1}
     assert {reason: langs.total() for reason, langs in counts.rejected.items()} == Counter(expected.values())
     assert not list((tmp_path / "cleaned").glob("*/.work"))
@@ -156,7 +176,7 @@ def test_every_row_is_kept_or_rejected_with_its_reason(ray_session, spoiled, tmp
     card = json.loads(next((tmp_path / "c").glob("*/card.json")).read_text())
     assert {count["what"] for count in card["rejected"]} == set(expected.values())
     assert {row["source"]: row["licence"] for row in card["sources"]} == {"s0": "CC0 1.0", "s1": "not stated"}
-    assert card["coverage"] == [[counts.kept.rows["de"], 39 - len(wrong)], [39 - len(wrong), 39]]
+    assert card["coverage"] == [[counts.kept.rows["de"], 39 - len(wrong)], [39 - len(wrong), 40]]
 
     # With a model, translations that it finds to mean something else are rejected too.
     table = check_rows(pa.Table.from_pylist(rows_of(3)))

@@ -12,6 +12,7 @@ from hbt_ray.corpus.cleaning.sketches import (
     shingles,
     similarity_of,
     sketches,
+    within,
 )  # fmt: skip
 
 WORDS = [f"w{n}" for n in range(400)]
@@ -113,6 +114,14 @@ def test_candidates_are_the_later_texts_with_the_first_of_their_band(bands):
     }
     found = candidates(np.array(band, np.uint64) for band in bands)
     assert [tuple(pair) for pair in found.tolist()] == sorted(expected)
+
+
+def test_only_texts_of_a_group_are_duplicates_of_each_other():
+    texts = ["a b c d"] * 4 + ["", ""]
+    found, keys = sketches(texts, ["en"] * 6)
+    groups = np.array([1, 2, 1, 2, 1, 1], np.uint64)
+    keys = within(keys, groups)
+    assert confirm(candidates(keys[:, band] for band in range(NUM_BANDS)), found.__getitem__, 0.8) == {2: 0, 3: 1}
 
 
 def test_sketches_do_not_depend_on_what_is_sketched_beside():
