@@ -20,6 +20,9 @@ HTML, MARKDOWN, JSON = "card.html", "card.md", "card.json"
 MAX_MATRIX_LANGS = 24
 """Languages up to which the coverage matrix is in the Markdown too."""
 
+MAX_FACT = 60
+"""Characters of a fact that stand beside others in the page."""
+
 
 def write_card(directory: str, card: Card) -> str:
     """Write the forms of a card into `directory`; returns where the page is."""
@@ -36,14 +39,17 @@ def write_clean_card(found: Cleaned) -> str:
 def card_files(card: Card) -> dict[str, str]:
     """File name -> text of each form."""
     langs = [row.lang for row in card.langs]
-    share = np.array(card.coverage, float).reshape(len(langs), len(langs)) / max(1, card.items)
+    both = np.array(card.coverage, float).reshape(len(langs), len(langs))
+    share = both / np.maximum(1, np.minimum(both.diagonal()[:, None], both.diagonal()))
     small = len(langs) <= MAX_CELL_LANGS
     context: dict[str, Any] = {
         "card": card,
         "codes": langs,
         "cells": matrix_cells(langs, share, (0.0, 1.0)) if small else None,
         "image": None if small or not langs else matrix_image(langs, share, (0.0, 1.0)),
+        "share": share.tolist(),
         "gradient": gradient(),
+        "wide": {name for name, value in card.facts.items() if len(value) > MAX_FACT},
         "max_matrix_langs": MAX_MATRIX_LANGS,
         "has_tokens": any(row.query_tokens for row in card.langs),
         "has_rejected": any(row.rejected is not None for row in card.langs),
