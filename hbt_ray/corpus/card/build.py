@@ -74,7 +74,8 @@ def prepare_card(
         "tokenizer": str(settings["base"]).rstrip("/").rsplit("/", 1)[-1],
         "tokens of a question": f"at most {settings['max_query_tokens']}",
         "tokens of a passage": f"at most {settings['max_passage_tokens']}",
-        "prefixes": " and ".join(repr(settings[f"{role}_prefix"]) for role in ("query", "passage")),
+        "prefix of questions": repr(settings["query_prefix"]) if settings["query_prefix"] else "none",
+        "prefix of passages": repr(settings["passage_prefix"]) if settings["passage_prefix"] else "none",
         "fingerprint": manifest.fingerprint[:12],
     }
     cleaned = cleaned_input(str(settings["input"]))
