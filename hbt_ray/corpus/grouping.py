@@ -129,6 +129,7 @@ def _spill(
                 except pa.ArrowException as error:  # bytes that are no UTF-8 in a column of strings or bytes
                     raise CorpusError(f"{path}: a column is not text ({' '.join(str(error).split())[:160]})") from None
                 writer.add(table, partition_of(table["id"], num_partitions))
+        pa.default_memory_pool().release_unused()
         yield pa.table({"file": [location]})
 
 
@@ -144,6 +145,7 @@ def _work(
     for partition in batch["partition"].tolist():
         if has_partition(files, partition):
             yield work(partial(read_partition, files, partition), partition, *args)
+            pa.default_memory_pool().release_unused()  # a worker lives on, and its allocator would keep it all
 
 
 def partition_of(ids: pa.ChunkedArray, num_partitions: int) -> np.ndarray:
