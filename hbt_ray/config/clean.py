@@ -31,7 +31,7 @@ class CleanConfig:
     """Letters that a text must have to be judged by its language (a quarter in scripts of syllables and words)."""
     min_confidence: float = 0.95
     """Probability from which another language, or a family of easily confused ones, counts as found."""
-    max_copied: float = 0.8
+    max_copied: float = 0.9
     """Share of a translation, in letters, that may stand in the original as it is."""
     min_words: int = 6
     """Words (identifiers and numbers not counted) that a text must have to be judged as a copy."""

@@ -52,7 +52,8 @@ RELATED = (
     {"et", "fi"},
     {"xh", "zu"},
     {"kk", "ky", "tt"},
-    {"lat", "la", "it"},
+    {"la", "it"},
+    {"ku", "ckb"},
 )
 """Languages that a short text may be taken for each other."""
 
