@@ -98,7 +98,7 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
 
 
 def _check_models(recipes: Sequence[Recipe], base: str) -> None:
-    from hbt_ray.training.loop import load_encoder, make_loss
+    from hbt_ray.training.stepper import load_encoder, make_loss
 
     for recipe in {recipe.digest("model", "corpus"): recipe for recipe in recipes}.values():
         load_encoder(recipe, base)

@@ -1,6 +1,7 @@
 """Fixtures of the whole suite: one small Ray cluster, a small corpus and encoder, and the real data."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ def pytest_configure(config):
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hbt-cache-")  # what is measured once a machine
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     os.environ.pop("RAY_ADDRESS", None)
 

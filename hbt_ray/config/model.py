@@ -26,6 +26,12 @@ class ModelConfig:
     """Add the passage-to-query term to the loss (the paper has query-to-passage only)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
+    lora_rank: int = 0
+    """Train low-rank adapters of this rank instead of the weights (needs `hbt-ray[lora]`); 0 trains the weights."""
+    lora_alpha: float = 16.0
+    """The adapters' product is scaled by lora_alpha / lora_rank."""
+    lora_targets: tuple[str, ...] = ()
+    """Names of the linear layers that get adapters, e.g. [query, value]; empty is peft's choice for the model."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Attention implementation of the Hugging Face model."""
     trust_remote_code: bool = False
@@ -34,5 +40,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         require(bool(self.base), "model.base", self.base, "`tiny`, a Hugging Face name, or a model directory")
         require(0 < self.temperature <= 1, "model.temperature", self.temperature, "above 0, at most 1")
+        require(self.lora_rank >= 0, "model.lora_rank", self.lora_rank, "0 (off) or above")
+        require(self.lora_alpha > 0, "model.lora_alpha", self.lora_alpha, "above 0")
         learnable = not self.learn_temperature or self.temperature >= 0.01
         require(learnable, "model.temperature", self.temperature, "0.01 to 1 where it is learned")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from hbt_ray.config.checks import FORBID_UNKNOWN, require
 
@@ -18,6 +18,8 @@ class ResourceConfig:
     """Training workers of one trial; must divide plan.batch_size."""
     use_gpu: bool = False
     """One GPU a worker (NCCL); else CPU workers (gloo)."""
+    sharding: Literal["ddp", "fsdp"] = "ddp"
+    """`ddp`: every worker has the whole model; `fsdp`: a shard each (FSDP2), for encoders that do not fit."""
     cpus_per_worker: float = 0.5
     """CPUs that Ray reserves for a worker; a number, not a limit on threads."""
     threads_per_worker: int = 0

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from hbt_ray.errors import ConfigError
+from hbt_ray.model import packed_attention
 from hbt_ray.model.layout import unknown_model
 
 
@@ -49,6 +50,8 @@ def load_backbone(
             f"model {source!r}: its tokenizer knows {known} tokens, its embeddings {config.vocab_size}; the files of "
             "the tokenizer (tokenizer.json, vocab.txt, ...) are missing or those of another model: add them"
         )
+    if attn_implementation == "sdpa" and config.model_type in packed_attention.PACKABLE:
+        attn_implementation = packed_attention.NAME  # the same, and packed texts besides
     if _builds_pooler(config):
         where["add_pooling_layer"] = with_pooler
     try:
@@ -101,6 +104,16 @@ def pooler_layer(model: PreTrainedModel) -> nn.Linear:
             "tanh(W cls + b); allowed are mean and cls"
         )
     return layer
+
+
+def whole_layer(model: PreTrainedModel, layer: nn.Linear, state: dict[str, Tensor] | None) -> nn.Linear:
+    """`layer` of `model` with the weights that it has in `state`; the layer itself without one."""
+    if state is None:
+        return layer
+    name = next(name for name, module in model.named_modules() if module is layer)
+    whole = nn.Linear(layer.in_features, layer.out_features)
+    whole.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
+    return whole
 
 
 def copy_dense(source: str, subfolder: str, layer: nn.Linear) -> None:

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.model.backbone import copy_dense, enable_checkpointing, load_backbone, pooler_layer
+from hbt_ray.model import packed_attention
+from hbt_ray.model.backbone import copy_dense, enable_checkpointing, load_backbone, pooler_layer, whole_layer
+from hbt_ray.model.chunks import Chunk, PackedChunk
 from hbt_ray.model.layout import OWN_FILE, find_source, read_layout, write_layout
 from hbt_ray.model.lengths import resolve_lengths, token_capacity
 from hbt_ray.model.padding import chunk_by_tokens, pad_ragged
-from hbt_ray.model.pooling import POOLINGS
+from hbt_ray.model.pooling import POOLINGS, first_packed, mean_packed
 from hbt_ray.model.roles import ROLES, Role
 
 # Padded tokens in one forward pass without gradients; on a CPU more is slower, by the padding it adds.
@@ -38,6 +40,7 @@ class Encoder(nn.Module):
         prefixes: role -> text put in front of every text of that role.
         max_tokens: role -> most tokens, prefix and special tokens included; longer texts are cut.
         dim: length of a vector.
+        packs: whether `forward_chunk` takes packed chunks (BERT and RoBERTa's family with sdpa attention).
     """
 
     def __init__(
@@ -56,7 +59,9 @@ class Encoder(nn.Module):
         self.prefixes = prefixes
         self.max_tokens = max_tokens
         self.dim = int(backbone.config.hidden_size)
+        self.packs = packed_attention.packs(backbone)
         self._pool = POOLINGS[pooling]
+        self._first_position = packed_attention.first_position(backbone)
 
     @classmethod
     def load(
@@ -142,6 +147,29 @@ class Encoder(nn.Module):
             pooled = self._pool(output.last_hidden_state, attention_mask, output.get("pooler_output"))
             return F.normalize(pooled.float(), dim=-1)
 
+    def forward_chunk(self, chunk: Chunk) -> Tensor:
+        """A chunk of k texts, padded or packed -> vectors [k, dim], as `forward` gives them."""
+        if not isinstance(chunk, PackedChunk):
+            vectors: Tensor = self(chunk.input_ids.long(), chunk.attention_mask)
+            return vectors
+        assert self.packs, f"{type(self.backbone).__name__} takes padded chunks only"
+        output = self.backbone(
+            input_ids=chunk.input_ids[None].long(),
+            position_ids=(chunk.positions + self._first_position)[None],
+            blocks=chunk.blocks,
+            return_dict=True,
+        )
+        states, text_of, num_texts = output.last_hidden_state[0], chunk.text_of, len(chunk.rows)
+        if self.pooling == "mean":
+            pooled = mean_packed(states, text_of, num_texts)
+        else:
+            pooled = first_packed(states, text_of, num_texts)
+            if self.pooling == "pooler":
+                pooler: Any = self.backbone.pooler
+                pooled = pooler(pooled[:, None])
+        with torch.autocast(pooled.device.type, enabled=False):
+            return F.normalize(pooled.float(), dim=-1)
+
     def tokenize(self, texts: Sequence[str], role: Role) -> list[list[int]]:
         """Token ids of each text behind its role's prefix, with special tokens, cut to the role's length."""
         if role not in ROLES:
@@ -215,12 +243,13 @@ class Encoder(nn.Module):
             self.train(was_training)
         return vectors
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, state: dict[str, Tensor] | None = None) -> None:
         """Writes a directory for SentenceTransformer, AutoModel and `Encoder.load` (safetensors weights).
 
         The prefixes become the prompts "query" and "passage" (and "document"). sentence-transformers has one
         length for both roles and gets the longer; `load` restores both. The directory appears whole
-        or not at all; an encoder saved there before is replaced.
+        or not at all; an encoder saved there before is replaced. `state` are the backbone's weights by name where the
+        module itself does not hold them as they are to be saved (shards, adapters).
 
         Raises:
             ConfigError: the directory exists and holds something else.
@@ -234,12 +263,14 @@ class Encoder(nn.Module):
         stale = target.with_name(f".{target.name}.{mark}.old")
         try:
             fresh.mkdir()
-            self.backbone.save_pretrained(fresh)
+            self.backbone.save_pretrained(fresh, state_dict=state)
             self.tokenizer.save_pretrained(fresh)
             write_layout(
                 fresh,
                 hidden_size=self.dim,
-                pooler=pooler_layer(self.backbone) if self.pooling == "pooler" else None,
+                pooler=whole_layer(self.backbone, pooler_layer(self.backbone), state)
+                if self.pooling == "pooler"
+                else None,
                 pooling=self.pooling,
                 prefixes={role: self.prefixes[role] for role in ROLES},
                 max_tokens={role: self.max_tokens[role] for role in ROLES},

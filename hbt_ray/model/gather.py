@@ -1,10 +1,15 @@
-"""Rows of all workers, in rank order; the vectors with gradients that flow back to where they came from."""
+"""Rows of all workers, in rank order, with one collective a step each way."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+# The names that torch 2.13 prefers; older ones know the others alone.
+_all_gather: Any = getattr(dist, "all_gather_single", None) or getattr(dist, "all_gather_into_tensor", None)
+_reduce_scatter: Any = getattr(dist, "reduce_scatter_single", None) or getattr(dist, "reduce_scatter_tensor", None)
 
 
 def world() -> tuple[int, int]:
@@ -14,42 +19,35 @@ def world() -> tuple[int, int]:
     return 0, 1
 
 
-class _AllGather(torch.autograd.Function):
-    """Every rank's loss reads this rank's rows, so their gradient is the sum over the ranks."""
+def gather_rows(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Values of all workers, without gradient: each [n, ...] -> [world_size * n, ...], in rank order.
 
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor) -> Tensor:
-        ctx.num_rows = len(rows)
-        return _gathered(rows)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        summed = gradients[0].contiguous().clone()
-        dist.all_reduce(summed)
-        start = dist.get_rank() * ctx.num_rows
-        return summed[start : start + ctx.num_rows]
-
-
-def all_gather(rows: Tensor) -> Tensor:
-    """Vectors of all workers, differentiable: [n, d] -> [world_size * n, d], in rank order.
-
-    The backward pass sums the gradient over the workers. With each worker's loss a mean over its own n
-    queries, and DDP's mean over workers, the gradient is that of one process on the whole batch; with a
-    detached gather it is not. Every worker must bring the same n.
+    All tensors travel as bytes in one collective, whatever their types. Every worker must bring the same n.
     """
-    if world()[1] == 1:
-        return rows
-    gathered: Tensor = _AllGather.apply(rows)  # type: ignore[no-untyped-call]
-    return gathered
+    world_size = world()[1]
+    if world_size == 1:
+        return list(tensors)
+    rows = [tensor.detach().contiguous().view(len(tensor), -1).view(torch.uint8) for tensor in tensors]
+    packed = torch.cat(rows, dim=1)
+    gathered = packed.new_empty(world_size * len(packed), packed.shape[1])
+    _all_gather(gathered, packed)
+    parts = torch.split(gathered, [part.shape[1] for part in rows], dim=1)
+    return [
+        part.contiguous().view(tensor.dtype).view(-1, *tensor.shape[1:])
+        for part, tensor in zip(parts, tensors, strict=True)
+    ]
 
 
-def gather_rows(values: Tensor) -> Tensor:
-    """Values of all workers, without gradient: [n, ...] -> [world_size * n, ...], in rank order."""
-    return values if world()[1] == 1 else _gathered(values)
+def sum_own_rows(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Each float32 [world_size * n, d] summed over the workers, of which this one gets its own rows: [n, d] each.
 
-
-def _gathered(rows: Tensor) -> Tensor:
-    rows = rows.detach().contiguous()
-    parts = [torch.empty_like(rows) for _ in range(world()[1])]
-    dist.all_gather(parts, rows)
-    return torch.cat(parts)
+    The other way of `gather_rows`: what every worker's loss says of this worker's rows. One collective.
+    """
+    world_size = world()[1]
+    if world_size == 1:
+        return list(tensors)
+    packed = torch.cat([tensor.view(len(tensor), -1) for tensor in tensors], dim=1).contiguous()
+    own = packed.new_empty(len(packed) // world_size, packed.shape[1])
+    _reduce_scatter(own, packed)
+    parts = torch.split(own, [tensor[0].numel() for tensor in tensors], dim=1)
+    return [part.reshape(-1, *tensor.shape[1:]) for part, tensor in zip(parts, tensors, strict=True)]

@@ -1,12 +1,12 @@
-"""InfoNCE over the negatives of all workers, from which rows that are not negatives are taken out."""
+"""The contrastive loss of a step: negatives of all workers, from which rows that are none are taken out."""
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hbt_ray.model.gather import all_gather, gather_rows, world
+from hbt_ray.model.gather import gather_rows, sum_own_rows, world
+from hbt_ray.model.info_nce import Columns, InfoNCE, info_nce
 from hbt_ray.model.temperature import Temperature
 
 
@@ -29,130 +29,125 @@ class LossStats:
         return self.row_correct.float().mean()
 
 
-def same_mask(
-    items: Tensor, all_items: Tensor, hashes: Tensor | None = None, all_hashes: Tensor | None = None
-) -> Tensor:
-    """Rows of the global batch that are the same item or share the passage text: [n], [N] -> bool [n, N].
+@dataclass(frozen=True, kw_only=True)
+class LossGradients:
+    """A worker's loss and the gradients of all workers' losses with respect to its own vectors; detached.
 
-    Symmetric in query and passage: row i's query and row j's passage are no pair of negatives when
-    the items are equal (a translation of one another) or the passage of i reads as that of j.
+    Attributes:
+        loss: 0-dim float32, the mean over this worker's rows.
+        stats: of the same rows, query to passage.
+        queries, passages: float32 [n, d].
+        negatives: float32 [n, k, d], or None where there are none.
+        temperature: 0-dim float32, of this worker's loss.
     """
-    same = items[:, None] == all_items[None, :]
-    if hashes is not None and all_hashes is not None:
-        same |= hashes[:, None] == all_hashes[None, :]
-    return same
 
-
-def info_nce(
-    queries: Tensor,
-    passages: Tensor,
-    *,
-    temperature: float | Tensor,
-    offset: int,
-    query_items: Tensor,
-    passage_items: Tensor,
-    passage_hashes: Tensor | None = None,
-    all_queries: Tensor | None = None,
-    row_weights: Tensor | None = None,
-) -> tuple[Tensor, LossStats]:
-    """Mean over the local queries of -log softmax of the positive's score among the passages of all workers.
-
-    L_i = -log( exp(q_i.p_i / tau) / sum over j in {i} and N_i of exp(q_i.p_j / tau) ), N_i the rows that
-    are neither the same item nor share the passage text (arXiv 1807.03748, eq. 4; in-batch negatives as in
-    arXiv 2004.04906). Computed in float32, whatever autocast says.
-
-    Args:
-        queries: [n, d] this worker's, L2-normalised.
-        passages: [N, d] of all workers in rank order.
-        temperature: tau, above 0.
-        offset: row of this worker's first passage among the N (rank * n).
-        query_items: [n] int64 item ids.
-        passage_items: [N] int64 item ids.
-        passage_hashes: [N] int64, equal where the passage text is equal; None: items alone decide.
-        all_queries: [N, d] of all workers; where given, the loss is the mean of both directions
-            (query to passage, passage to query), as CLIP's. The stats stay those of query to passage.
-        row_weights: [n] float32, factor of each row's loss; None is 1 for all. `ContrastiveLoss` scales them so
-            that they average to 1 over the global batch.
-
-    Returns:
-        The loss, 0-dim float32, and its stats.
-    """
-    n = len(queries)
-    own = slice(offset, offset + n)
-    own_hashes = None if passage_hashes is None else passage_hashes[own]
-    same = same_mask(query_items, passage_items, own_hashes, passage_hashes)
-    positives = torch.arange(offset, offset + n, device=queries.device)
-    same.scatter_(1, positives[:, None], False)  # the positive itself always stays
-    tau = torch.as_tensor(temperature, dtype=torch.float32, device=queries.device)
-
-    scores = _scores(queries, passages, tau, same)
-    row_loss = F.cross_entropy(scores, positives, reduction="none")
-    loss = _mean(row_loss, row_weights)
-    if all_queries is not None:
-        back = _scores(passages[own], all_queries, tau, same)
-        loss = (loss + _mean(F.cross_entropy(back, positives, reduction="none"), row_weights)) / 2
-    stats = LossStats(
-        row_loss=row_loss.detach(),
-        row_correct=_beats_all(scores.detach(), positives),
-        num_masked=same.sum(),
-        temperature=tau.detach(),
-    )
-    return loss, stats
-
-
-def _mean(row_loss: Tensor, row_weights: Tensor | None) -> Tensor:
-    return row_loss.mean() if row_weights is None else (row_loss * row_weights).mean()
-
-
-def _scores(rows: Tensor, columns: Tensor, tau: Tensor, masked: Tensor) -> Tensor:
-    with torch.autocast(rows.device.type, enabled=False):
-        return (rows.float() @ columns.float().T / tau).masked_fill(masked, -torch.inf)
-
-
-def _beats_all(scores: Tensor, positives: Tensor) -> Tensor:
-    """Strictly above, so that a collapsed encoder (all scores equal) counts as wrong, not as chance."""
-    index = positives[:, None]
-    best_other = scores.scatter(1, index, -torch.inf).amax(dim=1)
-    return scores.gather(1, index).squeeze(1) > best_other
+    loss: Tensor
+    stats: LossStats
+    queries: Tensor
+    passages: Tensor
+    negatives: Tensor | None
+    temperature: Tensor
 
 
 class ContrastiveLoss(nn.Module):
-    """Gather and loss in one place: what a training step calls with its own rows.
+    """Gather, loss and gradients in one place: what a training step calls with its own vectors.
 
-    Each worker's loss is the mean over its own n queries, every worker has the same n, and gradients
-    are averaged over workers (DDP): the result is the gradient of one process on the global batch.
-    A learned temperature is a parameter of this module, so it has to be averaged as well: wrap encoder
-    and loss in one module for DDP.
+    The loss knows its gradients in closed form and gives them instead of a graph, so that the vectors may come from
+    chunks whose activations are long gone (`hbt_ray.model.grad_cache`). Each worker's loss is the mean over its own
+    n queries, every worker has the same n, and gradients of parameters are averaged over workers (DDP): the result
+    is the gradient of one process on the global batch.
     """
 
     def __init__(
-        self, *, temperature: float = 0.05, learned_temperature: bool = False, symmetric: bool = False
+        self, *, temperature: float = 0.05, learned_temperature: bool = False, symmetric: bool = False, tile: int = 0
     ) -> None:
-        """`symmetric`: also passage to query, the mean of both."""
+        """`symmetric`: also passage to query, the mean of both; `tile`: as in `info_nce`."""
         super().__init__()
         self.temperature = Temperature(temperature, learned=learned_temperature)
         self.symmetric = symmetric
+        self.tile = tile
 
+    @torch.no_grad()
     def forward(
         self,
-        query_vectors: Tensor,
-        passage_vectors: Tensor,
+        queries: Tensor,
+        passages: Tensor,
         items: Tensor,
         passage_hashes: Tensor | None = None,
         weights: Tensor | None = None,
-    ) -> tuple[Tensor, LossStats]:
-        """This worker's vectors [n, d] x 2, items [n] int64, passage hashes [n] int64 -> (loss, stats).
+        negatives: Tensor | None = None,
+        negative_hashes: Tensor | None = None,
+    ) -> LossGradients:
+        """Loss and gradients of this worker's rows.
 
-        `weights` [n] float32 above 0 makes the loss of the global batch a weighted mean.
+        Args:
+            queries, passages: [n, d] L2-normalised.
+            items: int64 [n]; rows of one item are never each other's negatives.
+            passage_hashes: int64 [n]; neither are rows that share the passage text. None: items alone decide.
+            weights: float32 [n] above 0; the loss of the global batch is then a weighted mean.
+            negatives: [n, k, d], passages that answer none of the queries (hard negatives), for all rows.
+            negative_hashes: int64 [n, k], in the place of `passage_hashes` for them.
         """
-        return info_nce(
-            query_vectors,
-            all_gather(passage_vectors),
-            temperature=self.temperature(),
-            offset=world()[0] * len(query_vectors),
-            query_items=items,
-            passage_items=gather_rows(items),
-            passage_hashes=None if passage_hashes is None else gather_rows(passage_hashes),
-            all_queries=all_gather(query_vectors) if self.symmetric else None,
-            row_weights=None if weights is None else weights / gather_rows(weights).mean(),
+        rank, world_size = world()
+        n = len(queries)
+        given = {
+            "passages": passages,
+            "items": items,
+            "hashes": passage_hashes,
+            "weights": weights,
+            "queries": queries if self.symmetric else None,
+            "negatives": negatives,
+            "negative_hashes": negative_hashes,
+        }
+        present = {name: tensor for name, tensor in given.items() if tensor is not None}
+        everyone = dict(zip(present, gather_rows(list(present.values())), strict=True))
+        hashes = everyone.get("hashes")
+        tau = self.temperature().detach()
+        factors = None if weights is None else weights / everyone["weights"].mean()
+        positives = torch.arange(rank * n, rank * n + n, device=queries.device)
+
+        ahead = _with_negatives(everyone)
+        to = info_nce(queries, ahead, positives, temperature=tau, weights=factors, tile=self.tile)
+        num_rows = n * world_size
+        to_queries, to_columns = to.rows, [to.columns[:num_rows]]
+        to_own, loss, to_tau = None, to.loss, to.temperature
+        if self.symmetric:
+            columns = Columns(vectors=everyone["queries"], items=everyone["items"], hashes=hashes)
+            back = info_nce(passages, columns, positives, temperature=tau, weights=factors, tile=self.tile)
+            loss, to_tau = (loss + back.loss) / 2, (to_tau + back.temperature) / 2
+            to_queries, to_own = to_queries / 2, back.rows / 2
+            to_columns = [to_columns[0] / 2, back.columns / 2]
+        if negatives is not None:
+            to_columns.append(to.columns[num_rows:].view(num_rows, *negatives.shape[1:]) / (1 + self.symmetric))
+        own = sum_own_rows(to_columns)
+        return LossGradients(
+            loss=loss,
+            stats=_stats(to, tau),
+            queries=to_queries + own[1] if self.symmetric else to_queries,
+            passages=own[0] if to_own is None else own[0] + to_own,
+            negatives=None if negatives is None else own[-1],
+            temperature=to_tau,
         )
+
+    def surrogate(self, found: LossGradients) -> Tensor | float:
+        """A scalar whose gradient is that of the loss's own parameters; 0 where it has none."""
+        return self.temperature() * found.temperature if self.temperature.learned else 0.0
+
+
+def _with_negatives(everyone: dict[str, Tensor]) -> Columns:
+    """Passages of all workers, and behind them their hard negatives, which are nobody's translation."""
+    vectors, items, hashes = everyone["passages"], everyone["items"], everyone.get("hashes")
+    if (negatives := everyone.get("negatives")) is None:
+        return Columns(vectors=vectors, items=items, hashes=hashes)
+    flat = negatives.reshape(-1, negatives.shape[-1])
+    # A negative that is filled up with nothing is its row's own: no other negative number is taken twice.
+    own = -1 - torch.arange(len(flat), device=items.device)
+    if hashes is not None:
+        hashes = torch.cat([hashes, everyone["negative_hashes"].flatten()])
+    return Columns(vectors=torch.cat([vectors, flat]), items=torch.cat([items, own]), hashes=hashes)
+
+
+def _stats(found: InfoNCE, tau: Tensor) -> LossStats:
+    return LossStats(
+        row_loss=found.row_loss, row_correct=found.row_correct, num_masked=found.num_masked, temperature=tau
+    )

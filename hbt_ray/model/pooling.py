@@ -27,3 +27,16 @@ def pooler(states: Tensor, mask: Tensor, pooler_output: Tensor | None) -> Tensor
 
 
 POOLINGS: dict[str, Pooling] = {"mean": mean, "cls": cls, "pooler": pooler}
+
+
+def mean_packed(states: Tensor, text_of: Tensor, num_texts: int) -> Tensor:
+    """`mean` of texts one after the other: states [T, d], text of each token [T] -> [num_texts, d], in float32."""
+    total = states.new_zeros(num_texts, states.shape[1], dtype=torch.float32)
+    total = total.index_add(0, text_of, states.float())
+    ones = torch.ones_like(text_of, dtype=torch.float32)
+    return total / ones.new_zeros(num_texts).index_add(0, text_of, ones)[:, None]
+
+
+def first_packed(states: Tensor, text_of: Tensor, num_texts: int) -> Tensor:
+    """State of each text's first token: states [T, d], text of each token [T], rising -> [num_texts, d]."""
+    return states[torch.searchsorted(text_of, torch.arange(num_texts, device=states.device))]

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from hbt_ray.batches.slices import Slice
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import HbtError
 from hbt_ray.evaluation.score import Scores
-from hbt_ray.model.encoder import Encoder
-from hbt_ray.model.gather import world
-from hbt_ray.model.loss import ContrastiveLoss
-from hbt_ray.model.precision import autocast, resolve_precision
-from hbt_ray.training.batch import Batch, collate
+from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.meter import Meter
-from hbt_ray.training.optim import make_optimizer, make_scheduler
+from hbt_ray.training.parallel import whole_model
 from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
-from hbt_ray.training.state import RunState, load_checkpoint, save_checkpoint
-from hbt_ray.training.step import ContrastiveStep, seed_step
+from hbt_ray.training.state import RunState, load_checkpoint, save_checkpoint, take_weights
+from hbt_ray.training.stepper import Stepper
 
 Save = Callable[[Path], None]
 
@@ -43,34 +36,25 @@ class Hooks:
     """(step, metrics, save): a checkpoint is due; `save(directory)` writes it, on rank 0."""
 
 
-def load_encoder(recipe: Recipe, base: str) -> Encoder:
-    """The encoder that the recipe asks for, with untrained weights; ConfigError where the model has no such form."""
-    model, corpus = recipe.model, recipe.corpus
-    return Encoder.load(
-        base,
-        pooling=model.pooling,
-        query_prefix=corpus.query_prefix,
-        passage_prefix=corpus.passage_prefix,
-        max_query_tokens=corpus.max_query_tokens,
-        max_passage_tokens=corpus.max_passage_tokens,
-        attn_implementation=model.attention,
-        gradient_checkpointing=model.gradient_checkpointing,
-        trust_remote_code=model.trust_remote_code,
-    )
-
-
-def make_loss(recipe: Recipe) -> ContrastiveLoss:
-    """The loss that the recipe asks for; ConfigError where its temperature cannot be learned."""
-    model = recipe.model
-    return ContrastiveLoss(
-        temperature=model.temperature, learned_temperature=model.learn_temperature, symmetric=model.symmetric
-    )
-
-
 class TrainLoop:
-    """One worker's share of a run. `step` is how many steps are done."""
+    """One worker's share of a run.
 
-    def __init__(self, recipe: Recipe, *, corpus: Corpus, base: str, digest: str, device: torch.device) -> None:
+    Attributes:
+        stepper: model and optimiser; `stepper.step` is how many steps are done.
+        metrics: of the last evaluation.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        corpus: Corpus,
+        base: str,
+        digest: str,
+        device: torch.device,
+        workers_on_node: int = 1,
+        chunking: Chunking | None = None,
+    ) -> None:
         """
         Args:
             recipe: the experiment.
@@ -78,45 +62,36 @@ class TrainLoop:
             base: model directory or name.
             digest: identifies the run (`state.run_digest`); checkpoints of another are refused.
             device: of this worker.
+            workers_on_node, chunking: as for `Stepper`.
         """
-        self.recipe, self.corpus, self.device, self.digest = recipe, corpus, device, digest
-        self.rank, self.world_size = world()
-        self.step = 0
+        self.recipe, self.corpus, self.digest = recipe, corpus, digest
+        self.stepper = Stepper(recipe, base, device, workers_on_node=workers_on_node, chunking=chunking)
         self.metrics: dict[str, float] = {}
-        torch.manual_seed(recipe.train.seed)  # a head that the base does not have would be drawn here
-        encoder = load_encoder(recipe, base)
-        self.module = ContrastiveStep(encoder, make_loss(recipe)).to(device)
-        self.optimizer = make_optimizer(self.module, recipe.train)
-        self.scheduler = make_scheduler(self.optimizer, recipe.train)
-        self.precision = resolve_precision(device, recipe.train.precision)
-        self._parallel: nn.Module = self.module
-        if self.world_size > 1:
-            self._parallel = DistributedDataParallel(self.module, broadcast_buffers=False, gradient_as_bucket_view=True)
         self._sets: list[ScoredSet] | None = None
-        self._lr = 0.0
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.stepper.step
+
+    @property
+    def rank(self) -> int:
+        """Of this worker."""
+        return self.stepper.rank
 
     def restore(self, directory: Path) -> None:
         """Go on from a checkpoint."""
-        state = load_checkpoint(directory, self.module, self.optimizer, self.scheduler, digest=self.digest)
-        self.step, self.metrics = state.step, state.metrics
+        own = self.stepper
+        state = load_checkpoint(directory, own.module, own.optimizer, own.scheduler, digest=self.digest)
+        own.step, self.metrics = state.step, state.metrics
 
     def run(self, slices: Iterator[Slice], hooks: Hooks) -> dict[str, float]:
         """Train on `slices`, which begin at `step`, to the end; returns the metrics of the last evaluation."""
-        train = self.recipe.train
-        pad_id = int(self.module.encoder.tokenizer.pad_token_id)
-        pin = self.device.type == "cuda"
-        collating = partial(collate, pad_id=pad_id, token_budget=train.token_budget, pin=pin)
-
-        def make(part: Slice) -> Batch:
-            if pin:  # the device is a property of the thread, and pinning would open a context on device 0
-                torch.cuda.set_device(self.device)
-            return collating(part)
-
-        meter = Meter(self.device)
-        with Feed(slices, make) as feed:
+        train, stepper = self.recipe.train, self.stepper
+        meter = Meter(stepper.device)
+        with Feed(slices, stepper.collate) as feed:
             for batch in feed:
-                assert batch.step == self.step
-                self._train_step(batch, meter)
+                meter.add(batch, *stepper.train_step(batch))
                 last = self.step == train.steps
                 scoring = last or self._due(train.eval_every)
                 if scoring or self.step % train.log_every == 0:
@@ -133,61 +108,46 @@ class TrainLoop:
 
     def evaluate(self, hooks: Hooks, *, final: bool) -> None:
         """Score the dev items, and at the end the sets of the recipe; fills `metrics` on rank 0."""
-        config = self.recipe.evaluation
+        config, encoder = self.recipe.evaluation, self.stepper.encoder
         dev = dev_set(self.corpus, config) if self._sets is None else None
         if self._sets is None:
             self._sets = [dev] if dev is not None else []
         sets = list(self._sets)
         if final:
-            sets += [text_set(name, self.module.encoder) for name in config.sets]
+            sets += [text_set(name, encoder) for name in config.sets]
         self.metrics = {}
         for scored in sets:
-            scores = score_set(
-                self.module.encoder, scored, token_budget=config.token_budget, precision=config.precision
-            )
+            with whole_model(encoder):
+                scores = score_set(encoder, scored, token_budget=config.token_budget, precision=config.precision)
             if scores is not None:
                 self.metrics.update({f"{scores.name}/{key}": value for key, value in scores.headline().items()})
                 hooks.scores(self.step, scores)
 
     def _report_curve(self, meter: Meter, wait_s: float, hooks: Hooks) -> None:
         point = meter.point(wait_s)
-        point["train/lr"] = self._lr
-        point["train/temperature"] = float(self.module.loss.temperature())
+        point["train/lr"] = self.stepper.lr
+        point["train/temperature"] = float(self.stepper.module.loss.temperature())
         if self.rank == 0:
             hooks.curve(self.step, point)
 
-    def _train_step(self, batch: Batch, meter: Meter) -> None:
-        train = self.recipe.train
-        seed_step(train.seed, self.step, self.rank)
-        self._parallel.train()
-        batch = batch.to(self.device)
-        self._lr = float(self.optimizer.param_groups[0]["lr"])
-        with autocast(self.device, self.precision.name):
-            loss, stats = self._parallel(batch)
-        loss.backward()
-        limit = train.clip or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.module.parameters(), limit)
-        self.optimizer.step()
-        self.scheduler.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        meter.add(batch, stats, norm)
-
     def _checkpoint(self, hooks: Hooks) -> None:
-        scored = self.recipe.digest("evaluation")
+        own = self.stepper
         state = RunState(
             step=self.step,
             seed=self.recipe.train.seed,
             digest=self.digest,
-            world_size=self.world_size,
+            world_size=own.world_size,
             metrics=self.metrics,
-            scored=scored,
-            threads=torch.get_num_threads() if self.device.type == "cpu" else 0,
+            scored=self.recipe.digest("evaluation"),
+            threads=torch.get_num_threads() if own.device.type == "cpu" else 0,
+            chunking=vars(own.chunking),
         )
+        # all ranks bring their shards of a sharded model; a whole one is on rank 0 anyway
+        weights = take_weights(own.module, own.optimizer) if self.rank == 0 or own.module.equal_chunks else None
         hooks.checkpoint(
             self.step,
             self.metrics,
-            lambda directory: save_checkpoint(directory, self.module, self.optimizer, self.scheduler, state),
+            lambda directory: save_checkpoint(directory, own.module, weights, own.scheduler, state),
         )
 
     def _due(self, every: int) -> bool:

@@ -1,7 +1,7 @@
 """Checkpoints: what is saved, and the guarantee that a resumed run goes on as if it had never stopped.
 
     model/         the encoder, loadable by sentence-transformers, transformers and Encoder.load (safetensors)
-    optimizer.pt   optimizer, scheduler and learned loss parameters (tensors and plain types only)
+    optimizer.pt   optimizer by parameter name, scheduler, learned loss parameters, adapters (tensors and plain types)
     state.json     step, seed, digest of the recipe, and the metrics reported with the checkpoint
 
 The plan and dropout are functions of (seed, step), so step and seed are all of their state.
@@ -10,12 +10,13 @@ The plan and dropout are functions of (seed, step), so step and seed are all of 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
@@ -41,6 +42,7 @@ class RunState:
         metrics: what was reported with the checkpoint.
         scored: digest of the evaluation settings that gave them.
         threads: CPU threads of a worker, 0 on GPUs; a run goes on with as many, because sums of floats depend on it.
+        chunking: how slices are cut (`training.chunking`), for the same reason.
     """
 
     step: int
@@ -50,22 +52,42 @@ class RunState:
     metrics: dict[str, float]
     scored: str = ""
     threads: int = 0
+    chunking: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What training changes, whole and on the CPU: the encoder's weights, the optimiser's and the loss's state."""
+
+    encoder: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    loss: dict[str, Tensor]
+
+
+def take_weights(module: ContrastiveStep, optimizer: torch.optim.Optimizer) -> Weights:
+    """The weights of a run; where they are sharded, every worker has to call it."""
+    from hbt_ray.training.parallel import whole_optimizer, whole_state
+
+    return Weights(whole_state(module.encoder.backbone), whole_optimizer(module, optimizer), module.loss.state_dict())
 
 
 def save_checkpoint(
     directory: Path,
     module: ContrastiveStep,
-    optimizer: torch.optim.Optimizer,
+    weights: Weights | None,
     scheduler: torch.optim.lr_scheduler.LRScheduler,
     state: RunState,
 ) -> None:
-    """Write a checkpoint into `directory`, `state.json` last."""
-    module.encoder.save(directory / MODEL)
-    rest = {
-        "optimizer": optimizer.state_dict(),
-        "scheduler": scheduler.state_dict(),
-        "loss": module.loss.state_dict(),
-    }
+    """Write a checkpoint of `weights` (of `take_weights`) into `directory`, `state.json` last."""
+    from hbt_ray.model.lora import has_lora, lora_state, merged_state
+
+    assert weights is not None, "rank 0 writes the checkpoint and has the weights"
+    encoder = weights.encoder
+    rest = {"optimizer": weights.optimizer, "scheduler": scheduler.state_dict(), "loss": weights.loss}
+    if has_lora(module.encoder.backbone):
+        rest["lora"] = lora_state(encoder)
+        encoder = merged_state(encoder, module.encoder.backbone)
+    module.encoder.save(directory / MODEL, encoder)
     torch.save(rest, directory / OPTIMIZER)
     (directory / STATE).write_text(json.dumps(vars(state)))
 
@@ -83,12 +105,16 @@ def load_checkpoint(
     Raises:
         ConfigError: the checkpoint is of a run with another recipe.
     """
+    from hbt_ray.training.parallel import load_optimizer, load_weights
+
     state = read_state(directory)
     check_digest(state, digest, f"checkpoint {directory}")
-    weights = load_file(directory / MODEL / "model.safetensors")
-    module.encoder.backbone.load_state_dict(weights)
     rest: dict[str, Any] = torch.load(directory / OPTIMIZER, map_location="cpu", weights_only=True)
-    optimizer.load_state_dict(rest["optimizer"])
+    if "lora" in rest:  # the model beside it has the adapters merged; the weights below them never change
+        load_weights(module.encoder.backbone, rest["lora"], partly=True)
+    else:
+        load_weights(module.encoder.backbone, load_file(directory / MODEL / "model.safetensors"))
+    load_optimizer(module, optimizer, rest["optimizer"])
     scheduler.load_state_dict(rest["scheduler"])
     module.loss.load_state_dict(rest["loss"])
     return state

@@ -2,43 +2,107 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.model.grad_cache import GradCache, num_recomputed
 from hbt_ray.model.loss import ContrastiveLoss, LossStats
-from hbt_ray.training.batch import Batch, Chunk
+from hbt_ray.model.precision import autocast
+from hbt_ray.training.batch import Batch
+
+
+@dataclass(frozen=True)
+class StepSeed:
+    """Where a step's dropout comes from.
+
+    It is a function of (seed, step, rank, chunk), like the plan: a resumed run draws what the uninterrupted one would
+    have drawn, no generator state has to be carried over a restart, and a chunk that is encoded twice draws the same.
+    """
+
+    seed: int
+    step: int
+    rank: int
+
+    def plant(self, chunk: int) -> None:
+        """Seed torch for one chunk."""
+        mixed = self.seed * 0x9E3779B97F4A7C15 + self.step * 0xBF58476D1CE4E5B9 + self.rank * 0x94D049BB133111EB
+        torch.manual_seed((mixed + chunk * 0xD6E8FEB86659FD93) % 2**63)
+
+
+def most_chunks(num_chunks: int, device: torch.device) -> int:
+    """The largest number of chunks that a worker has in this step."""
+    most = torch.tensor(num_chunks, device=device)
+    dist.all_reduce(most, op=dist.ReduceOp.MAX)
+    return int(most)
+
+
+@contextmanager
+def unsynced(module: nn.Module) -> Iterator[None]:
+    """Inside, backward passes of a sharded module add up without being averaged over the workers."""
+    shards = [module] if isinstance(module, FSDPModule) else []
+    for shard in shards:
+        shard.set_requires_gradient_sync(False)
+    try:
+        yield
+    finally:
+        for shard in shards:
+            shard.set_requires_gradient_sync(True)
 
 
 class ContrastiveStep(nn.Module):
-    """Loss of a batch: encode its chunks, put the vectors back in order, compare with all workers' passages."""
+    """Loss of a batch: encode its chunks, compare with all workers' passages, run backward what does not fit.
 
-    def __init__(self, encoder: Encoder, loss: ContrastiveLoss) -> None:
+    What it gives is a scalar whose backward pass finishes the gradients, so that DDP averages them once a step,
+    bucket by bucket while that pass goes on.
+    """
+
+    def __init__(self, encoder: Encoder, loss: ContrastiveLoss, *, kept_tokens: int = sys.maxsize) -> None:
+        """`kept_tokens`: tokens whose activations may be in memory at once; chunks beyond are encoded twice."""
         super().__init__()
         self.encoder = encoder
         self.loss = loss
+        self.kept_tokens = kept_tokens
+        self.equal_chunks = False
+        """Whether all workers run the encoder equally often, which a sharded one needs: it is gathered each time."""
 
-    def forward(self, batch: Batch) -> tuple[Tensor, LossStats]:
-        """This worker's loss (0-dim, the mean over its rows) and its statistics."""
-        queries = self._encode(batch.queries)
-        passages = self._encode(batch.passages)
-        out: tuple[Tensor, LossStats] = self.loss(
-            queries, passages, batch.items, batch.passage_hashes, weights=batch.weights
+    def forward(self, batch: Batch, seed: StepSeed, precision: str = "fp32") -> tuple[Tensor, Tensor, LossStats]:
+        """One step up to its last backward pass.
+
+        Returns:
+            A scalar to call `backward` on, this worker's loss (0-dim, the mean over its rows), and its statistics.
+        """
+        n, device, chunks = len(batch), batch.items.device, batch.chunks
+        recomputed = num_recomputed([chunk.num_padded for chunk in chunks], self.kept_tokens)
+        num_idle = 0
+        if self.equal_chunks:
+            num_idle = most_chunks(len(chunks), device) - len(chunks)
+            recomputed = num_idle + len(chunks) - 1
+
+        def encode(number: int) -> Tensor:
+            if number < num_idle:  # another worker has more chunks: run along, and give nothing
+                return self.encoder.forward_chunk(chunks[0])[:0]
+            seed.plant(number - num_idle)
+            return self.encoder.forward_chunk(chunks[number - num_idle])
+
+        cache = GradCache(
+            encode,
+            [chunks[0].rows[:0]] * num_idle + [chunk.rows for chunk in chunks],
+            torch.empty(2 * n, self.encoder.dim, device=device),
+            recomputed,
+            lambda: autocast(device, precision),
         )
-        return out
-
-    def _encode(self, chunks: list[Chunk]) -> Tensor:
-        """[n, dim] in the order of the slice's rows."""
-        vectors = torch.cat([self.encoder(chunk.input_ids, chunk.attention_mask) for chunk in chunks])
-        order = torch.cat([chunk.rows for chunk in chunks])
-        return vectors[torch.argsort(order)]
-
-
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Seed torch for one step of one rank.
-
-    Dropout is then a function of (seed, step, rank), like the plan: a resumed run draws what the uninterrupted
-    one would have drawn, and no generator state has to be carried over a restart.
-    """
-    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) % 2**63
-    torch.manual_seed(mixed)
+        queries, passages = cache.vectors[:n], cache.vectors[n:]
+        found = self.loss(queries, passages, batch.items, batch.passage_hashes, weights=batch.weights)
+        queries.copy_(found.queries)  # gradients in the place of the vectors: a large batch needs no second buffer
+        passages.copy_(found.passages)
+        with unsynced(self.encoder.backbone):
+            cache.backward(cache.vectors)
+        return cache.surrogate(cache.vectors) + self.loss.surrogate(found), found.loss, found.stats

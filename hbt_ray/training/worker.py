@@ -21,6 +21,7 @@ from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.evaluation.score import Scores
 from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
+from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
 from hbt_ray.training.state import RunState, checkpoint_name, read_state, run_digest
@@ -33,8 +34,9 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
     checkpoint = ray.train.get_checkpoint()
     state = _state_of(checkpoint)
     start = state.step if state else 0
+    local_workers = ray.train.get_context().get_local_world_size()
     if not spec.recipe.resources.use_gpu:
-        torch.set_num_threads(num_threads(spec, state, ray.train.get_context().get_local_world_size()))
+        torch.set_num_threads(num_threads(spec, state, local_workers))
     # Reading begins first: it starts processes of its own, and the model takes as long to load.
     slices = Feed(_slices(start), lambda part: part, depth=2) if start < spec.recipe.train.steps else None
     corpus = Corpus.open(spec.corpus)
@@ -44,6 +46,8 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         base=spec.base,
         digest=run_digest(spec.recipe, corpus),
         device=get_device(),
+        workers_on_node=local_workers * spec.concurrent,
+        chunking=Chunking(**state.chunking) if state and state.chunking else None,
     )
     hooks = _hooks(spec, log, ray.train)
     if checkpoint:
@@ -54,7 +58,12 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         ray.train.report({**loop.metrics, "step": loop.step})
         return
     if loop.rank == 0:
-        log.log_params(spec.key, {"precision_used": loop.precision.name, "why": loop.precision.reason})
+        used = {"precision_used": loop.stepper.precision.name, "why": loop.stepper.precision.reason}
+        if spec.recipe.train.compile:
+            used["compile_used"] = f"{loop.stepper.compiled.used}: {loop.stepper.compiled.reason}"
+        log.log_params(
+            spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.stepper.chunking).items()}}
+        )
     with slices:
         loop.run(iter(slices), hooks)
 

@@ -1,19 +1,23 @@
-"""Two real workers against one process on the whole batch: every gradient, with masks at work."""
+"""Two real workers against one process on the whole batch: every gradient, with masks and recomputed chunks at work."""
 
 import copy
 import os
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from hbt_ray.model import loss as loss_module
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.model.gather import all_gather, gather_rows, world
+from hbt_ray.model.gather import gather_rows, sum_own_rows, world
 from hbt_ray.model.loss import ContrastiveLoss
+from hbt_ray.training.batch import collate
+from hbt_ray.training.step import ContrastiveStep, StepSeed
+from tests.batches.test_slices import random_slice
 
 WORLD_SIZE = 2
 ROWS = 4  # a worker
@@ -24,46 +28,64 @@ VARIANTS = {
     "learned": {"learned_temperature": True},
     "both": {"symmetric": True, "learned_temperature": True},
 }
+KEPT = (10**9, 30, 0)
 # Rows 1 and 6 are one item, rows 0 and 5, as well as 2 and 3, share their passage: inside and across workers.
 ITEMS = torch.tensor([10, 11, 12, 13, 14, 15, 11, 17])
 HASHES = torch.tensor([1, 2, 3, 3, 5, 1, 7, 8])
 
 
-class Step(nn.Module):
-    """Encoder and loss in one module, so that DDP averages a learned temperature as well."""
+def batch_of(rows):
+    """Rows of the global batch; the same texts for any number of workers."""
+    rng = np.random.default_rng(5)
+    num = WORLD_SIZE * ROWS
+    query_lengths, passage_lengths = rng.integers(2, 7, num), rng.integers(5, 13, num)
+    queries, passages = (
+        np.split(rng.integers(5, 100, n.sum()), np.cumsum(n)[:-1]) for n in (query_lengths, passage_lengths)
+    )
+    weights = rng.uniform(0.5, 2, num).astype(np.float32)
+    own = range(num)[rows]
+    part = replace(
+        random_slice(rng, len(own)),
+        items=ITEMS[rows].numpy(),
+        passage_hashes=HASHES[rows].numpy(),
+        weights=weights[rows],
+        query_lengths=query_lengths[rows].astype(np.int32),
+        query_values=np.concatenate([queries[row] for row in own]).astype(np.int32),
+        passage_lengths=passage_lengths[rows].astype(np.int32),
+        passage_values=np.concatenate([passages[row] for row in own]).astype(np.int32),
+    )
+    return collate(part, pad_id=1, token_budget=20, packed=True)
 
-    def __init__(self, encoder, head):
-        super().__init__()
-        self.encoder, self.head = encoder, head
 
-    def forward(self, queries, passages, items, hashes):
-        ones = torch.ones_like
-        query_vectors = self.encoder(queries, ones(queries))
-        passage_vectors = self.encoder(passages, ones(passages))
-        return self.head(query_vectors, passage_vectors, items, hashes)
-
-
-def batch():
-    generator = torch.Generator().manual_seed(5)
-    queries = torch.randint(5, 100, (WORLD_SIZE * ROWS, 6), generator=generator)
-    passages = torch.randint(5, 100, (WORLD_SIZE * ROWS, 12), generator=generator)
-    return queries, passages, ITEMS, HASHES
-
-
-def gradients(encoder, rows, *, ddp, variant):
+def gradients(encoder, rows, *, ddp, variant, kept_tokens=10**9):
     # evaluation mode: no dropout
-    step = Step(copy.deepcopy(encoder).eval(), ContrastiveLoss(temperature=0.05, **VARIANTS[variant]))
-    wrapped = DistributedDataParallel(step) if ddp else step
-    loss, stats = wrapped(*(part[rows] for part in batch()))
-    loss.backward()
-    found = {name: p.grad.clone() for name, p in step.named_parameters()}
-    return {"gradients": found, "loss": loss.detach(), "row_loss": stats.row_loss, "masked": stats.num_masked}
+    loss = ContrastiveLoss(temperature=0.05, **VARIANTS[variant])
+    step = ContrastiveStep(copy.deepcopy(encoder).eval(), loss, kept_tokens=kept_tokens)
+    wrapped = DistributedDataParallel(step, gradient_as_bucket_view=True, bucket_cap_mb=0.02) if ddp else step
+    num_synced = torch.zeros(())
+    if ddp:
+        wrapped.register_comm_hook(None, lambda state, bucket: counted(num_synced, bucket))
+    for step_number in range(2):  # DDP rebuilds its buckets after the first
+        num_synced.zero_()
+        step.zero_grad()
+        last, found, stats = wrapped(batch_of(rows), StepSeed(0, step_number, 0))
+        last.backward()
+    grads = {name: p.grad.clone() for name, p in step.named_parameters()}
+    masked = stats.num_masked
+    return {"gradients": grads, "loss": found, "row_loss": stats.row_loss, "masked": masked, "synced": num_synced}
 
 
-def detached_gather(rows):
-    gathered = list(gather_rows(rows).chunk(WORLD_SIZE))
-    gathered[dist.get_rank()] = rows
-    return torch.cat(gathered)
+def counted(num_synced, bucket):
+    """DDP's own averaging, with the averaged numbers counted."""
+    num_synced += bucket.buffer().numel()
+    summed = dist.all_reduce(bucket.buffer(), async_op=True).get_future()
+    return summed.then(lambda done: done.value()[0] / WORLD_SIZE)
+
+
+def only_own_rows(tensors):
+    """The common shortcut: what the other workers' losses say of this worker's rows is left out."""
+    rank = dist.get_rank()
+    return [tensor[rank * ROWS : (rank + 1) * ROWS] for tensor in tensors]
 
 
 def run_worker(rank, directory, path):
@@ -73,12 +95,22 @@ def run_worker(rank, directory, path):
     try:
         encoder = Encoder.load(path)
         rows = slice(rank * ROWS, (rank + 1) * ROWS)
-        results = {name: gradients(encoder, rows, ddp=True, variant=name) for name in VARIANTS}
-        # The common shortcut: vectors of the other workers as constants.
-        loss_module.all_gather = detached_gather
+        results = {
+            (name, kept): gradients(encoder, rows, ddp=True, variant=name, kept_tokens=kept)
+            for name in VARIANTS
+            for kept in KEPT
+        }
+        loss_module.sum_own_rows = only_own_rows
         results["detached"] = gradients(encoder, rows, ddp=True, variant="plain")
         results["world"] = world()
-        results["ints"] = gather_rows(torch.tensor([[rank, 2], [rank, 3]]))
+        mixed = [
+            torch.tensor([[rank, 2], [rank, 3]]),
+            torch.tensor([0.5 + rank, -1.0]),
+            torch.tensor([True, rank == 0]),
+        ]
+        results["gathered"] = gather_rows(mixed)
+        every = torch.arange(8.0).view(4, 2)
+        results["summed"] = sum_own_rows([every * (rank + 1), every[:, :1]])
         torch.save(results, f"{directory}/{rank}.pt")
         dist.barrier()  # gloo aborts if a peer leaves first
     finally:
@@ -107,18 +139,22 @@ def worst(expected, found):
     return max(differences.values())
 
 
+@pytest.mark.parametrize("kept_tokens", KEPT)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_two_workers_have_the_gradient_of_one_process(workers, model_directory, variant):
+def test_two_workers_have_the_gradient_of_one_process(workers, model_directory, variant, kept_tokens):
     one = gradients(Encoder.load(model_directory("xlm-roberta")), slice(None), ddp=False, variant=variant)
+    found = [worker[variant, kept_tokens] for worker in workers]
     assert int(one["masked"]) == 6
-    assert sum(int(worker[variant]["masked"]) for worker in workers) == 6
-    rows = torch.cat([worker[variant]["row_loss"] for worker in workers])
+    assert sum(int(worker["masked"]) for worker in found) == 6
+    rows = torch.cat([worker["row_loss"] for worker in found])
     torch.testing.assert_close(rows, one["row_loss"], rtol=TOLERANCE, atol=TOLERANCE)
-    mean = torch.stack([worker[variant]["loss"] for worker in workers]).mean()
+    mean = torch.stack([worker["loss"] for worker in found]).mean()
     torch.testing.assert_close(mean, one["loss"], rtol=TOLERANCE, atol=0)
-    assert ("head.temperature.log_temperature" in one["gradients"]) == (variant in ("learned", "both"))
-    for worker in workers:
-        assert worst(one["gradients"], worker[variant]["gradients"]) <= TOLERANCE
+    assert ("loss.temperature.log_temperature" in one["gradients"]) == (variant in ("learned", "both"))
+    num_parameters = sum(gradient.numel() for gradient in one["gradients"].values())
+    for worker in found:
+        assert worst(one["gradients"], worker["gradients"]) <= TOLERANCE
+        assert int(worker["synced"]) == num_parameters  # each gradient was averaged once in the step
 
 
 def test_a_detached_gather_has_another_gradient(workers, model_directory):
@@ -126,14 +162,20 @@ def test_a_detached_gather_has_another_gradient(workers, model_directory):
     assert worst(one["gradients"], workers[0]["detached"]["gradients"]) > 0.1
 
 
-def test_ranks_and_integers_come_in_order(workers):
+def test_rows_of_any_type_come_in_order(workers):
     assert [worker["world"] for worker in workers] == [(0, 2), (1, 2)]
-    for worker in workers:
-        assert worker["ints"].tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
+    for rank, worker in enumerate(workers):
+        ints, floats, bools = worker["gathered"]
+        assert ints.tolist() == [[0, 2], [0, 3], [1, 2], [1, 3]]
+        assert floats.tolist() == [0.5, -1.0, 1.5, -1.0]
+        assert bools.tolist() == [True, True, True, False]
+        wide, narrow = worker["summed"]
+        assert wide.tolist() == [[[0, 3], [6, 9]], [[12, 15], [18, 21]]][rank]
+        assert narrow.tolist() == [[[0], [4]], [[8], [12]]][rank]
 
 
 def test_without_a_process_group_nothing_is_gathered():
-    rows = torch.randn(3, 2, requires_grad=True)
+    rows = torch.randn(3, 2)
     assert world() == (0, 1)
-    assert all_gather(rows) is rows
-    assert gather_rows(rows) is rows
+    assert gather_rows([rows])[0] is rows
+    assert sum_own_rows([rows])[0] is rows

@@ -11,8 +11,8 @@ from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.loss import ContrastiveLoss
 from hbt_ray.training.batch import collate
 from hbt_ray.training.optim import make_optimizer, make_scheduler
-from hbt_ray.training.state import STATE, RunState, load_checkpoint, read_state, save_checkpoint
-from hbt_ray.training.step import ContrastiveStep, seed_step
+from hbt_ray.training.state import STATE, RunState, load_checkpoint, read_state, save_checkpoint, take_weights
+from hbt_ray.training.step import ContrastiveStep, StepSeed
 from tests.batches.test_slices import random_slice
 from tests.model.models import write_model
 
@@ -35,13 +35,15 @@ class Run:
 
     def train(self, first, last):
         for step in range(first, last):
-            seed_step(0, step, 0)
-            loss, _ = self.module(batch_of(step))
-            loss.backward()
+            last, _, _ = self.module(batch_of(step), StepSeed(0, step, 0))
+            last.backward()
             self.optimizer.step()
             self.scheduler.step()
             self.optimizer.zero_grad()
         return self
+
+    def save(self, directory):
+        save_checkpoint(directory, self.module, take_weights(self.module, self.optimizer), self.scheduler, STATE_OF_5)
 
     def parts(self):
         return self.module, self.optimizer, self.scheduler
@@ -67,7 +69,7 @@ STATE_OF_5 = RunState(step=5, seed=0, digest="abc", world_size=2, metrics={"dev/
 
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(base, tmp_path):
     whole = Run(base).train(0, 5)
-    save_checkpoint(tmp_path, *whole.parts(), STATE_OF_5)
+    whole.save(tmp_path)
     whole.train(5, 8)
     resumed = Run(base)
     assert load_checkpoint(tmp_path, *resumed.parts(), digest="abc") == STATE_OF_5
@@ -81,7 +83,7 @@ def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(base, tmp_path):
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_and_changes_nothing(base, tmp_path):
-    save_checkpoint(tmp_path, *Run(base).train(0, 2).parts(), STATE_OF_5)
+    Run(base).train(0, 2).save(tmp_path)
     fresh = Run(base)
     before = {name: tensor.clone() for name, tensor in fresh.tensors().items()}
     with pytest.raises(
@@ -93,7 +95,7 @@ def test_a_checkpoint_of_another_recipe_is_refused_and_changes_nothing(base, tmp
 
 def test_the_model_of_a_checkpoint_stands_alone_and_the_state_is_plain(base, tmp_path):
     run = Run(base).train(0, 1)
-    save_checkpoint(tmp_path, *run.parts(), STATE_OF_5)
+    run.save(tmp_path)
     assert read_state(tmp_path) == STATE_OF_5
     assert json.loads((tmp_path / STATE).read_text())["metrics"] == {"dev/multi_map": 0.5}
     texts = ["When does the ferry leave?", "Die Fähre fährt um sieben Uhr ab."]

@@ -1,0 +1,158 @@
+"""Texts of a slice as the chunks that a forward pass takes: sorted by length, then padded or packed.
+
+A padded chunk is the rectangle that every Hugging Face model takes. A packed one has its texts one after the other
+without padding: matrix products see real tokens only, and attention works text by text (`packed_attention`). Which
+rows share a chunk changes the speed and the draws of dropout, never the loss.
+"""
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hbt_ray.model.padding import chunk_by_tokens, pad_ragged
+
+Block = tuple[int, int]
+"""(number of texts, tokens of each): texts of one length that lie one after the other."""
+
+
+@dataclass(frozen=True)
+class PaddedChunk:
+    """Texts as a rectangle.
+
+    Attributes:
+        rows: int64 [k], which of the slice's texts each is.
+        input_ids: int32 [k, t], padded on the right.
+        lengths: int64 [k], tokens of each text.
+    """
+
+    rows: Tensor
+    input_ids: Tensor
+    lengths: Tensor
+
+    @property
+    def num_padded(self) -> int:
+        """Tokens that the model computes, padding included."""
+        return self.input_ids.numel()
+
+    @property
+    def attention_mask(self) -> Tensor:
+        """int64 [k, t], 1 = token."""
+        positions = torch.arange(self.input_ids.shape[1], device=self.lengths.device)
+        return (positions < self.lengths[:, None]).long()
+
+    def to(self, device: torch.device) -> "PaddedChunk":
+        """The chunk on `device`, copied asynchronously where it lies in pinned memory."""
+        tensors = (self.rows, self.input_ids, self.lengths)
+        return PaddedChunk(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+
+@dataclass(frozen=True)
+class PackedChunk:
+    """Texts one after the other.
+
+    Attributes:
+        rows: int64 [k], which of the slice's texts each is.
+        input_ids: int32 [T].
+        blocks: runs of texts of one length, in order; known to the host, so that no device is asked for lengths.
+    """
+
+    rows: Tensor
+    input_ids: Tensor
+    blocks: tuple[Block, ...]
+
+    @property
+    def num_padded(self) -> int:
+        """Tokens that the model computes: no padding here."""
+        return self.input_ids.numel()
+
+    @property
+    def text_of(self) -> Tensor:
+        """int64 [T]: number of the text in the chunk that each token belongs to."""
+        return torch.from_numpy(np.repeat(np.arange(len(self.rows)), self._lengths)).to(self.rows.device)
+
+    @property
+    def positions(self) -> Tensor:
+        """int64 [T]: positions counted from 0 in each text."""
+        starts = np.cumsum(self._lengths) - self._lengths
+        made = np.arange(len(self.input_ids)) - np.repeat(starts, self._lengths)
+        return torch.from_numpy(made).to(self.rows.device)
+
+    @property
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        return np.repeat([length for _, length in self.blocks], [num for num, _ in self.blocks])
+
+    def to(self, device: torch.device) -> "PackedChunk":
+        """The chunk on `device`, copied asynchronously where it lies in pinned memory."""
+        rows, input_ids = (tensor.to(device, non_blocking=True) for tensor in (self.rows, self.input_ids))
+        return PackedChunk(rows, input_ids, self.blocks)
+
+
+Chunk = PaddedChunk | PackedChunk
+
+
+def make_chunks(
+    values: npt.NDArray[np.integer[Any]],
+    lengths: npt.NDArray[np.integer[Any]],
+    *,
+    token_budget: int,
+    packed: bool,
+    pad_id: int,
+    pin: bool = False,
+) -> list[Chunk]:
+    """Chunks of at most `token_budget` tokens (padding included), longest texts first.
+
+    Args:
+        values: [sum of lengths] token ids, text after text.
+        lengths: [n] tokens in each text, at least 1.
+        token_budget: most tokens in a chunk; a text longer than that is a chunk of its own.
+        packed: without padding, else as rectangles.
+        pad_id: the id put behind the texts of a rectangle.
+        pin: in pinned memory, for copies to a GPU.
+    """
+    cut = cut_packed(lengths, token_budget) if packed else chunk_by_tokens(lengths, token_budget)
+    offsets = np.r_[0, np.cumsum(lengths, dtype=np.int64)]
+
+    def tensor(array: npt.NDArray[Any]) -> Tensor:
+        made = torch.from_numpy(array)
+        return made.pin_memory() if pin else made
+
+    chunks: list[Chunk] = []
+    for rows in cut:
+        own = lengths[rows].astype(np.int64)
+        starts = np.cumsum(own) - own
+        flat = values[np.arange(int(own.sum())) + np.repeat(offsets[rows] - starts, own)].astype(np.int32)
+        if packed:
+            blocks = tuple((len(list(run)), int(length)) for length, run in groupby(own.tolist()))
+            chunks.append(PackedChunk(tensor(rows), tensor(flat), blocks))
+        else:
+            ids = pad_ragged(flat, own, pad_id)[0].astype(np.int32)
+            chunks.append(PaddedChunk(tensor(rows), tensor(ids), tensor(own)))
+    return chunks
+
+
+def cut_packed(lengths: npt.NDArray[np.integer[Any]], token_budget: int) -> list[npt.NDArray[np.int64]]:
+    """Cuts rows, longest first, into as few chunks of at most `token_budget` tokens as go, of about the same size.
+
+    Texts of like length share a chunk, as the attention of a chunk works on runs of one length.
+    """
+    if token_budget < 1:
+        raise ValueError(f"token_budget is {token_budget}; it must be at least 1 token")
+    if not len(lengths):
+        return []
+    order = np.argsort(-lengths.astype(np.int64), kind="stable")
+    total = int(lengths.sum())
+    # Chunks of equal shares: a full one and a small rest would take longer than two halves.
+    target = -(-total // -(-total // token_budget))
+    chunks, start, size = [], 0, 0
+    for at, length in enumerate(lengths[order].tolist()):
+        # Past the share, or over the budget with this text; the share is passed by one text at most.
+        if at > start and (size >= target or size + length > token_budget):
+            chunks.append(order[start:at])
+            start, size = at, 0
+        size += length
+    return [*chunks, order[start:]]

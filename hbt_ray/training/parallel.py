@@ -1,0 +1,123 @@
+"""How the workers of a run share a model: whole copies (DDP), or a shard each (FSDP2), behind one interface.
+
+DDP averages gradients bucket by bucket while the step's last backward pass goes on. FSDP2 keeps a shard of weights,
+gradients and moments on each worker and gathers a layer when it is computed, for encoders that do not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.model.gather import world
+from hbt_ray.training.step import ContrastiveStep
+
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def share(module: ContrastiveStep, sharding: str) -> nn.Module:
+    """The module to call in a step; `ddp` or `fsdp` where there are several workers, the module itself with one.
+
+    With `fsdp` the encoder's parameters become shards, so the optimiser has to be made afterwards.
+    """
+    if world()[1] == 1:
+        return module
+    if sharding == "ddp":
+        return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
+    backbone = module.encoder.backbone
+    for layers in (part for part in backbone.modules() if isinstance(part, nn.ModuleList)):
+        for layer in layers:
+            fully_shard(layer)
+    fully_shard(backbone)
+    module.equal_chunks = True
+    return module
+
+
+def average_own(module: ContrastiveStep) -> None:
+    """Averages the gradients that neither DDP nor FSDP has averaged: the loss's own, where the encoder is sharded."""
+    if isinstance(module.encoder.backbone, FSDPModule):
+        for parameter in module.loss.parameters():
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= world()[1]
+
+
+def clip_gradients(module: nn.Module, limit: float) -> Tensor:
+    """Scales the gradients down to a norm of `limit` over all workers; returns the norm before, 0-dim.
+
+    Shards and whole tensors have norms of their own kind, which are put together here.
+    """
+    parameters = [p for p in module.parameters() if p.grad is not None]
+    sharded = [p for p in parameters if isinstance(p.grad, DTensor)]
+    if not sharded:
+        before: Tensor = nn.utils.clip_grad_norm_(parameters, limit)
+        return before
+    whole = [p for p in parameters if not isinstance(p.grad, DTensor)]
+    norm: Any = nn.utils.get_total_norm([p.grad for p in sharded if p.grad is not None])
+    total: Tensor = norm.full_tensor()
+    if whole:
+        total = torch.linalg.vector_norm(
+            torch.stack([total, nn.utils.get_total_norm([p.grad for p in whole if p.grad is not None])])
+        )
+    for group in (sharded, whole):
+        nn.utils.clip_grads_with_norm_(group, limit, total)
+    return total
+
+
+@contextmanager
+def whole_model(module: nn.Module) -> Iterator[None]:
+    """Inside, a sharded model is whole on every worker, so that each may run it as often as it likes."""
+    shards = [part for part in module.modules() if isinstance(part, FSDPModule)]
+    for part in shards:
+        part.unshard()
+        part.set_reshard_after_forward(False, recurse=False)
+    try:
+        yield
+    finally:
+        for part in shards:
+            part.set_reshard_after_forward(part is not shards[0], recurse=False)
+            part.reshard()
+
+
+def whole_state(module: nn.Module) -> dict[str, Tensor]:
+    """All weights by name, whole, on the CPU; with shards every worker has to call it, and rank 0 gets them."""
+    return get_model_state_dict(module, options=WHOLE)  # type: ignore[return-value]
+
+
+def load_weights(module: nn.Module, state: dict[str, Tensor], *, partly: bool = False) -> None:
+    """Puts whole weights, by name, into a module, sharded or not; `partly`: what is not given stays as it is.
+
+    Raises:
+        ConfigError: weights that the module does not have, or of another shape.
+    """
+    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    wrong = [name for name, tensor in state.items() if own.get(name) != tuple(tensor.shape)]
+    if wrong or not (partly or own.keys() == state.keys()):
+        raise ConfigError(f"the checkpoint is of another model ({', '.join(wrong[:3]) or 'weights are missing'})")
+    set_model_state_dict(module, dict(state), options=StateDictOptions(full_state_dict=True, strict=not partly))
+
+
+def whole_optimizer(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """State of the optimiser by parameter name, whole, on the CPU; as `whole_state`."""
+    return dict(get_optimizer_state_dict(module, optimizer, options=WHOLE))
+
+
+def load_optimizer(module: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Inverse of `whole_optimizer`, on any number of workers."""
+    set_optimizer_state_dict(module, optimizer, state, options=StateDictOptions(full_state_dict=True))
