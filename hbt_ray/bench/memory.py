@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import defaultdict
-from pathlib import Path
 from types import TracebackType
 
-PROC = Path("/proc")
+import psutil
+
 EVERY_S = 1.0
 
 
 def tree_pss(root: int) -> dict[str, int]:
     """Command and id -> bytes, of `root` and all that descends from it."""
-    children: dict[int, list[int]] = defaultdict(list)
-    names: dict[int, str] = {}
-    for path in PROC.glob("[0-9]*"):
+    parent = psutil.Process(root)
+    sizes: dict[str, int] = {}
+    for process in (parent, *parent.children(recursive=True)):
         try:
-            stat = (path / "stat").read_text()
-        except OSError:
+            sizes[f"{process.name()}-{process.pid}"] = int(process.memory_full_info().pss)
+        except psutil.Error:
             continue  # it has ended
-        name, _, rest = stat.rpartition(")")
-        names[int(path.name)] = name.partition("(")[2]
-        children[int(rest.split()[1])].append(int(path.name))
-    todo, sizes = [root], {}
-    while todo:
-        pid = todo.pop()
-        todo += children[pid]
-        try:
-            lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        pss = next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
-        sizes[f"{names.get(pid, '?')}-{pid}"] = pss * 1024
     return sizes
 
 
