@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv/lib || true
 
-.PHONY: tune test lint setup dev clean bench-eval bench-train
+.PHONY: tune test lint setup dev clean bench-eval bench-train bench-prepare
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
@@ -24,6 +24,9 @@ bench-eval: .venv/.runtime  ## scoring beyond encoding, and a large search; DATA
 
 bench-train: .venv/.dev  ## training against a bare loop and sentence-transformers; DATA=DIRECTORY for real texts
 	$(BIN)/python -m hbt_ray.bench.training --json build/bench-training.json $(if $(DATA),--data $(DATA)) $(ARGS)
+
+bench-prepare: .venv/.runtime  ## cleaning and preparing a synthetic corpus: time and memory; ITEMS=N LANGS=L
+	$(BIN)/python -m hbt_ray.bench.prepare --json build/bench-prepare.json $(if $(ITEMS),--items $(ITEMS)) $(if $(LANGS),--langs $(LANGS))
 
 setup: .venv/.runtime
 dev: .venv/.dev

@@ -16,10 +16,11 @@ from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.cluster import check_shared, resolve_workspace
 from hbt_ray.config import CorpusConfig, Recipe
-from hbt_ray.corpus.inputs import find_inputs, read_unit
+from hbt_ray.corpus.inputs import find_inputs, read_unit, split_inputs
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.rows import check_rows
+from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.benchmarks import HUB, load_set
 from hbt_ray.languages import canonical_lang
@@ -76,7 +77,7 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     recipes = list(recipes) or [recipe]
     workspace = resolve_workspace(recipe.workspace)
     check_shared(workspace)
-    sets = tuple(_absolute_set(name) for name in recipe.evaluation.sets)
+    sets = tuple(absolute_set(name) for name in recipe.evaluation.sets)
     for name in sets:
         for note in load_set(name).notes:
             report(f"note: {name}: {note}")
@@ -124,7 +125,8 @@ def _check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> N
         report(f"note: {note}")
 
 
-def _absolute_set(name: str) -> str:
+def absolute_set(name: str) -> str:
+    """`KIND:DIRECTORY` with the directory made absolute; `KIND:hub` as it is."""
     kind, _, place = name.partition(":")
     return name if place.partition("?")[0] == HUB else f"{kind}:{absolute(place)}"
 
@@ -133,11 +135,12 @@ def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> Corpu
     """The corpus section with paths made absolute, and `sample` written to the workspace."""
     if config.input != SAMPLE:
         dev_ids = absolute(config.dev_ids)
-        beside = Path(absolute(config.input)) / "dev_ids.txt"
+        location = absolute_inputs(config.input)
+        beside = Path(location) / "dev_ids.txt"
         if not dev_ids and beside.is_file():
             dev_ids = str(beside)
             report(f"dev items: those in {beside}")
-        return replace(config, input=absolute(config.input), dev_ids=dev_ids)
+        return replace(config, input=location, dev_ids=dev_ids)
     from hbt_ray.corpus.sample import write_sample
 
     directory = _local(workspace, "the built-in sample") / f"sample-babel{version('babel')}"
@@ -166,6 +169,18 @@ def resolve_model(name: str) -> str:
 def absolute(path: str) -> str:
     """`path` as an absolute one; URLs and the empty string stay as they are."""
     return path if not path or "://" in path else os.path.abspath(os.path.expanduser(path))
+
+
+def absolute_inputs(location: str) -> str:
+    """Every input that `location` names (`hbt_ray.corpus.inputs`) as an absolute path."""
+    return ",".join(map(_absolute_input, split_inputs(location)))
+
+
+def _absolute_input(location: str) -> str:
+    if not location.startswith(SOURCE):
+        return absolute(location)
+    name, colon, rest = location.removeprefix(SOURCE).partition(":")
+    return SOURCE + name + colon + absolute(rest)
 
 
 def _tiny(config: CorpusConfig, workspace: str, vocab_size: int, report: Report) -> str:

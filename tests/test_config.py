@@ -57,6 +57,16 @@ BAD = [
     ("tune.seeds", [1, 1], "distinct seeds"),
     ("tune.asha_reduction", 1.0, "above 1"),
     ("tune.max_concurrent", -1, "0 (as many as fit) or above"),
+    ("corpus.num_negatives", -1, "0 (none) or above"),
+    ("clean.max_copied", 1.5, "a share, 0 to 1"),
+    ("clean.max_lost_numbers", -0.1, "a share, 0 to 1"),
+    ("clean.min_confidence", 0.3, "0.5 to below 1"),
+    ("clean.max_jaccard", 0.0, "above 0, at most 1"),
+    ("clean.max_length_ratio", 1.0, "above 1"),
+    ("clean.min_similarity", 1.5, "a cosine, -1 to 1"),
+    ("clean.min_letters", 0, "at least 1"),
+    ("clean.rules", ["markup", "markup"], "distinct rules"),
+    ("clean.check_against", ["xquad"], "KIND:DIRECTORY"),
     ("name", "a b", "letters, digits"),
     ("name", "", "letters, digits"),
 ]
@@ -141,6 +151,11 @@ OTHER = {
     "evaluation.sets": ["xquad_r:/data"],
     "resources.num_workers": 2,
     "corpus.bad_rows": "skip",
+    "clean.rules": ["markup"],
+    "clean.contamination": "remove",
+    "clean.check_against": ["xquad_r:/data"],
+    "clean.max_jaccard": 0.5,
+    "clean.min_confidence": 0.9,
     "tune.search": "random",
     "tune.space": {"plan.alpha": [0.3]},
     "tune.seeds": [1, 2],
@@ -179,6 +194,12 @@ def test_every_field_is_kept_by_resolved_and_changes_the_digest(field):
     assert changed.digest() != recipe.digest()
     for other in ("corpus", "plan", "model", "train"):
         assert (changed.digest(other) != recipe.digest(other)) == (other == section)
+
+
+def test_fields_of_later_do_not_part_runs_from_what_they_were():
+    recipe = Recipe()
+    assert recipe.digest("corpus") == "1807dc5d71ff"
+    assert override_recipe(recipe, {"corpus.num_negatives": 2}).digest("corpus") != recipe.digest("corpus")
 
 
 def test_every_field_has_a_docstring():

@@ -4,6 +4,7 @@ A recipe is plain YAML with these sections; `section.field=value` on the command
 No environment variable decides anything scientific, and `resolved()` of a recipe is what goes to MLflow.
 """
 
+from hbt_ray.config.clean import CleanConfig
 from hbt_ray.config.corpus import CorpusConfig
 from hbt_ray.config.evaluation import EvaluationConfig
 from hbt_ray.config.model import ModelConfig
@@ -15,6 +16,7 @@ from hbt_ray.config.train import TrainConfig
 from hbt_ray.config.tune import TuneConfig
 
 __all__ = [
+    "CleanConfig",
     "CorpusConfig",
     "EvaluationConfig",
     "ModelConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,8 @@ class CorpusConfig:
     __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
 
     input: str = "sample"
-    """`sample` (built in), a directory, file or glob of Parquet or JSONL in long form, or a `datasets` directory."""
+    """`sample` (built in), a directory, file or glob of Parquet, JSONL or CSV in long form, a `datasets` directory, or
+    `source:NAME` (a public set); several with commas between them. See `hbt_ray.corpus.inputs`."""
     langs: tuple[str, ...] = ()
     """Language codes (BCP-47) to keep; empty keeps all."""
     dev_ids: str = ""
@@ -33,8 +34,12 @@ class CorpusConfig:
     max_passage_tokens: int = 256
     """Passages are cut to this many tokens, special tokens included."""
 
+    num_negatives: int = later(0)
+    """Hard negatives of each row that are kept, from the first of its `negatives`; 0 keeps none."""
+
     def __post_init__(self) -> None:
         require(0 <= self.dev_share < 1, "corpus.dev_share", self.dev_share, "a share from 0 to below 1")
         require(self.max_query_tokens >= 4, "corpus.max_query_tokens", self.max_query_tokens, "at least 4")
         require(self.max_passage_tokens >= 4, "corpus.max_passage_tokens", self.max_passage_tokens, "at least 4")
+        require(self.num_negatives >= 0, "corpus.num_negatives", self.num_negatives, "0 (none) or above")
         require(bool(self.input), "corpus.input", self.input, "`sample` or a path")

@@ -8,7 +8,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, of_old, require
+from hbt_ray.config.clean import CleanConfig
 from hbt_ray.config.corpus import CorpusConfig
 from hbt_ray.config.evaluation import EvaluationConfig
 from hbt_ray.config.model import ModelConfig
@@ -37,6 +38,7 @@ class Recipe:
     resources: ResourceConfig = field(default_factory=ResourceConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
 
     def __post_init__(self) -> None:
         ok = bool(self.name) and all(c.isalnum() or c in "._-" for c in self.name)
@@ -62,5 +64,11 @@ class Recipe:
     def digest(self, *sections: str) -> str:
         """12 hex digits that identify the values of `sections` (all when none is named)."""
         resolved = self.resolved()
-        chosen = {name: resolved[name] for name in sections} if sections else resolved
+        chosen = {name: self._of_old(name, resolved[name]) for name in sections or resolved}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
+
+    def _of_old(self, name: str, resolved: Any) -> Any:
+        section = getattr(self, name)
+        if not dataclasses.is_dataclass(section):
+            return resolved
+        return {field: resolved[field] for field in of_old(section)}

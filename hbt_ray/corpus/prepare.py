@@ -1,18 +1,17 @@
 """From long-form input to a prepared corpus, with Ray Data: read -> check -> group by id -> join -> tokenise -> shard.
 
-Rows are shuffled by a hash of their id into partitions of about `PARTITION_BYTES` of input; one task joins,
-tokenises and writes one partition, so memory is bounded by the partition and not by the corpus. Which id goes to
-which partition depends on the input alone, so the same input gives the same shards on any cluster.
+Rows are spread by a hash of their id over partitions of about 16 MiB of input (`hbt_ray.corpus.grouping`); one task
+joins, tokenises and writes one partition, so memory is bounded by the partition and not by the corpus. Which id goes
+to which partition depends on the input alone, so the same input gives the same shards on any cluster.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,19 +20,16 @@ import numpy as np
 import pyarrow as pa
 
 from hbt_ray.config import CorpusConfig
-from hbt_ray.corpus.inputs import Inputs, Unit, find_inputs, read_unit
+from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, map_partitions, spilled
+from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, FileInfo, Manifest, ShardInfo, Split
-from hbt_ray.corpus.rows import NOT_SELECTED, check_rows
+from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
 from hbt_ray.corpus.stats import token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.errors import CorpusError
 from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import open_fs, write_whole
-
-PARTITION_BYTES = 16 << 20
-MIN_PARTITIONS, MAX_PARTITIONS = 4, 8192
-UNIT_FIELDS = tuple(field.name for field in dataclasses.fields(Unit))
 
 Report = Callable[[str], None]
 
@@ -86,8 +82,13 @@ def prepare(
         "dev items": _digest(sorted(dev_ids)) if dev_ids is not None else f"share {config.dev_share}",
         "bad rows": config.bad_rows,
     }
+    if config.num_negatives:  # a corpus without them is what it was before there were any
+        made_from["hard negatives"] = str(config.num_negatives)
+    parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
+    if parts != count_partitions(inputs.num_bytes):  # as it once was: such corpora are cut into other shards now
+        made_from["partitions"] = str(parts)
     fingerprint = _digest(sorted(made_from.items()))
-    name = name or config.input.rstrip("/").rsplit("/", 1)[-1].split(".")[0].strip("*?[]") or "corpus"
+    name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
     fs, path = open_fs(directory)
     if fs.exists(f"{path}/{MANIFEST}"):
@@ -99,7 +100,6 @@ def prepare(
         report(line)
     for line in inputs.ignored:
         report(f"ignored {line}")
-    parts = int(np.clip(-(-inputs.num_bytes // PARTITION_BYTES), MIN_PARTITIONS, MAX_PARTITIONS))
     job = Job(config, langs, base, trust_remote_code, directory, secrets.token_hex(4), parts, dev_ids)
     fs.makedirs(path, exist_ok=True)
     try:
@@ -114,23 +114,15 @@ def prepare(
 
 
 def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, report: Report) -> Corpus:
-    import ray
+    columns = [name for name in SCHEMA.names if name != "negatives" or job.config.num_negatives]
 
-    from hbt_ray.cluster import quiet_data_context, unwrapped
+    def count(done: int, total: int) -> None:
+        if total > MIN_PARTITIONS:
+            report(f"prepared {done}/{total} partitions")
 
-    quiet_data_context()
-    units = [dataclasses.asdict(unit) for unit in inputs.units]
-    rows = ray.data.from_items(units, override_num_blocks=len(units)).map_batches(
-        _read, batch_size=1, fn_args=(job.langs, job.num_partitions)
-    )
-    grouped = rows.groupby("partition", num_partitions=job.num_partitions)
-    done: dict[int, dict[str, Any]] = {}
-    with unwrapped():
-        for row in grouped.map_groups(_make_shards, batch_format="pyarrow", fn_args=(job,)).iter_rows():
-            done[row["partition"]] = row
-            if job.num_partitions > MIN_PARTITIONS:
-                report(f"prepared {len(done)}/{job.num_partitions} partitions")
-    results = [done[part] for part in sorted(done)]
+    spill = f"{job.directory}/.spill-{job.run}"
+    with spilled(inputs.units, job.langs, job.num_partitions, spill, columns) as files:
+        results = map_partitions(files, job.num_partitions, _make_shards, (job,), count)
     stats = PartitionStats()
     for result in results:
         stats.add(PartitionStats.from_json(result["stats"]))
@@ -156,6 +148,10 @@ def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, 
         ignored_files=inputs.ignored,
         tokens=token_table(stats, job.config),
     )
+    from hbt_ray.corpus.card.build import prepare_card  # draws: workers need not load what that takes
+    from hbt_ray.corpus.card.write import write_card
+
+    write_card(job.directory, prepare_card(job.directory, manifest, _pairs(results, langs), stats.whole))
     write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
     if job.dev_ids is not None and dev.num_items < len(job.dev_ids):
@@ -167,33 +163,24 @@ def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, 
     return Corpus.open(job.directory)
 
 
-def _read(batch: dict[str, Any], langs: tuple[str, ...], num_partitions: int) -> Iterator[pa.Table]:
-    """Read one unit, check its rows and say to which partition each belongs."""
-    for kind, path, start, stop, columns in zip(*(batch[name].tolist() for name in UNIT_FIELDS), strict=True):
-        for table in read_unit(Unit(kind, path, start, stop, tuple(columns))):
-            try:
-                table = check_rows(table, langs)
-            except pa.ArrowException as error:  # bytes that are no UTF-8 in a column of strings or bytes
-                raise CorpusError(f"{path}: a column is not text ({' '.join(str(error).split())[:160]})") from None
-            ids = table["id"].combine_chunks().dictionary_encode()
-            part = np.array([text_hash(id_) % num_partitions for id_ in ids.dictionary.to_pylist()], np.int64)
-            yield table.append_column("partition", pa.array(part[ids.indices.to_numpy()]))
-
-
-def _make_shards(table: pa.Table, job: Job) -> pa.Table:
+def _make_shards(load: Load, part: int, job: Job) -> pa.Table:
     """Join, tokenise and write one partition; one row of counts comes back."""
-    part = table["partition"][0].as_py()
     stats = PartitionStats()
-    table = drop_problems(table.drop_columns(["partition"]), stats)
+    table = drop_problems(load(), stats)
     langs = sorted(table["lang"].unique().to_pylist())
     out: dict[str, Any] = {"partition": [part], "langs": pa.array([langs], pa.list_(pa.string()))}
     shards: dict[str, pa.Table] = {}
     if table.num_rows:
-        wide = widen(table, langs, _tokenizer(job.base, job.config, job.trust_remote_code), stats)
+        tokenizer = _tokenizer(job.base, job.config, job.trust_remote_code)
+        wide = widen(
+            table, langs, tokenizer, stats, limits=tokenizer.max_tokens, num_negatives=job.config.num_negatives
+        )
+        del table
         dev = _is_dev(wide["item_id"].to_pylist(), job)
         shards = {"train": wide.filter(pa.array(~dev)), "dev": wide.filter(pa.array(dev))}
+        del wide
     for split in ("train", "dev"):
-        shard = shards.get(split)
+        shard = shards.pop(split, None)
         info = ""
         bits = b""
         if shard is not None and shard.num_rows:
@@ -247,6 +234,20 @@ def _split(split: str, job: Job, results: list[dict[str, Any]], langs: tuple[str
     _write(f"{job.directory}/{name}", data)
     info = FileInfo(name, len(data), hashlib.sha256(data).hexdigest())
     return Split(tuple(shards), info, dict(zip(langs, counts.tolist(), strict=True)))
+
+
+def _pairs(results: list[dict[str, Any]], langs: tuple[str, ...]) -> dict[str, int]:
+    """`a b` -> items with both languages, a < b."""
+    counts = np.zeros((len(langs), len(langs)), np.int64)
+    for result in results:
+        own = list(result["langs"])
+        places = [langs.index(code) for code in own]
+        for split in ("train", "dev"):
+            packed = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(-1, -(-len(own) // 8) or 1)
+            has = np.unpackbits(packed, axis=1, count=len(own)).astype(np.float32)
+            counts[np.ix_(places, places)] += (has.T @ has).astype(np.int64)  # below 2^24 items a partition: exact
+    pairs = ((a, b) for a in range(len(langs)) for b in range(a + 1, len(langs)))
+    return {f"{langs[a]} {langs[b]}": int(counts[a, b]) for a, b in pairs if counts[a, b]}
 
 
 def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) -> None:

@@ -23,6 +23,7 @@ SCHEMA = pa.schema(
         "question": pa.string(),
         "passage": pa.string(),
         "weight": pa.float32(),
+        "negatives": pa.list_(pa.string()),
         "problem": pa.string(),
     }
 )
@@ -39,6 +40,8 @@ DEFAULT_SOURCE = "corpus"
 
 def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
     """`table` in `SCHEMA`: texts stripped, codes canonical, `problem` null where the row is good.
+
+    Hard negatives that are empty, or the row's own passage, are left out of `negatives`.
 
     Args:
         table: long-form rows (`hbt_ray.corpus.inputs`).
@@ -69,9 +72,24 @@ def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
         "question": pc.if_else(good, text["question"], None),
         "passage": pc.if_else(good, text["passage"], None),
         "weight": weight,
+        "negatives": pc.if_else(good, _negatives(table, text["passage"]), None),
         "problem": problem,
     }
     return pa.table({name: columns[name] for name in SCHEMA.names}, schema=SCHEMA)
+
+
+def _negatives(table: pa.Table, passage: pa.Array) -> pa.Array:
+    """list<string> [n]: the texts stripped; null where a row has none."""
+    kind = SCHEMA.field("negatives").type
+    if "negatives" not in table.column_names:
+        return pa.nulls(table.num_rows, kind)
+    lists = table["negatives"].cast(kind).combine_chunks()
+    values = pc.utf8_trim_whitespace(pc.fill_null(pc.list_flatten(lists), ""))
+    parents = pc.list_parent_indices(lists)
+    keep = pc.and_(pc.not_equal(values, ""), pc.not_equal(values, passage.take(parents)))
+    counts = np.bincount(parents.filter(keep).to_numpy(), minlength=table.num_rows)
+    offsets = pa.array(np.r_[0, np.cumsum(counts)].astype(np.int32))
+    return pa.ListArray.from_arrays(offsets, values.filter(keep), mask=pa.array(counts == 0))
 
 
 def _stripped(column: pa.ChunkedArray) -> pa.Array:

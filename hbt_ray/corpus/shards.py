@@ -2,8 +2,10 @@
 
 Shard columns: `item_id`, `source`, `weight`, and per language `query_<lang>` and `passage_<lang>` (int32 token ids,
 null where the item lacks the language) and `hash_<lang>` (64-bit hash of the passage text, so that equal passages
-are never each other's negatives). Rows are ordered by source, then by a hash of the id, and a row group holds
-one source only: the batch plan shuffles and reads by row groups of a source.
+are never each other's negatives). With hard negatives, `negative_<lang>` holds their token ids (list of lists, read as
+passages; null where the item lacks the language, empty where it has no negatives) and `negative_hash_<lang>` the
+hashes of their texts. Rows are ordered by source, then by a hash of the id, and a row group holds one source only: the
+batch plan shuffles and reads by row groups of a source.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +40,8 @@ class PartitionStats:
     query_tokens: dict[str, Counter[int]] = field(default_factory=dict)
     """Language -> histogram of token counts."""
     passage_tokens: dict[str, Counter[int]] = field(default_factory=dict)
+    whole: dict[str, Counter[str]] = field(default_factory=dict)
+    """Language -> `tokens`, `words` and `chars` of the texts that were not cut, prefix and special tokens left out."""
 
     def skip(self, problem: str, num: int, example: str) -> None:
         """Count `num` rows left out for `problem`, keeping the first example in order of text."""
@@ -55,18 +60,21 @@ class PartitionStats:
             name: {lang: Counter({int(k): n for k, n in counts.items()}) for lang, counts in tree[name].items()}
             for name in ("query_tokens", "passage_tokens")
         }
-        return PartitionStats(skipped=Counter(tree["skipped"]), examples=tree["examples"], **histograms)
+        whole = {lang: Counter(counts) for lang, counts in tree["whole"].items()}
+        return PartitionStats(skipped=Counter(tree["skipped"]), examples=tree["examples"], whole=whole, **histograms)
 
     def add(self, other: PartitionStats) -> None:
         """Fold another partition's counts into these."""
         for problem, num in other.skipped.items():
             self.skip(problem, num, other.examples[problem])
+        mine: Any
         for mine, theirs in (
             (self.query_tokens, other.query_tokens),
             (self.passage_tokens, other.passage_tokens),
+            (self.whole, other.whole),
         ):
-            for lang, histogram in theirs.items():
-                mine.setdefault(lang, Counter()).update(histogram)
+            for lang, counts in theirs.items():
+                mine.setdefault(lang, Counter()).update(counts)
 
 
 def drop_problems(table: pa.Table, stats: PartitionStats) -> pa.Table:
@@ -76,17 +84,23 @@ def drop_problems(table: pa.Table, stats: PartitionStats) -> pa.Table:
         rows = bad.filter(pc.equal(bad["problem"], problem))
         where = pc.min(pc.binary_join_element_wise(rows["id"], rows["lang"], ", lang "))
         stats.skip(problem, rows.num_rows, f"id {where}")
-    table = table.filter(pc.is_null(table["problem"]))
+    good = pc.is_null(table["problem"])
+    if bad.num_rows:
+        table = table.filter(good)
     if not table.num_rows:
         return table
-    ids = table["id"].combine_chunks().dictionary_encode()
-    names = ids.dictionary.to_pylist()
-    hashes = np.array([text_hash(name) for name in names], np.uint64)[ids.indices.to_numpy()]
+    # Only keys are moved about, and the texts once in the end: they are most of the memory of a task.
+    keys = table.select(["id", "lang", "source"])
+    ids = keys["id"].combine_chunks().dictionary_encode()
+    hashes = np.array([text_hash(name) for name in ids.dictionary.to_pylist()], np.uint64)[ids.indices.to_numpy()]
     order = [("hash", "ascending"), ("id", "ascending"), ("lang", "ascending"), ("source", "ascending")]
     table = table.append_column("hash", pa.array(hashes))
-    table = table.take(pc.sort_indices(table, [*order, ("question", "ascending"), ("passage", "ascending")]))
-    keys = [np.asarray(table[name].to_numpy(zero_copy_only=False), object) for name in ("id", "lang", "source")]
-    id_, lang, source = keys
+    keys = keys.append_column("hash", pa.array(hashes))
+    rows = pc.sort_indices(table, [*order, ("question", "ascending"), ("passage", "ascending")])
+    keys = keys.take(rows)
+    id_, lang, source = (
+        np.asarray(keys[name].to_numpy(zero_copy_only=False), object) for name in keys.column_names[:3]
+    )
     same_item = np.r_[False, id_[1:] == id_[:-1]]
     repeated = np.r_[False, lang[1:] == lang[:-1]] & same_item
     starts = np.flatnonzero(~same_item)
@@ -95,8 +109,9 @@ def drop_problems(table: pa.Table, stats: PartitionStats) -> pa.Table:
     for problem, mask in ((DUPLICATE, repeated), (TWO_SOURCES, other_source)):
         for at in np.flatnonzero(mask):
             stats.skip(problem, 1, f"id {id_[at]}, lang {lang[at]}")
-    table = table.filter(pa.array(~(repeated | other_source)))
-    return table.take(pc.sort_indices(table, [("source", "ascending"), *order[:3]]))
+    kept = pa.array(~(repeated | other_source))
+    rows, keys = rows.filter(kept), keys.filter(kept)
+    return table.take(rows.take(pc.sort_indices(keys, [("source", "ascending"), *order[:3]])))
 
 
 def text_hash(text: str) -> int:
@@ -104,8 +119,25 @@ def text_hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def widen(table: pa.Table, langs: list[str], tokenise: Tokenise, stats: PartitionStats) -> pa.Table:
-    """Join ordered long rows into one row per item, tokenised (the columns of this module's docstring)."""
+def widen(
+    table: pa.Table,
+    langs: list[str],
+    tokenise: Tokenise,
+    stats: PartitionStats,
+    *,
+    limits: Mapping[str, int] | None = None,
+    num_negatives: int = 0,
+) -> pa.Table:
+    """Join ordered long rows into one row per item, tokenised (the columns of this module's docstring).
+
+    Args:
+        table: rows of `drop_problems`.
+        langs: of the rows.
+        tokenise: texts and role -> flat token ids and lengths.
+        stats: receives the counts.
+        limits: role -> tokens at which `tokenise` cuts.
+        num_negatives: hard negatives kept of each row, from the first; 0 leaves their columns out.
+    """
     id_ = np.asarray(table["id"].to_numpy(zero_copy_only=False), object)
     lang = np.asarray(table["lang"].to_numpy(zero_copy_only=False), object)
     first = np.r_[True, id_[1:] != id_[:-1]]
@@ -113,6 +145,7 @@ def widen(table: pa.Table, langs: list[str], tokenise: Tokenise, stats: Partitio
     starts = np.flatnonzero(first)
     n = len(starts)
     weight = np.add.reduceat(table["weight"].to_numpy(), starts) / np.diff(np.r_[starts, len(id_)])
+    overhead = {role: int(tokenise([""], role)[1][0]) for role in ("query", "passage")}
     columns: dict[str, pa.Array] = {
         "item_id": table["id"].take(pa.array(starts)).combine_chunks(),
         "source": table["source"].take(pa.array(starts)).combine_chunks(),
@@ -125,27 +158,60 @@ def widen(table: pa.Table, langs: list[str], tokenise: Tokenise, stats: Partitio
             ("query", "question", stats.query_tokens),
             ("passage", "passage", stats.passage_tokens),
         ):
-            texts = table[name].take(pa.array(at)).to_pylist()
+            column = table[name].take(pa.array(at))
+            texts = column.to_pylist()
             values, lengths = tokenise(texts, role)
             columns[f"{role}_{code}"] = _scatter(values, lengths, rows, n)
             if len(lengths):
                 counts.setdefault(code, Counter()).update(Counter(lengths.tolist()))
+                limit = (limits or {}).get(role, np.iinfo(np.int32).max)
+                stats.whole.setdefault(code, Counter()).update(_whole(column, lengths, limit, overhead[role]))
         hashes = np.zeros(n, np.uint64)
         hashes[rows] = [text_hash(text) for text in texts]
         has = np.zeros(n, bool)
         has[rows] = True
         columns[f"hash_{code}"] = pa.array(hashes.view(np.int64), mask=~has)
+        if num_negatives:
+            lists = table["negatives"].take(pa.array(at)).to_pylist()
+            found = negative_columns(lists, rows, n, tokenise, num_negatives)
+            columns[f"negative_{code}"], columns[f"negative_hash_{code}"] = found
     return pa.table(columns)
 
 
-def _scatter(values: np.ndarray, lengths: np.ndarray, rows: np.ndarray, n: int) -> pa.Array:
-    """List array of `n` rows whose `rows` (rising) hold the ragged `values`; the others are null."""
+def negative_columns(
+    lists: Sequence[Sequence[str] | None], rows: np.ndarray, n: int, tokenise: Tokenise, num_negatives: int
+) -> tuple[pa.Array, pa.Array]:
+    """(list<list<int32>> [n], list<int64> [n]): ids and hashes of the first negatives of the items `rows` (rising)."""
+    kept = [(texts or ())[:num_negatives] for texts in lists]
+    flat = [text for texts in kept for text in texts]
+    values, lengths = tokenise(flat, "passage")
+    offsets = pa.array(np.r_[0, np.cumsum(lengths)].astype(np.int32))
+    ids = pa.ListArray.from_arrays(offsets, pa.array(values, pa.int32()))
+    hashes = np.array([text_hash(text) for text in flat], np.uint64).view(np.int64)
+    counts = np.array([len(texts) for texts in kept], np.int32)
+    return _scatter(ids, counts, rows, n), _scatter(pa.array(hashes, pa.int64()), counts, rows, n)
+
+
+def _whole(column: pa.ChunkedArray, lengths: np.ndarray, limit: int, overhead: int) -> Counter[str]:
+    """Tokens, words and characters of the texts that the limit did not cut."""
+    uncut = lengths < limit
+    texts = column.filter(pa.array(uncut))
+    return Counter(
+        tokens=int((lengths[uncut] - overhead).sum()),
+        words=pc.sum(pc.count_substring_regex(texts, r"\S+")).as_py() or 0,
+        chars=pc.sum(pc.utf8_length(texts)).as_py() or 0,
+    )
+
+
+def _scatter(values: np.ndarray | pa.Array, lengths: np.ndarray, rows: np.ndarray, n: int) -> pa.Array:
+    """List array of `n` rows whose `rows` (rising) hold the ragged `values` (arrays: int32); the others are null."""
     full = np.zeros(n, np.int32)
     full[rows] = lengths
     has = np.zeros(n, bool)
     has[rows] = True
     offsets = np.r_[0, np.cumsum(full)].astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.int32()), mask=pa.array(~has))
+    flat = pa.array(values, pa.int32()) if isinstance(values, np.ndarray) else values
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, mask=pa.array(~has))
 
 
 def coverage(table: pa.Table, langs: list[str]) -> np.ndarray:

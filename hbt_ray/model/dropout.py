@@ -13,27 +13,29 @@ from torch import Tensor, nn
 _LEVELS = 1 << 16
 
 
-def draw_dropped(num: int, p: float) -> Tensor:
-    """bool [num]: True with probability `p` (to 2^-17), from one draw of torch's CPU generator."""
+def draw_kept(num: int, p: float) -> Tensor:
+    """uint8 [num]: 0 with probability `p` (to 2^-17), else 1; from one draw of torch's CPU generator.
+
+    Not bool: torch's products with bool and its `masked_fill` are several times slower than a cast and a product.
+    """
     seed = int(torch.randint(1 << 62, ()))
     words = np.random.SFC64(seed).random_raw((num + 3) // 4)
-    dropped: Tensor = torch.from_numpy(words.view(np.int16)[:num]) < round(p * _LEVELS) - _LEVELS // 2
-    return dropped
+    kept = words.view(np.int16)[:num] >= round(p * _LEVELS) - _LEVELS // 2
+    return torch.from_numpy(kept.view(np.uint8))
 
 
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, p: float) -> Tensor:
-        dropped = draw_dropped(values.numel(), p).view(values.shape)
-        ctx.save_for_backward(dropped)
+        kept = draw_kept(values.numel(), p).view(values.shape)
+        ctx.save_for_backward(kept)
         ctx.scale = 1 / (1 - p)
-        kept: Tensor = (values * ctx.scale).masked_fill_(dropped, 0)
-        return kept
+        return kept.to(values.dtype).mul_(values).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (dropped,) = ctx.saved_tensors
-        return (gradients[0] * ctx.scale).masked_fill_(dropped, 0), None
+        (kept,) = ctx.saved_tensors
+        return kept.to(gradients[0].dtype).mul_(gradients[0]).mul_(ctx.scale), None
 
 
 class FastDropout(nn.Dropout):

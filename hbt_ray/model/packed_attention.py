@@ -16,7 +16,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from hbt_ray.model.chunks import Block
-from hbt_ray.model.dropout import draw_dropped
+from hbt_ray.model.dropout import draw_kept
 
 NAME = "hbt_packed"
 """transformers' `attn_implementation`: `sdpa`, and packed texts where they are given."""
@@ -85,7 +85,7 @@ class _DropoutAttention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, blocks: tuple[Block, ...], p: float, scale: float
     ) -> Tensor:
         heads = len(query)
-        dropped = draw_dropped(heads * sum(num * length * length for num, length in blocks), p)
+        kept = draw_kept(heads * sum(num * length * length for num, length in blocks), p)
         out = value.new_empty(value.shape[1], heads, value.shape[2])
         weights: list[Tensor] = []
         done = 0
@@ -93,18 +93,18 @@ class _DropoutAttention(torch.autograd.Function):
         for q, k, v, target in parts:
             scores = torch.matmul(q, k.transpose(-1, -2)).mul_(scale)
             weight = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
-            drop = dropped[done : done + weight.numel()].view(weight.shape)
+            keep = kept[done : done + weight.numel()].view(weight.shape)
             done += weight.numel()
-            target.copy_(torch.matmul(weight.masked_fill(drop, 0), v))
+            target.copy_(torch.matmul(keep.to(weight.dtype).mul_(weight), v))
             weights.append(weight)
         out.mul_(1 / (1 - p))
-        ctx.save_for_backward(query, key, value, dropped, *weights)
+        ctx.save_for_backward(query, key, value, kept, *weights)
         ctx.blocks, ctx.p, ctx.scale = blocks, p, scale
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, dropped, *weights = ctx.saved_tensors
+        query, key, value, kept, *weights = ctx.saved_tensors
         blocks: tuple[Block, ...] = ctx.blocks
         gradient = (gradients[0] * (1 / (1 - ctx.p))).transpose(0, 1)
         found = [gradients[0].new_empty(gradients[0].shape) for _ in range(3)]
@@ -112,10 +112,10 @@ class _DropoutAttention(torch.autograd.Function):
         outs = zip(*(_rows(states, blocks) for states in found), strict=True)
         done = 0
         for (q, k, v, g), (to_q, to_k, to_v), weight in zip(ins, outs, weights, strict=True):
-            drop = dropped[done : done + weight.numel()].view(weight.shape)
+            keep = kept[done : done + weight.numel()].view(weight.shape).to(weight.dtype)
             done += weight.numel()
-            to_v.copy_(torch.matmul(weight.masked_fill(drop, 0).transpose(-1, -2), g))
-            by_weight = torch.matmul(g, v.transpose(-1, -2)).masked_fill_(drop, 0)
+            by_weight = torch.matmul(g, v.transpose(-1, -2)).mul_(keep)
+            to_v.copy_(torch.matmul(keep.mul_(weight).transpose(-1, -2), g))
             by_score = torch.ops.aten._softmax_backward_data(by_weight, weight, -1, weight.dtype)
             to_q.copy_(torch.matmul(by_score, k))
             to_k.copy_(torch.matmul(by_score.transpose(-1, -2), q))

@@ -6,12 +6,14 @@ cut off goes on from its checkpoint because its run has the same name.
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from hbt_ray.config import Recipe
+from hbt_ray.config.checks import LATER
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import open_fs, read_json, write_json
 from hbt_ray.tuning.points import TrialSpec
@@ -62,7 +64,7 @@ class StudyDirectory:
             f"{section}.{name}={mine[section][name]!r} (was {theirs.get(section, {}).get(name)!r})"
             for section in mine
             for name in mine[section]
-            if mine[section][name] != theirs.get(section, {}).get(name)
+            if mine[section][name] != theirs.get(section, {}).get(name, _before(recipe, section, name))
         ]
         if changed:
             raise ConfigError(
@@ -106,6 +108,12 @@ class StudyDirectory:
 
 def _from_tree(tree: dict[str, Any]) -> TrialResult:
     return TrialResult(**{**tree, "spec": TrialSpec(tuple(sorted(tree["spec"].items())))})
+
+
+def _before(recipe: Recipe, section: str, name: str) -> Any:
+    """What a study had for a field that its section got later; None for others."""
+    fields = dataclasses.fields(getattr(recipe, section)) if hasattr(recipe, section) else ()
+    return next((field.default for field in fields if field.name == name and field.metadata.get(LATER)), None)
 
 
 def _shared(recipe: Recipe) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,7 @@
+import csv
 import gzip
+import hashlib
+import io
 import json
 
 import datasets
@@ -6,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hbt_ray.corpus import inputs as module
-from hbt_ray.corpus.inputs import find_inputs, read_unit
+from hbt_ray.corpus.inputs import find_inputs, input_name, read_unit
+from hbt_ray.corpus.readers import units as module
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError, CorpusError
+from hbt_ray.experiment import absolute_inputs
 
 ROWS = [
     {"id": f"i{i}", "lang": lang, "question": f"{lang} {i}?", "passage": f"{lang} no. {i}\u2028x"}
@@ -179,7 +183,7 @@ def test_malformed_json_is_named_by_its_line(tmp_path, line, message):
 
 
 def test_nothing_found(tmp_path):
-    with pytest.raises(CorpusError, match="nowhere' does not exist; give a directory, file or glob, or `sample`"):
+    with pytest.raises(CorpusError, match="nowhere' does not exist; give a directory, file or glob, `sample`, or sour"):
         find_inputs(str(tmp_path / "nowhere"))
     for location in (tmp_path, tmp_path / "*.parquet"):
         with pytest.raises(CorpusError, match=r"has no files ending in \.parquet, \.jsonl"):
@@ -207,3 +211,117 @@ def test_the_fingerprint_is_of_names_and_contents(tmp_path):
     write_parquet(tmp_path / "a" / "y.parquet", ROWS[:1])
     prints.add(find_inputs(str(tmp_path / "a")).fingerprint)
     assert len(prints) == 3
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.tsv"])
+def test_csv(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "BATCH_ROWS", 4)
+    tab = "\t" if "tsv" in name else ","
+    rows = [{**row, "passage": row["passage"] + '\n"x", y\tz', "more": "1"} for row in ROWS]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], delimiter=tab)
+    writer.writeheader()
+    writer.writerows(rows)
+    data = text.getvalue().encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert texts(read(tmp_path / name)) == texts(rows)
+    assert set(read(tmp_path / name)[0]) == {"id", "lang", "question", "passage"}
+    (unit,) = find_inputs(str(tmp_path / name)).units
+    assert [table.num_rows for table in read_unit(unit)] == [4, 4, 4, 2]
+
+
+def test_a_csv_file_that_cannot_be_used(tmp_path):
+    (tmp_path / "x.csv").write_text("id,question,passage\n1,a,b\n")
+    with pytest.raises(CorpusError, match=r"x\.csv: missing column lang; found id, question, passage"):
+        find_inputs(str(tmp_path))
+    (tmp_path / "x.csv").write_text("id,lang,question,passage\n1,en,a\n")
+    with pytest.raises(CorpusError, match=r"x\.csv: not a whole CSV file"):
+        read(tmp_path)
+    (tmp_path / "x.csv").write_text("")
+    with pytest.raises(CorpusError, match=r"x\.csv: is empty"):
+        find_inputs(str(tmp_path))
+
+
+def test_columns_of_other_names_fixed_values_and_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "ROWS_A_UNIT", 2)
+    monkeypatch.setattr(module, "BATCH_ROWS", 2)
+    pairs = [{"text": f"t{n}", "english": f"e{n}", "code": "de"} for n in range(5)]
+    write_parquet(tmp_path / "pairs.parquet", pairs, row_group_size=2)
+    write_jsonl(tmp_path / "pairs.jsonl", pairs)
+    datasets.Dataset.from_list(pairs).save_to_disk(tmp_path / "pairs")
+    (tmp_path / "pairs.csv").write_text("text,english,code\n" + "".join(f"t{n},e{n},de\n" for n in range(5)))
+    options = "?id=#&lang=code&question=text&passage=english&source==s"
+    for name in ("pairs.parquet", "pairs.jsonl", "pairs", "pairs.csv"):
+        found = read(f"{tmp_path}/{name}{options}")
+        assert [{name: row[name] for name in ("id", "lang", "question", "passage", "source")} for row in found] == [
+            {"id": f"pairs:{n}", "lang": "de", "question": f"t{n}", "passage": f"e{n}", "source": "s"} for n in range(5)
+        ]
+    with pytest.raises(CorpusError, match=r"pairs\.parquet: missing column txt; found text, english, code"):
+        find_inputs(f"{tmp_path}/pairs.parquet?id=#&lang=code&question=txt&passage=english")
+    with pytest.raises(CorpusError, match="'title' is no column of long form"):
+        find_inputs(f"{tmp_path}/pairs.parquet?title=text")
+
+
+def test_several_inputs_are_one(tmp_path):
+    write_parquet(tmp_path / "a" / "x.parquet", [{"n": n, "de": f"d{n}", "en": f"e{n}"} for n in range(3)])
+    write_jsonl(tmp_path / "b.jsonl", ROWS[:2])
+    side = "?id=n&lang=={0}&question={0}&passage={0}"
+    location = f"{tmp_path}/a{side.format('de')}, {tmp_path}/a{side.format('en')},{tmp_path}/b.jsonl"
+    found = read(location)
+    assert [(row["id"], row["lang"], row["question"]) for row in found] == [
+        *((n, "de", f"d{n}") for n in range(3)),
+        *((n, "en", f"e{n}") for n in range(3)),
+        *((row["id"], row["lang"], row["question"]) for row in ROWS[:2]),
+    ]
+    prints = {
+        find_inputs(place).fingerprint for place in (location, location.replace("==en", "==fr"), f"{tmp_path}/b.jsonl")
+    }
+    assert len(prints) == 3
+    write_jsonl(tmp_path / "c,d.jsonl", ROWS[:2])  # a comma in a name
+    assert texts(read(tmp_path / "c,d.jsonl")) == ROWS[:2]
+
+
+def test_one_input_has_the_fingerprint_that_it_had_before_there_could_be_several(tmp_path):
+    path = write_jsonl(tmp_path / "x.jsonl")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert find_inputs(str(path)).fingerprint == hashlib.sha256(json.dumps([("x.jsonl", digest)]).encode()).hexdigest()
+
+
+def test_hard_negatives_are_lists_of_strings(tmp_path):
+    rows = [{**row, "negatives": [f"n{at}"] * (at % 3) if at % 2 else None} for at, row in enumerate(ROWS)]
+    schema = pa.Table.from_pylist(ROWS).schema.append(pa.field("negatives", pa.list_(pa.string())))
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), tmp_path / "x.parquet")
+    write_jsonl(tmp_path / "x.jsonl", rows)
+    datasets.Dataset.from_list(rows).save_to_disk(tmp_path / "hf")
+    for name in ("x.parquet", "x.jsonl", "hf"):
+        assert [row["negatives"] for row in read(tmp_path / name)] == [row["negatives"] for row in rows]
+    path = write_jsonl(tmp_path / "y.jsonl", [{**ROWS[0], "negatives": "a"}])
+    with pytest.raises(CorpusError, match=r"y\.jsonl line 1: negatives is a str; a list of strings is needed"):
+        read(path)
+    path = write_parquet(tmp_path / "y.parquet", [{**ROWS[0], "negatives": [1]}])
+    with pytest.raises(CorpusError, match=r"column negatives holds list<.*int64>; a list of strings is needed"):
+        find_inputs(str(path))
+
+
+@pytest.mark.parametrize(
+    ("location", "name"),
+    [
+        ("/data/faq/", "faq"),
+        ("/data/faq.v2.parquet", "faq"),
+        ("/data/*.parquet", "corpus"),
+        ("/data/x.csv?question=q, source:squad", "x"),
+        ("source:squad?rows=10", "squad"),
+        ("source:mmarco:/data/copy", "copy"),
+        ("/w/cleaned/faq-12ab/kept", "faq-12ab"),
+        ("memory://bucket/faq", "faq"),
+    ],
+)
+def test_a_name_for_what_is_made(location, name):
+    assert input_name(location) == name
+
+
+def test_every_input_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute_inputs("a.csv?lang==de, source:squad, source:mmarco:copy?langs=en+de,memory://b/c") == (
+        f"{tmp_path}/a.csv?lang==de,source:squad,source:mmarco:{tmp_path}/copy?langs=en+de,memory://b/c"
+    )

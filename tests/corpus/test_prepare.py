@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -157,6 +158,45 @@ def test_a_directory_without_its_manifest_is_no_corpus(run, tmp_path):
         (fresh / file.name).write_bytes((tmp_path / "corpora" / corpus.directory / file.name).read_bytes())
     with pytest.raises(CorpusError, match=f"no {MANIFEST}"):
         Corpus.open(str(fresh))
+
+
+def test_hard_negatives_are_kept_where_they_are_asked_for(run, tmp_path, small_base):
+    rows = [{**row, "negatives": [f"not {row['passage']}", "never"]} for row in long_rows()]
+    path = write_parquet(tmp_path / "in.parquet", rows)
+    without, _ = run(path)
+    plain, _ = run(write_parquet(tmp_path / "plain.parquet", long_rows()))
+    assert [s.sha256 for s in without.manifest.splits["train"].shards] == [
+        s.sha256 for s in plain.manifest.splits["train"].shards
+    ]
+    assert "hard negatives" not in without.manifest.made_from
+    corpus, news = run(path, num_negatives=1)
+    assert corpus.directory != without.directory
+    assert any("another hard negatives" in line for line in news)
+    tokenizer = RoleTokenizer(small_base, CorpusConfig())
+    for shard in corpus.manifest.splits["train"].shards:
+        for row in pq.read_table(f"{corpus.directory}/{shard.name}").to_pylist():
+            for lang, code in (("en", "en"), ("de", "de"), ("zh-Hant", "zh_hant")):
+                if row[f"query_{lang}"] is None:
+                    assert row[f"negative_{lang}"] is None
+                else:
+                    wanted, _ = tokenizer([f"not {code} no. {row['item_id'][4:]}"], "passage")
+                    assert row[f"negative_{lang}"] == [wanted.tolist()]
+                    assert len(row[f"negative_hash_{lang}"]) == 1
+
+
+def test_a_card_is_written_beside_the_shards(run, tmp_path):
+    corpus, _ = run(write_parquet(tmp_path / "in.parquet", long_rows()))
+    card = json.loads(Path(corpus.directory, "card.json").read_text())
+    has = np.concatenate([corpus.has_lang(split) for split in ("train", "dev")]).astype(int)
+    assert card["coverage"] == (has.T @ has).tolist()
+    assert [row["lang"] for row in card["langs"]] == list(corpus.manifest.langs)
+    assert sum(row["items"] for row in card["sources"]) == card["items"] == 30
+    for row in card["langs"]:
+        assert row["tokens_per_char"] > 0
+        assert (row["tokens_per_word"] is None) == (row["lang"] == "zh-Hant")
+    assert {path.name for path in Path(corpus.directory).iterdir()} == {
+        "card.html", "card.json", "card.md", MANIFEST, *(file.name for file in corpus.files),
+    }  # fmt: skip
 
 
 @pytest.mark.data

@@ -45,7 +45,8 @@ def test_every_problem_has_its_name(change, problem):
 def test_texts_are_stripped_and_codes_canonical():
     (row,) = check({"id": " a\n", "lang": " ZH_hant ", "question": "\u00a0q q\t", "passage": "\np ", "source": " s "})
     assert row == {
-        "id": "a", "lang": "zh-Hant", "source": "s", "question": "q q", "passage": "p", "weight": 1.0, "problem": None,
+        "id": "a", "lang": "zh-Hant", "source": "s", "question": "q q", "passage": "p", "weight": 1.0,
+        "negatives": None, "problem": None,
     }  # fmt: skip
 
 
@@ -71,3 +72,16 @@ def test_every_table_comes_out_in_one_schema():
         assert checked.schema == SCHEMA
         assert checked.num_rows == table.num_rows
         assert checked["problem"].null_count == table.num_rows
+
+
+def test_hard_negatives_are_stripped_and_what_cannot_be_one_is_left_out():
+    rows = [
+        {**GOOD, "negatives": [" a ", "", "p", "b"]},
+        {**GOOD, "negatives": []},
+        {**GOOD, "negatives": None},
+        {**GOOD, "negatives": [None, "p "]},
+        {**GOOD, "passage": "", "negatives": ["a"]},
+    ]
+    assert [row["negatives"] for row in check(*rows)] == [["a", "b"], None, None, None, None]
+    sliced = pa.Table.from_pylist(rows).slice(1)
+    assert check_rows(sliced)["negatives"].to_pylist() == [None] * 4

@@ -171,3 +171,46 @@ def test_stats_add_up_and_travel_as_json():
 def test_hashes_are_the_same_everywhere():
     assert text_hash("Wann fährt die Fähre?") == 0x381B896BEF25CCF8
     assert text_hash("") == 0xB4B2797457A0A6E4
+
+
+def test_hard_negatives_are_token_ids_and_hashes_of_the_first(tmp_path):
+    rows = [
+        {"id": "a", "lang": "en", "question": "q", "passage": "p", "negatives": ["x", "yy", "zzz"]},
+        {"id": "a", "lang": "de", "question": "q", "passage": "p", "negatives": None},
+        {"id": "b", "lang": "en", "question": "q", "passage": "p", "negatives": ["w"]},
+        {"id": "c", "lang": "de", "question": "q", "passage": "p", "negatives": []},
+    ]
+    table, stats = dropped(rows)
+    assert "negative_en" not in widen(table, ["de", "en"], tokenise, stats).column_names
+    wide = widen(table, ["de", "en"], tokenise, stats, num_negatives=2)
+    buffer = io.BytesIO()
+    write_shard(wide, buffer)
+    found = {row["item_id"]: row for row in pq.read_table(buffer).to_pylist()}
+
+    def expected(*texts):
+        return [[9, *map(ord, text)] for text in texts]
+
+    def hashes(*texts):
+        return np.array([text_hash(text) for text in texts], np.uint64).view(np.int64).tolist()
+
+    assert {id_: row["negative_en"] for id_, row in found.items()} == {
+        "a": expected("x", "yy"), "b": expected("w"), "c": None,
+    }  # fmt: skip
+    assert {id_: row["negative_de"] for id_, row in found.items()} == {"a": [], "b": None, "c": []}
+    assert found["a"]["negative_hash_en"] == hashes("x", "yy")
+    assert found["c"]["negative_hash_en"] is None
+    assert found["c"]["negative_hash_de"] == []
+
+
+def test_tokens_words_and_characters_are_counted_of_texts_that_are_not_cut():
+    rows = [
+        {"id": "a", "lang": "en", "question": "ab cd", "passage": "x" * 20},
+        {"id": "b", "lang": "en", "question": "é", "passage": "one  two"},
+    ]
+    table, stats = dropped(rows)
+    widen(table, ["en"], tokenise, stats, limits={"query": 100, "passage": 20})
+    chars = len("ab cd") + 1 + len("one  two")
+    assert stats.whole == {"en": {"tokens": chars, "words": 5, "chars": chars}}  # a token a character, one of the role
+    assert PartitionStats.from_json(stats.to_json()) == stats
+    stats.add(PartitionStats.from_json(stats.to_json()))
+    assert stats.whole["en"]["words"] == 10

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hbt_ray.model.chunks import make_chunks
-from hbt_ray.model.dropout import FastDropout, draw_dropped, use_fast_dropout
+from hbt_ray.model.dropout import FastDropout, draw_kept, use_fast_dropout
 from hbt_ray.model.encoder import Encoder
 from tests.model.models import TEXTS
 
@@ -100,7 +100,7 @@ def test_attention_with_dropout_and_its_gradient_equal_the_definition():
     torch.manual_seed(5)
     out, _ = attend(None, *ours, None, dropout=p, scaling=scale, blocks=blocks)
     torch.manual_seed(5)
-    keep = ~draw_dropped(heads * sum(n * length * length for n, length in blocks), p)
+    keep = draw_kept(heads * sum(n * length * length for n, length in blocks), p)
     expected = reference_attention(*(states[0] for states in theirs), blocks, keep.double(), p, scale)
     # weights are rounded to float32 in between
     torch.testing.assert_close(out[0], expected, rtol=0, atol=1e-6)

@@ -85,6 +85,18 @@ def test_a_study_of_an_older_version_is_told_of_its_missing_settings(tmp_path):
         directory.claim(RECIPE, MADE_FROM)
 
 
+def test_a_study_goes_on_where_a_section_has_got_a_field_since(tmp_path):
+    directory = StudyDirectory(str(tmp_path / "s"))
+    study_id = directory.claim(RECIPE, MADE_FROM)
+    path = tmp_path / "s" / "study.json"
+    tree = json.loads(path.read_text())
+    assert tree["corpus"].pop("num_negatives") == 0
+    path.write_text(json.dumps(tree))
+    assert directory.claim(RECIPE, MADE_FROM) == study_id
+    with pytest.raises(ConfigError, match=r"corpus\.num_negatives=2 \(was None\)"):
+        directory.claim(override_recipe(RECIPE, {"corpus.num_negatives": 2}), MADE_FROM)
+
+
 def test_results_round_trip(directory):
     results = [
         TrialResult(TrialSpec.of({"plan.alpha": 0.5}, 0), "finished", 200, {"dev/multi_map": 0.25}, model="/m"),

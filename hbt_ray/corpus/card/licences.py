@@ -1,0 +1,46 @@
+"""Under what terms the sources of a corpus are: `licences.json` beside the input, or the entry of a named source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hbt_ray.corpus.card.card import SourceRow
+from hbt_ray.corpus.inputs import split_inputs, split_options
+from hbt_ray.corpus.sources.names import SOURCES
+from hbt_ray.corpus.sources.reader import SOURCE
+from hbt_ray.errors import CorpusError
+from hbt_ray.storage import open_fs, read_json
+
+LICENCES = "licences.json"
+NOT_STATED = "not stated"
+
+
+def source_rows(location: str, items: Mapping[str, int]) -> tuple[SourceRow, ...]:
+    """The sources of the input `location` with their items, largest first."""
+    stated = stated_licences(location)
+    rows = []
+    for source, num in sorted(items.items(), key=lambda pair: (-pair[1], pair[0])):
+        entry = SOURCES.get(source)
+        licence = stated.get(source) or (entry.licence if entry else NOT_STATED)
+        rows.append(SourceRow(source=source, items=num, licence=licence, citation=entry.citation if entry else ""))
+    return tuple(rows)
+
+
+def stated_licences(location: str) -> dict[str, str]:
+    """Source -> licence, of every `licences.json` beside the files of an input.
+
+    Raises:
+        CorpusError: one holds something else.
+    """
+    found: dict[str, str] = {}
+    for part in split_inputs(location):
+        if part.startswith(SOURCE):
+            continue
+        fs, path = open_fs(split_options(part)[0])
+        place = path if fs.isdir(path) else path.rsplit("/", 1)[0]
+        tree = read_json(fs.unstrip_protocol(f"{place}/{LICENCES}"))
+        for source, licence in (tree or {}).items():
+            if not isinstance(licence, str):
+                raise CorpusError(f"{place}/{LICENCES}: the licence of {source} is not a text")
+            found[source] = licence
+    return found

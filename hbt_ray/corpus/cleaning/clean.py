@@ -1,0 +1,185 @@
+"""Cleaning a corpus with Ray Data: rows of an item come together as in `prepare`, are judged, and kept or set aside.
+
+kept/part-00003.parquet       long form, an input of `prepare`; dev_ids.txt of the input beside them
+rejected/part-00003.parquet   with reason, value, and what a row was compared with
+clean.json                    all counts; written last, and what says that the rest is whole
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hbt_ray.config import CleanConfig, CorpusConfig
+from hbt_ray.corpus.card.licences import LICENCES, stated_licences
+from hbt_ray.corpus.cleaning.contamination import KnownTexts, known_texts
+from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
+from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, remove_items
+from hbt_ray.corpus.cleaning.partition import CleanJob, clean_partition
+from hbt_ray.corpus.grouping import count_partitions, map_partitions, run_tasks, spilled
+from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_inputs
+from hbt_ray.corpus.rows import NOT_SELECTED
+from hbt_ray.corpus.sources.reader import SOURCE
+from hbt_ray.errors import CorpusError
+from hbt_ray.languages import canonical_lang
+from hbt_ray.storage import open_fs, read_json, write_json
+
+SUMMARY = "clean.json"
+RULES_VERSION = 1
+"""Changes when a rule says something else of the same row."""
+DEV_IDS = "dev_ids.txt"
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A cleaned corpus: its directory (local or URL) and its summary."""
+
+    directory: str
+    settings: dict[str, Any]
+    """Input and thresholds."""
+    counts: CleanCounts
+
+    @property
+    def kept(self) -> str:
+        """What `corpus.input` is for the jobs that follow."""
+        return f"{self.directory}/{KEPT}"
+
+    @property
+    def num_rejected(self) -> int:
+        """Rows that are set aside."""
+        return sum(langs.total() for langs in self.counts.rejected.values())
+
+    @staticmethod
+    def open(directory: str) -> Cleaned | None:
+        """The corpus in a directory; None where there is none, or one that is not whole."""
+        tree = read_json(f"{directory}/{SUMMARY}")
+        return Cleaned(directory, tree["settings"], CleanCounts.from_tree(tree["counts"])) if tree else None
+
+
+def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = "", report: Report = print) -> Cleaned:
+    """Clean `config.input` under `root`; a no-op where that has been done.
+
+    Args:
+        config: what is read; only its input and languages matter.
+        rules: what is rejected.
+        root: directory or URL of cleaned corpora; this one becomes a sub-directory named by its fingerprint.
+        name: readable part of that sub-directory's name; empty takes it from the input.
+        report: receives one line of news at a time.
+
+    Raises:
+        CorpusError: input missing or malformed, or nothing is left of it.
+        EvaluationError: a set of `clean.check_against` cannot be loaded.
+    """
+    inputs = find_inputs(config.input)
+    langs = tuple(sorted(canonical_lang(code) for code in config.langs))
+    rules = dataclasses.replace(rules, reference_lang=canonical_lang(rules.reference_lang))
+    known = [_load(place, rules, report) for place in rules.check_against]
+    settings = {
+        "input": config.input,
+        "input_fingerprint": inputs.fingerprint,
+        "languages": list(langs),
+        "rules": json.loads(json.dumps(dataclasses.asdict(rules))),
+        "sets": {
+            texts.name: hashlib.sha256(texts.questions.tobytes() + texts.runs.tobytes()).hexdigest() for texts in known
+        },
+        "rules_version": RULES_VERSION,
+    }
+    fingerprint = hashlib.sha256(json.dumps({**settings, "input": ""}, sort_keys=True).encode()).hexdigest()
+    name = name or input_name(config.input)
+    directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
+    done = Cleaned.open(directory)
+    if done:
+        report(f"cleaned corpus {directory}: already there")
+        return done
+    fs, path = open_fs(directory)
+    if fs.exists(path):  # of a job that was stopped
+        fs.rm(path, recursive=True)
+    for part in (KEPT, "rejected", ".work"):
+        fs.makedirs(f"{path}/{part}", exist_ok=True)
+    for line in inputs.ignored:
+        report(f"ignored {line}")
+    counts = _run(inputs, langs, CleanJob(rules, directory, _share(known)), report)
+    fs.rm(f"{path}/.work", recursive=True)
+    if not counts.kept.items:
+        raise CorpusError(f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected")
+    _copy_beside(config, f"{directory}/{KEPT}")
+    write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
+    return Cleaned(directory, settings, counts)
+
+
+def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, report: Report) -> CleanCounts:
+    parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
+
+    def count(done: int, total: int) -> None:
+        report(f"cleaned {done}/{total} partitions")
+
+    with spilled(inputs.units, langs, parts, f"{job.directory}/.work/rows") as files:
+        gpus = {"num_gpus": 1} if job.config.model and _has_gpus() else {}
+        results = map_partitions(files, parts, clean_partition, (job,), count, **gpus)
+    by_part = {int(row["partition"]): CleanCounts.from_json(row["counts"]) for row in results}
+    if job.config.duplicates:
+        num_items = {int(row["partition"]): int(row["num_items"]) for row in results}
+        found = find_duplicates(job.directory, num_items, job.config.max_jaccard)
+        report(f"{sum(map(len, found.values())):,} items are near-duplicates of others")
+        rows = [{"partition": part, "duplicates": json.dumps(items)} for part, items in sorted(found.items())]
+        for row in run_tasks(rows, _remove, (job.directory,)) if rows else []:
+            own = by_part[int(row["partition"])]
+            own.kept = KeptCounts()
+            own.add(CleanCounts.from_json(row["counts"]))
+    total = CleanCounts()
+    for part in sorted(by_part):
+        total.add(by_part[part])
+    if total.unusable.pop(NOT_SELECTED, 0):
+        report("rows in languages that corpus.langs does not name were left out")
+    return total
+
+
+def _remove(batch: dict[str, Any], directory: str) -> Iterator[pa.Table]:
+    for part, items in zip(batch["partition"].tolist(), batch["duplicates"].tolist(), strict=True):
+        duplicates: dict[int, Item] = {int(place): item for place, item in json.loads(items).items()}
+        counts = remove_items(directory, part, duplicates)
+        yield pa.table({"partition": [part], "counts": [counts.to_json()]})
+
+
+def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:
+    from hbt_ray.evaluation.benchmarks import load_set
+
+    found = load_set(place)
+    texts = known_texts(found, f"{place.partition(':')[0]}:{place.rpartition('/')[2]}", rules)
+    report(f"{place}: {len(texts.questions):,} questions and {len(texts.runs):,} runs of words to compare with")
+    return texts
+
+
+def _share(known: list[KnownTexts]) -> Any:
+    if not known:
+        return None
+    import ray
+
+    return ray.put(known)
+
+
+def _has_gpus() -> bool:
+    import ray
+
+    return bool(ray.cluster_resources().get("GPU", 0) >= 1)
+
+
+def _copy_beside(config: CorpusConfig, kept: str) -> None:
+    """The dev items and the licences are the same for whoever reads the kept rows."""
+    fs, path = open_fs(kept)
+    licences = stated_licences(config.input)
+    if licences:
+        write_json(f"{kept}/{LICENCES}", dict(sorted(licences.items())))
+    place = config.dev_ids or f"{config.input.rstrip('/')}/{DEV_IDS}"
+    if config.dev_ids or (len(split_inputs(config.input)) == 1 and not config.input.startswith(SOURCE)):
+        found, dev_ids = open_fs(place)
+        if found.isfile(dev_ids):
+            fs.pipe_file(f"{path}/{DEV_IDS}", found.cat_file(dev_ids))

@@ -1,0 +1,94 @@
+"""What a corpus has in common with a set that models will be scored on: equal questions, and runs of words.
+
+Of a set nothing but hashes is held: one of each question, and one of each run of `clean.run_words` words in its
+questions and passages (`clean.run_chars` characters in languages that write no spaces).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbt_ray.config.clean import CleanConfig
+from hbt_ray.corpus.cleaning.hashing import normalise, runs, tokens, unspaced
+from hbt_ray.corpus.shards import text_hash
+from hbt_ray.errors import ConfigError
+from hbt_ray.evaluation.sets import RetrievalSet
+
+BATCH = 4096
+
+
+@dataclass(frozen=True)
+class KnownTexts:
+    """Hashes of the texts of one retrieval set."""
+
+    name: str
+    questions: np.ndarray
+    """uint64, sorted and distinct: normalised questions."""
+    runs: np.ndarray
+    """uint64, sorted and distinct: runs of words of questions and passages."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What texts share with a set."""
+
+    same_question: np.ndarray
+    """bool [n]."""
+    shared_runs: np.ndarray
+    """int64 [n]: runs of question and passage that the set has too."""
+
+
+def known_texts(found: RetrievalSet, name: str, config: CleanConfig) -> KnownTexts:
+    """The hashes of a set.
+
+    Raises:
+        ConfigError: the set has no texts.
+    """
+    if found.queries is None or found.passages is None:
+        raise ConfigError(f"clean.check_against: {name} has no texts to compare with")
+    langs = [found.langs[lang] for lang in found.query_langs]
+    owners = np.arange(len(found.passages)) if found.text_passages is None else found.text_passages
+    passage_langs = [found.langs[found.passage_langs[owner]] for owner in owners]
+    asked = {normalise(text) for text in found.queries} - {""}
+    questions = np.sort(np.array([text_hash(text) for text in asked], np.uint64))
+    parts = [_distinct_runs(found.queries, langs, config), _distinct_runs(found.passages, passage_langs, config)]
+    return KnownTexts(name, questions, np.unique(np.concatenate(parts)))
+
+
+def overlap(
+    questions: Sequence[str], passages: Sequence[str], langs: Sequence[str], known: KnownTexts, config: CleanConfig
+) -> Overlap:
+    """What rows share with a set, [n] each."""
+    hashes = np.array([text_hash(normalise(text)) for text in questions], np.uint64)
+    shared = np.zeros(len(langs), np.int64)
+    for texts in (questions, passages):
+        found = [runs_of(text, lang, config) for text, lang in zip(texts, langs, strict=True)]
+        owner = np.repeat(np.arange(len(found)), [len(part) for part in found])
+        flat = np.concatenate(found) if found else np.zeros(0, np.uint64)
+        shared += np.bincount(owner[_among(flat, known.runs)], minlength=len(langs))
+    return Overlap(_among(hashes, known.questions), shared)
+
+
+def runs_of(text: str, lang: str, config: CleanConfig) -> np.ndarray:
+    """uint64: the runs of a text that are compared."""
+    return runs(tokens(text, lang), config.run_chars if unspaced(lang) else config.run_words)
+
+
+def _distinct_runs(texts: Sequence[str], langs: Sequence[str], config: CleanConfig) -> np.ndarray:
+    out = np.zeros(0, np.uint64)
+    for start in range(0, len(texts), BATCH):
+        batch = zip(texts[start : start + BATCH], langs[start : start + BATCH], strict=True)
+        out = np.union1d(out, np.concatenate([runs_of(text, lang, config) for text, lang in batch]))
+    return out
+
+
+def _among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """bool [n]: which values are in a sorted array."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    found: np.ndarray = known[at] == values
+    return found

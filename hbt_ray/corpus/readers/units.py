@@ -1,0 +1,100 @@
+"""A unit of work: rows of one file that are read apart from all others, and under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hbt_ray.errors import CorpusError
+from hbt_ray.storage import is_local
+
+REQUIRED = ("id", "lang", "question", "passage")
+OPTIONAL = ("source", "weight", "negatives")
+NAMES = (*REQUIRED, *OPTIONAL)
+BATCH_ROWS = 8192
+ROWS_A_UNIT = 262_144
+ROW_NUMBER = "#"
+
+Columns = Mapping[str, str]
+"""Name in long form -> column of the file, `=VALUE` for the same value in every row, `#` for the row's number."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Rows `start` to `stop` of one file (JSONL and CSV are read whole: `stop` is -1)."""
+
+    kind: str
+    path: str
+    start: int
+    stop: int
+    columns: tuple[str, ...]
+    """What is read: `name`, or `name=column` as in `Columns`; of a named source, what its reader needs."""
+    unpacked_bytes: int = 0
+    """Of the unit once it is read, where the file says that; 0 elsewhere."""
+
+
+def check_columns(
+    path: str, names: list[str], schema: pa.Schema | None = None, mapping: Columns | None = None
+) -> str | tuple[str, ...]:
+    """The columns to read (as in `Unit`), or why the file is not part of the corpus.
+
+    Args:
+        path: of the file, for messages.
+        names: of its columns.
+        schema: their types, where the file says them.
+        mapping: columns that have other names.
+    """
+    mapping = mapping or {}
+    found = {name: mapping.get(name, name) for name in NAMES}
+    there = {name for name, column in found.items() if column[:1] in ("=", ROW_NUMBER) or column in names}
+    if not {"question", "passage"} & there:
+        return f"has neither question nor passage (columns: {', '.join(names)})"
+    missing = [found[name] for name in NAMES if name not in there and (name in REQUIRED or name in mapping)]
+    if missing:
+        raise CorpusError(
+            f"{path}: missing column {', '.join(missing)}; found {', '.join(names)}; required: {', '.join(REQUIRED)}"
+        )
+    for name in NAMES:
+        if name in there and schema is not None and found[name] in schema.names:
+            kind = schema.field(found[name]).type
+            if name != "negatives" and pa.types.is_nested(kind):
+                raise CorpusError(f"{path}: column {found[name]} holds {kind}; a string is needed")
+            if name == "negatives" and not is_texts(kind):
+                raise CorpusError(f"{path}: column {found[name]} holds {kind}; a list of strings is needed")
+    return tuple(name if found[name] == name else f"{name}={found[name]}" for name in NAMES if name in there)
+
+
+def is_texts(kind: pa.DataType) -> bool:
+    """Whether a column holds lists of strings."""
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return bool(lists and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)))
+
+
+def file_columns(columns: tuple[str, ...]) -> list[str]:
+    """The columns of the file that are needed for `columns`, each once."""
+    wanted = [entry.partition("=")[2] or entry for entry in columns]
+    return list(dict.fromkeys(column for column in wanted if column[:1] not in ("=", ROW_NUMBER)))
+
+
+def take_columns(table: pa.Table, unit: Unit, first_row: int) -> pa.Table:
+    """`table`, which begins at row `first_row` of the unit's file, under the names of long form."""
+    out: dict[str, Any] = {}
+    for entry in unit.columns:
+        name, _, column = entry.partition("=")
+        if column == ROW_NUMBER:
+            stem = unit.path.rsplit("/", 1)[-1].split(".")[0]
+            rows = range(first_row, first_row + table.num_rows)
+            out[name] = pa.array([f"{stem}:{row}" for row in rows], pa.string())
+        elif column[:1] == "=":
+            out[name] = pa.array([column[1:]] * table.num_rows, pa.string())
+        else:
+            out[name] = table[column or name]
+    return pa.table(out)
+
+
+def url_of(fs: Any, path: str) -> str:
+    """A path that opens from anywhere: as it is on local disks, with its protocol elsewhere."""
+    return path if is_local(fs) else str(fs.unstrip_protocol(path))

@@ -1,0 +1,180 @@
+import re
+
+import numpy as np
+import pytest
+
+from hbt_ray.config import CleanConfig
+from hbt_ray.corpus.cleaning.losses import entities_of, numbers_of
+from hbt_ray.corpus.cleaning.rules import RULES
+from hbt_ray.corpus.cleaning.similarity import similarity
+from hbt_ray.corpus.cleaning.texts import Field, prose
+
+EN = (
+    "The garbage collector frees 128 MB of memory every 60 seconds, and it has done so since version 2014 of the "
+    "program was released to the public by its authors."
+)
+DE = (
+    "Die automatische Speicherbereinigung gibt alle 60 Sekunden 128 MB Speicher frei, und sie tut das, seit die "
+    "Version 2014 des Programms von ihren Autoren veröffentlicht wurde."
+)
+RU = (
+    "Сборщик мусора освобождает 128 МБ памяти каждые 60 секунд, и он делает это с тех пор, как авторы выпустили "
+    "версию 2014 этой программы для всех желающих."
+)
+ZH = "自2014版程序由其作者向公众发布以来，垃圾收集器每60秒释放128MB的内存。"
+TH = "ตัวเก็บขยะจะคืนหน่วยความจำ ๑๒๘ เมกะไบต์ทุก ๖๐ วินาที และทำเช่นนี้มาตั้งแต่ผู้เขียนเผยแพร่โปรแกรมในปี ๒๕๕๗"
+AR = (
+    "يحرر جامع المهملات ١٢٨ ميغابايت من الذاكرة كل ٦٠ ثانية، وهو يفعل ذلك منذ أن أصدر المؤلفون نسخة ٢٠١٤ "
+    "من البرنامج للجمهور."
+)
+GOOD = {"de": DE, "ru": RU, "zh": ZH, "th": TH, "ar": AR}
+
+
+def judge(rule, lang, text, original=None, name="passage", **settings):
+    """(value, bad) of one text."""
+    field = Field(name=name, langs=[lang], texts=[text], originals=[original])
+    found = RULES[rule](field, CleanConfig(**settings))
+    assert len(found.values) == len(found.bad) == 1
+    return found.values[0], bool(found.bad[0])
+
+
+@pytest.mark.parametrize("lang", sorted(GOOD))
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_a_good_translation_passes_every_rule(rule, lang):
+    value, bad = judge(rule, lang, GOOD[lang], EN)
+    assert not bad, value
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_the_original_itself_is_no_bad_row(rule):
+    assert not judge(rule, "en", EN)[1]
+
+
+BAD = {
+    "cut off": ("length_ratio", "de", DE[:20], EN),
+    "cut off in a script of words": ("length_ratio", "zh", ZH[:3], EN),
+    "run on": ("length_ratio", "ru", RU * 5, EN),
+    "not translated": ("untranslated", "de", EN, EN),
+    "not translated but for a word": ("untranslated", "ru", EN.replace("memory", "памяти"), EN),
+    "in English": ("wrong_language", "de", EN, None),
+    "in German": ("wrong_language", "ru", DE, EN),
+    "in Russian": ("wrong_language", "zh", RU, EN),
+    "a loop": ("repetition", "de", DE + " und dann" * 60, EN),
+    "a loop of characters": ("repetition", "zh", ZH + "内存" * 80, EN),
+    "numbers are gone": ("numbers", "de", DE.replace("128", "").replace("60", "").replace("2014", ""), EN),
+    "other numbers": ("numbers", "th", TH.replace("๑๒๘", "๓๓").replace("๖๐", "๔๔").replace("๒๕๕๗", "๙๙๙๙"), EN),
+    "identifiers are gone": (
+        "entities", "de", "Siehe Anleitung.", "See array_map(), getElementById and https://example.org/a_b."
+    ),
+    "tags are gone": ("markup", "de", "Ein Satz.", "<p>One <b>sentence</b>.</p>"),
+    "placeholders are gone": ("markup", "de", "Ein Satz für alle.", "{name} has %d of {{total}} and %(more)s"),
+    "bytes that are no text": ("markup", "de", "Ein S\ufffdtz", "One sentence"),
+    "tokens of a model": ("markup", "de", "Ein <unk> Satz", None),
+    "escaped twice": ("markup", "de", "a &amp;lt; b", "a &lt; b"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", sorted(BAD))
+def test_bad_rows_are_rejected_by_their_rule(case):
+    rule, lang, text, original = BAD[case]
+    value, bad = judge(rule, lang, text, original)
+    assert bad, value
+    assert not np.isnan(value)
+
+
+def test_short_texts_and_names_of_functions_get_no_verdict():
+    for lang, text, original in (
+        ("fr", "array_map", "array_map"),
+        ("de", "Installation", "Installation"),
+        ("ru", "5", "5"),
+    ):
+        for rule in ("untranslated", "wrong_language", "repetition", "numbers", "entities"):
+            assert not judge(rule, lang, text, original, name="question")[1], (rule, text)
+    shared = "is_int() is_float() is_string() is_bool() is_array() is_object()"
+    assert not judge("untranslated", "fr", f"Alias de {shared}", f"Alias of {shared}")[1]
+    assert not judge("wrong_language", "ja", "mysqli_stmt::bind_param PDOStatement::bindValue mysqli_stmt_execute()")[1]
+
+
+def test_languages_that_are_easily_confused_are_not_rejected_as_each_other():
+    malay = "Pengurus memori membebaskan memori setiap minit sejak program ini dikeluarkan kepada orang ramai."
+    for lang in ("ms", "id"):
+        assert not judge("wrong_language", lang, malay)[1]
+    assert judge("wrong_language", "de", malay)[1]
+
+
+def test_a_language_that_the_identifier_does_not_know_gets_no_verdict():
+    value, bad = judge("wrong_language", "tlh", DE)
+    assert np.isnan(value)
+    assert not bad
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1,234.50 and 007 or 12", {"123450", "12"}),
+        ("९८७ १", {"987"}),
+        ("٢٠١٤ ۲۰۱۴", {"2014"}),
+        ("1’234 8.0.2", {"1234", "802"}),
+        ("a7 5", set()),
+        ("１２３", {"123"}),
+    ],
+)
+def test_numbers_in_any_digits(text, expected):
+    assert numbers_of(text) == expected
+
+
+def test_years_of_other_calendars_are_kept_numbers():
+    original = "In 1999, 2005 and 2014."
+    assert judge("numbers", "th", "ในปี ๒๕๔๒ ๒๕๔๘ และ ๒๕๕๗", original) == (0.0, False)
+    assert judge("numbers", "th", "ในปี ๒๕๔๐ ๒๕๔๙ และ ๒๕๕๐", original) == (1.0, True)
+
+
+def test_entities_are_addresses_and_names_of_programs():
+    text = "See https://a.org/x?y=1, mail me@a.org; str_replace() in useState, and NASA (or Paris)."
+    assert entities_of(text) == {"https://a.org/x?y=1", "me@a.org", "str_replace()", "useState"}
+
+
+def test_renamed_parameters_are_no_loss():
+    original = "Copies src_image to dst_image at src_x, src_y."
+    assert judge("entities", "tr", "kyn_res, hdf_res, kyn_x, kyn_y", original) == (0.0, False)
+    assert judge("entities", "tr", "kyn_res", original) == (0.75, False)
+    assert judge("entities", "tr", "src_image ve dst_image", original) == (0.5, False)
+    assert judge("entities", "tr", "Kopyalar.", original) == (1.0, True)
+
+
+def test_an_encoded_address_is_no_placeholder_and_a_tag_goes_by_its_head():
+    text = "a%20returns%20words <SomeContext.Provider> <SomeContext.Provider a='b'> {x} </p>"
+    changed = "<SomeContext> <SomeContext> {x} </p>"
+    assert judge("markup", "fr", changed, text) == (0.0, False)
+
+
+def test_a_quotation_may_stay_as_it_is():
+    said = "A function wrapped in an effect can not be called while the component is rendering"
+    assert not judge("wrong_language", "pt", f'Recebo um erro: "{said}"')[1]
+    assert not judge("untranslated", "pt", f'Recebo um erro: "{said}"', f'I get an error: "{said}"')[1]
+    assert judge("wrong_language", "pt", said)[1]
+
+
+def test_prose_is_without_code():
+    text = "Call str_replace() or <b>x</b>, see http://a.org/b; 日本語のarray_map関数 and Foo::bar."
+    assert re.split(r"\s+", prose(text).strip()) == ["Call", "or", "see", "日本語の", "関数", "and"]
+
+
+class Directions:
+    """Texts as vectors by their first word."""
+
+    def encode(self, texts, role):
+        table = {"a": [1, 0], "b": [0, 1], "c": [0.6, 0.8]}
+        return np.array([table[text.split("\n")[0]] for text in texts], np.float32)
+
+
+def test_similarity_is_the_cosine_with_the_original():
+    def field(name, texts, originals):
+        return Field(name=name, langs=["de"] * len(texts), texts=texts, originals=originals)
+
+    questions = field("question", ["a", "a", "a", "b"], ["a", "b", "c", None])
+    passages = field("passage", ["x"] * 4, ["y", "y", "y", None])
+    found = similarity(questions, passages, CleanConfig(min_similarity=0.7), Directions())
+    assert found.values[:3] == pytest.approx([1.0, 0.0, 0.6])
+    assert np.isnan(found.values[3])
+    assert found.bad.tolist() == [False, True, True, False]
