@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
     base = resolve_model(args.base)
     result: dict[str, Any] = {"machine": machine("torch", "transformers", "sentence-transformers"), "base": args.base}
     for part in parts:
+        say(f"measuring {part} ...")
         result[part] = MEASURES[part](base, args)
         show(TABLES[part](result[part]))
         if args.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,11 @@ class ModelConfig:
     """Add the passage-to-query term to the loss (the paper has query-to-passage only)."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
-    lora_rank: int = 0
+    lora_rank: int = later(0)
     """Train low-rank adapters of this rank instead of the weights (needs `hbt-ray[lora]`); 0 trains the weights."""
-    lora_alpha: float = 16.0
+    lora_alpha: float = later(16.0)
     """The adapters' product is scaled by lora_alpha / lora_rank."""
-    lora_targets: tuple[str, ...] = ()
+    lora_targets: tuple[str, ...] = later(())
     """Names of the linear layers that get adapters, e.g. [query, value]; empty is peft's choice for the model."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Attention implementation of the Hugging Face model."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class ResourceConfig:
     """Training workers of one trial; must divide plan.batch_size."""
     use_gpu: bool = False
     """One GPU a worker (NCCL); else CPU workers (gloo)."""
-    sharding: Literal["ddp", "fsdp"] = "ddp"
+    sharding: Literal["ddp", "fsdp"] = later("ddp")
     """`ddp`: every worker has the whole model; `fsdp`: a shard each (FSDP2), for encoders that do not fit."""
     cpus_per_worker: float = 0.5
     """CPUs that Ray reserves for a worker; a number, not a limit on threads."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,12 @@ class TrainConfig:
     token_budget: int | Literal["auto"] = "auto"
     """Tokens in one forward pass, to which a slice is cut after sorting by length; `auto` is what is fastest on the
     machine, measured once. It changes speed and the draws of dropout, never the negatives."""
-    kept_tokens: int | Literal["auto"] = "auto"
+    kept_tokens: int | Literal["auto"] = later("auto")
     """Tokens a worker keeps activations of; a larger slice goes through the gradient cache, which encodes what is
     beyond twice and changes no gradient. `auto` is what a quarter of the memory holds."""
-    packing: Literal["auto", "on", "off"] = "auto"
+    packing: Literal["auto", "on", "off"] = later("auto")
     """Texts one after the other instead of padded: `auto` is on on CPUs, where the model's architecture can."""
-    compile: bool = False
+    compile: bool = later(False)
     """Run the encoder through torch.compile (padded chunks); where that fails, the run says so and goes on without."""
     seed: int = 0
     """Decides the plan, dropout and every other draw."""

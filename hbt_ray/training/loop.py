@@ -18,7 +18,7 @@ from hbt_ray.training.feed import Feed
 from hbt_ray.training.meter import Meter
 from hbt_ray.training.parallel import whole_model
 from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
-from hbt_ray.training.state import RunState, load_checkpoint, save_checkpoint, take_weights
+from hbt_ray.training.state import VERSION, RunState, load_checkpoint, save_checkpoint, take_weights
 from hbt_ray.training.stepper import Stepper
 
 Save = Callable[[Path], None]
@@ -141,6 +141,7 @@ class TrainLoop:
             scored=self.recipe.digest("evaluation"),
             threads=torch.get_num_threads() if own.device.type == "cpu" else 0,
             chunking=vars(own.chunking),
+            version=VERSION,
         )
         # all ranks bring their shards of a sharded model; a whole one is on rank 0 anyway
         weights = take_weights(own.module, own.optimizer) if self.rank == 0 or own.module.equal_chunks else None

@@ -25,6 +25,8 @@ from hbt_ray.errors import ConfigError
 if TYPE_CHECKING:  # the model's libraries take seconds to import, and trial drivers only read states
     from hbt_ray.training.step import ContrastiveStep
 
+VERSION = 2
+"""1 had the optimiser's state by number of the parameter."""
 MODEL, OPTIMIZER, STATE = "model", "optimizer.pt", "state.json"
 SECTIONS = ("plan", "model", "train", "corpus")
 """Sections of the recipe that decide a run's weights."""
@@ -43,6 +45,7 @@ class RunState:
         scored: digest of the evaluation settings that gave them.
         threads: CPU threads of a worker, 0 on GPUs; a run goes on with as many, because sums of floats depend on it.
         chunking: how slices are cut (`training.chunking`), for the same reason.
+        version: of the files; a checkpoint of another is refused.
     """
 
     step: int
@@ -53,6 +56,7 @@ class RunState:
     scored: str = ""
     threads: int = 0
     chunking: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,11 @@ def load_checkpoint(
 
     state = read_state(directory)
     check_digest(state, digest, f"checkpoint {directory}")
+    if state.version != VERSION:
+        raise ConfigError(
+            f"checkpoint {directory} is of version {state.version} of its files, this is {VERSION}: give the run "
+            "another name (name=...), and remove the old one"
+        )
     rest: dict[str, Any] = torch.load(directory / OPTIMIZER, map_location="cpu", weights_only=True)
     if "lora" in rest:  # the model beside it has the adapters merged; the weights below them never change
         load_weights(module.encoder.backbone, rest["lora"], partly=True)

@@ -11,7 +11,7 @@ from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.loss import ContrastiveLoss
 from hbt_ray.training.batch import collate
 from hbt_ray.training.optim import make_optimizer, make_scheduler
-from hbt_ray.training.state import STATE, RunState, load_checkpoint, read_state, save_checkpoint, take_weights
+from hbt_ray.training.state import STATE, VERSION, RunState, load_checkpoint, read_state, save_checkpoint, take_weights
 from hbt_ray.training.step import ContrastiveStep, StepSeed
 from tests.batches.test_slices import random_slice
 from tests.model.models import write_model
@@ -64,7 +64,7 @@ def batch_of(step):
     return collate(dataclasses.replace(part, **texts), pad_id=1, token_budget=20)
 
 
-STATE_OF_5 = RunState(step=5, seed=0, digest="abc", world_size=2, metrics={"dev/multi_map": 0.5})
+STATE_OF_5 = RunState(step=5, seed=0, digest="abc", world_size=2, metrics={"dev/multi_map": 0.5}, version=VERSION)
 
 
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(base, tmp_path):
@@ -91,6 +91,14 @@ def test_a_checkpoint_of_another_recipe_is_refused_and_changes_nothing(base, tmp
     ):
         load_checkpoint(tmp_path, *fresh.parts(), digest="xyz")
     assert all(torch.equal(tensor, before[name]) for name, tensor in fresh.tensors().items())
+
+
+def test_a_checkpoint_of_an_earlier_version_is_refused(base, tmp_path):
+    Run(base).train(0, 2).save(tmp_path)
+    state = json.loads((tmp_path / STATE).read_text())
+    (tmp_path / STATE).write_text(json.dumps({name: value for name, value in state.items() if name != "version"}))
+    with pytest.raises(ConfigError, match="is of version 1 of its files, this is 2: give the run another name"):
+        load_checkpoint(tmp_path, *Run(base).parts(), digest="abc")
 
 
 def test_the_model_of_a_checkpoint_stands_alone_and_the_state_is_plain(base, tmp_path):
