@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from hbt_ray.cli import console, counting, quiet_transformers, run_job, say
-from hbt_ray.cluster import join, resolve_workspace
+from hbt_ray.cluster import join, names_cluster, resolve_workspace
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.benchmarks import BENCHMARKS, load_set, parse_name
 from hbt_ray.evaluation.evaluate import (
@@ -117,7 +117,7 @@ def main(argv: Sequence[str]) -> int:
     uri = resolve_tracking_uri(args.tracking_uri, workspace / "mlflow")
     if not args.no_mlflow:
         check_tracking(uri)
-    on_cluster = args.encode == "cluster" or (args.encode == "auto" and "RAY_ADDRESS" in os.environ)
+    on_cluster = args.encode == "cluster" or (args.encode == "auto" and names_cluster())
     if on_cluster or search.kind == "sharded":
         join(os.cpu_count() or 1)
     sets = _distinct([_load(name, args.langs) for name in args.set], args.set)
