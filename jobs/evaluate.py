@@ -25,7 +25,7 @@ import torch
 from hbt_ray.cli import console, counting, quiet_transformers, run_job, say
 from hbt_ray.cluster import join, names_cluster, resolve_workspace
 from hbt_ray.errors import ConfigError
-from hbt_ray.evaluation.benchmarks import BENCHMARKS, load_set, parse_name
+from hbt_ray.evaluation.benchmarks import load_set, parse_name, sets_help
 from hbt_ray.evaluation.evaluate import (
     SEARCHES,
     Search,
@@ -53,12 +53,12 @@ PLACES = ("auto", "here", "cluster")
 
 def parser() -> argparse.ArgumentParser:
     """The arguments of the job."""
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    args = argparse.ArgumentParser(description=__doc__, epilog=sets_help(), formatter_class=raw)
     which = args.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", nargs="+", metavar="MODEL", help="model directory, Hugging Face name, package:NAME")
     which.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two models; B is held against A")
-    kinds = ", ".join(BENCHMARKS)
-    args.add_argument("--set", nargs="+", required=True, help=f"KIND:DIRECTORY or KIND:hub, KIND one of {kinds}")
+    args.add_argument("--set", nargs="+", required=True, help="KIND:DIRECTORY[?option=value] or KIND:hub, see below")
     args.add_argument("--langs", nargs="*", default=(), help="languages of the sets (default: all they have)")
 
     reading = args.add_argument_group("how texts are read (default: as the model's directory says)")
