@@ -91,7 +91,7 @@ def parse_name(name: str) -> tuple[str, str, dict[str, str]]:
 def sets_help() -> str:
     """Every kind of set and its options, as lines for the help of a command."""
     lines = [
-        "sets and their options, as KIND:DIRECTORY or, of those with +, KIND:hub, then ?option=value&option=value:"
+        "sets and their options: KIND:DIRECTORY?option=value&option=value, or KIND:hub?... of those with +"
     ]
     width = max(map(len, BENCHMARKS))
     for kind, benchmark in BENCHMARKS.items():
