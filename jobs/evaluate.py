@@ -26,6 +26,7 @@ from hbt_ray.cli import console, counting, quiet_transformers, run_job, say
 from hbt_ray.cluster import join, names_cluster, resolve_workspace
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.benchmarks import load_set, parse_name, sets_help
+from hbt_ray.evaluation.cluster_precision import cluster_precision
 from hbt_ray.evaluation.evaluate import (
     SEARCHES,
     Search,
@@ -151,7 +152,8 @@ def _check_outputs(out: Path, also: Path | None) -> None:
 
 def _load(name: str, langs: Sequence[str]) -> RetrievalSet:
     found = load_set(name, langs)
-    say(f"{found.name}: {found.num_queries:,} queries, {found.num_passages:,} passages, {len(found.langs)} languages")
+    langs = f"{found.num_langs} language{'s' if found.num_langs > 1 else ''}"
+    say(f"{found.name}: {found.num_queries:,} queries, {found.num_passages:,} passages, {langs}")
     for note in found.notes:
         say(f"note: {found.name}: {note}")
     return found
@@ -191,7 +193,10 @@ def _evaluate(
         max_passage_tokens=args.max_passage_tokens,
         device=device,
     )
-    precision = resolve_precision(device, args.precision)
+    if on_cluster:
+        precision = cluster_precision(args.precision, args.cpus_per_actor)
+    else:
+        precision = resolve_precision(device, args.precision)
     spec = EncoderSpec.of(encoder, resolve_model(name), precision.name, trust_remote_code=args.trust_remote_code)
     say(f"{name} on {'the cluster' if on_cluster else device}: {precision.reason}")
     settings: dict[str, Any] = {

@@ -90,9 +90,7 @@ def parse_name(name: str) -> tuple[str, str, dict[str, str]]:
 
 def sets_help() -> str:
     """Every kind of set and its options, as lines for the help of a command."""
-    lines = [
-        "sets and their options: KIND:DIRECTORY?option=value&option=value, or KIND:hub?... of those with +"
-    ]
+    lines = ["sets and their options: KIND:DIRECTORY?option=value&option=value, or KIND:hub?... of those with +"]
     width = max(map(len, BENCHMARKS))
     for kind, benchmark in BENCHMARKS.items():
         options = [*_allowed(kind, False), *(f"{option} (hub)" for option in benchmark.hub_options)]

@@ -10,7 +10,7 @@ import numpy as np
 from hbt_ray.evaluation.arrays import FloatArray
 from hbt_ray.evaluation.bias import worst_lang, worst_pair
 from hbt_ray.evaluation.distinct import num_passage_langs, num_query_langs
-from hbt_ray.evaluation.lang_names import code_and_name
+from hbt_ray.evaluation.lang_names import code_and_name, in_lang
 from hbt_ray.evaluation.metrics import nan_mean
 from hbt_ray.evaluation.pool_shares import due_and_found
 from hbt_ray.evaluation.record import Evaluation
@@ -56,7 +56,7 @@ def verdict(evaluation: Evaluation) -> str:
     """The summary of the summary, in one sentence."""
     by_topic = {found.topic: found.level for found in summary(evaluation) if found.level != "plain"}
     lang = _only_lang(evaluation.scores)
-    inside = "inside a language" if lang is None else f"in {lang}"
+    inside = "inside a language" if lang is None else in_lang(lang)
     words = [
         f"{_WORDS[topic][by_topic[topic]]} {phrase}"
         for topic, phrase in (("Inside", inside), ("Across", "across languages"), ("Mix", "in the mix"))
@@ -81,8 +81,10 @@ def _inside(scores: Scores) -> Statement | None:
         return None
     level: Level = "good" if mean >= GOOD_MAP else "fair" if mean >= FAIR_MAP else "poor"
     lang = _only_lang(scores)
-    where = "Inside a language" if lang is None else f"In {lang}"
-    return Statement("Inside", level, f"{where} mAP is {mean:.3f}: {level}{_extremes(scores, values)}.")
+    where = "inside a language" if lang is None else in_lang(lang)
+    return Statement(
+        "Inside", level, f"{where.replace('in', 'In', 1)} mAP is {mean:.3f}: {level}{_extremes(scores, values)}."
+    )
 
 
 def _across(scores: Scores) -> Statement | None:
@@ -213,7 +215,7 @@ def _extremes(scores: Scores, values: FloatArray) -> str:
 def _only_lang(scores: Scores) -> str | None:
     """The language of `mono_map` where it is of one; None where it is a mean."""
     (known,) = np.nonzero(~np.isnan(np.diagonal(scores.map_matrix)))
-    return code_and_name(scores.langs[known[0]]) if len(known) == 1 else None
+    return scores.langs[known[0]] if len(known) == 1 else None
 
 
 def _against_best(scores: Scores) -> str:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from hbt_ray.errors import EvaluationError
+from hbt_ray.evaluation.evaluate import compare_evaluations
 from hbt_ray.evaluation.extremes import extreme_pairs
 from hbt_ray.evaluation.headline import HEADLINE
 from hbt_ray.evaluation.lang_intervals import lang_intervals
@@ -23,7 +24,7 @@ from hbt_ray.evaluation.score import score
 from hbt_ray.evaluation.stats import Difference, compare, intervals
 from hbt_ray.evaluation.summary import summary, verdict
 from hbt_ray.evaluation.table import print_comparison, print_scores
-from hbt_ray.evaluation.wording import METRICS, conclusion
+from hbt_ray.evaluation.wording import METRICS, conclusion, metric_names
 from hbt_ray.evaluation.worst import worst_queries
 from tests.evaluation.conftest import random_set
 
@@ -345,3 +346,88 @@ def test_a_set_without_answers_in_the_language_of_the_question():
     assert by_topic["Across"].text.startswith("Across languages mAP is 1.000. ")
     assert verdict(found) == "m has no score inside a language on clir to hold others against."
     Page(render_report([found]))
+
+
+def asked_and_held(query_langs, passage_langs):
+    """An evaluation of parallel questions, of which some languages ask and some hold the answers."""
+    langs = ("de", "en", "hi")
+    rs = parallel_set("part", langs, np.ones((20, 3), dtype=bool))
+    asked, held = np.isin(rs.query_langs, query_langs), np.isin(rs.passage_langs, passage_langs)
+    kept = held[rs.gold_passages] & asked[rs.gold_queries]
+    rs = replace(
+        rs,
+        query_langs=rs.query_langs[asked],
+        query_keys=rs.query_keys[asked],
+        passage_langs=rs.passage_langs[held],
+        passage_ids=rs.passage_ids[held],
+        gold_offsets=np.cumsum([0, *np.bincount(rs.gold_queries[kept], minlength=60)[asked]]),
+        gold_passages=(np.cumsum(held) - 1)[rs.gold_passages[kept]],
+    )
+    rng = np.random.default_rng(0)
+    scores = score(rs, rng.standard_normal((asked.sum(), 6)), rng.standard_normal((held.sum(), 6)))
+    return Evaluation(model="m", scores=scores, intervals=tuple(intervals(scores, num_resamples=20)))
+
+
+PARTS = {
+    "one asks": (
+        [1],
+        [0, 1, 2],
+        [
+            "English [en] on every language",
+            "In English [en] mAP is",
+            "In one pool of 3 languages",
+            "1 of queries, 3 of",
+        ],
+        ["Every language on", "worst_lang_map", "Languages of the query", "served worst", "answers, mean over query"],
+    ),
+    "one is asked": (
+        [0, 1, 2],
+        [1],
+        ["Every language on English [en]", "mAP of all languages", "On the passages, which are in English [en]"],
+        ["The diagonal", "mAP in the mix multi_map", "Whom the pool favours", "In one pool of"],
+    ),
+    "one asks another": (
+        [0],
+        [1],
+        ["The only pair is German [de] on English [en]", "mAP across languages cross_map"],
+        ["The worst pair", "Whom the pool", "served worst", "Worst language worst_lang_map", "In one pool"],
+    ),
+    "one alone": (
+        [2],
+        [2],
+        ["m is poor in Hindi [hi].", "nothing is to be said across languages or of the mix"],
+        ["The worst pair", "Whom the pool", "served worst", "in the mix", "Rank distance", "on every language"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "held", "said", "not_said"), PARTS.values(), ids=PARTS)
+def test_the_page_is_worded_for_the_languages_that_there_are(asked, held, said, not_said):
+    found = asked_and_held(asked, held)
+    words = Page(render_report([found])).words
+    assert [text for text in said if text not in words] == []
+    assert [text for text in not_said if text in words] == []
+    assert not re.search(r"\bnan\b", words)
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_scores(found.scores, console, found.intervals)
+    text = console.export_text()
+    rows = [line.split()[0] for line in text.splitlines() if "_" in line.split(" to ")[0]]
+    assert [row for row in rows if row in METRICS] == list(metric_names(found.scores))
+    assert "nan" not in text.split()
+    assert f"{20 * len(asked)} queries" in text
+    assert ("(20 questions)" in text) is (len(asked) > 1)
+    assert f"queries {20 * len(asked)} different questions 20" in words
+
+
+def test_a_comparison_in_one_language_has_its_own_words():
+    a, b = (parallel_set("one", ("de",), np.ones((9, 1), dtype=bool)) for _ in range(2))
+    rng = np.random.default_rng(0)
+    one, other = (score(rs, rng.random((9, 4)), rng.random((9, 4))) for rs in (a, b))
+    old, new = (Evaluation(model=name, scores=scores) for name, scores in (("old", one), ("new", other)))
+    comparison = compare_evaluations(old, new)
+    words = Page(render_report([old, new], [comparison])).words
+    assert [row.metric for row in comparison.differences] == list(metric_names(one))
+    assert "inside a language" not in words
+    assert conclusion(replace(comparison, differences=(difference("mono_map", 0.1, "real"),))) == (
+        "new is really better than old on one: in mAP (by 0.1000)."
+    )
