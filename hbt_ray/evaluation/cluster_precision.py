@@ -32,7 +32,7 @@ def cluster_precision(
         ClusterError: no node has room for an actor, or none answers.
         ConfigError: another name of a precision.
     """
-    if asked == "fp32":
+    if asked not in ("auto", "bf16"):  # float32 is everywhere, and other names are refused
         return resolve_precision("cpu", asked)
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -34,7 +34,7 @@ def score_table(scores: Scores, intervals: Sequence[Interval] = (), notes: Seque
     num_langs = num_query_langs(scores)
     parts: list[RenderableType] = [Text(f"{scores.name}: {counted(scores)}"), headline_table(scores, intervals)]
     if told := left_out(scores):
-        parts.append(Padding(Text(told, style="dim"), (0, 0, 1, 1)))
+        parts.append(Text(f"{told}\n", style="dim"))
     if num_passage_langs(scores) > MAX_MATRIX_LANGS:
         parts += [Text(f"The {NUM_EXTREMES} worst and best pairs of two languages by mAP"), pair_table(scores)]
     elif max(num_langs, num_passage_langs(scores)) > 1:
