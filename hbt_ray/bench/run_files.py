@@ -22,6 +22,7 @@ from hbt_ray.cli import console, run_job, say
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.arrays import IntArray, VectorArray
 from hbt_ray.evaluation.benchmarks import load_set
+from hbt_ray.evaluation.copies import find_copies
 from hbt_ray.evaluation.ray_encode import EncoderSpec
 from hbt_ray.evaluation.sets import RetrievalSet
 from hbt_ray.evaluation.vector_store import VectorStore
@@ -157,11 +158,13 @@ def _write(
                 file.write(f"{topics[query]} 0 lost:{number} {rs.lost_grades[number]}\n")
     parts = np.arange(rs.num_passages) if rs.text_passages is None else rs.text_passages
     texts = np.flatnonzero(inside[parts])
-    starts = np.searchsorted(parts[texts], pool)
+    starts, copies = np.searchsorted(parts[texts], pool), find_copies(passages[texts])
     with stem.with_suffix(".run").open("w", encoding="utf-8") as file:
         for start in range(0, len(asked), QUERIES_AT_ONCE):
             rows = asked[start : start + QUERIES_AT_ONCE]
-            for query, values in zip(rows, best_texts(queries[rows] @ passages[texts].T, starts), strict=True):
+            products = queries[rows] @ passages[texts].T
+            copies.level(products)
+            for query, values in zip(rows, best_texts(products, starts), strict=True):
                 order = np.argsort(-values, kind="stable")[:DEPTH]
                 for place, row in enumerate(order, start=1):
                     file.write(f"{topics[query]} Q0 {names[pool[row]]} {place} {DEPTH - place + 1} hbt_ray\n")

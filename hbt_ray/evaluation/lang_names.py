@@ -28,9 +28,9 @@ def lang_name(code: str) -> str:
 def code_and_name(code: str) -> str:
     """`de` -> "German [de]", for running text."""
     name = lang_name(code)
-    return name if name == code else f"{name} [{code}]"
+    return name if name == code or code == UNKNOWN else f"{name} [{code}]"
 
 
 def in_lang(code: str) -> str:
-    """`de` -> "in German [de]", for running text; "in one language" where the language has no name."""
-    return "in one language" if code == UNKNOWN else f"in {code_and_name(code)}"
+    """`de` -> " in German [de]", to be added in running text; nothing where the language has no name."""
+    return "" if code == UNKNOWN else f" in {code_and_name(code)}"

@@ -56,10 +56,10 @@ def verdict(evaluation: Evaluation) -> str:
     """The summary of the summary, in one sentence."""
     by_topic = {found.topic: found.level for found in summary(evaluation) if found.level != "plain"}
     lang = _only_lang(evaluation.scores)
-    inside = "inside a language" if lang is None else in_lang(lang)
+    inside = " inside a language" if lang is None else in_lang(lang)
     words = [
-        f"{_WORDS[topic][by_topic[topic]]} {phrase}"
-        for topic, phrase in (("Inside", inside), ("Across", "across languages"), ("Mix", "in the mix"))
+        f"{_WORDS[topic][by_topic[topic]]}{phrase}"
+        for topic, phrase in (("Inside", inside), ("Across", " across languages"), ("Mix", " in the mix"))
         if topic in by_topic
     ]
     if not words:
@@ -81,10 +81,8 @@ def _inside(scores: Scores) -> Statement | None:
         return None
     level: Level = "good" if mean >= GOOD_MAP else "fair" if mean >= FAIR_MAP else "poor"
     lang = _only_lang(scores)
-    where = "inside a language" if lang is None else in_lang(lang)
-    return Statement(
-        "Inside", level, f"{where.replace('in', 'In', 1)} mAP is {mean:.3f}: {level}{_extremes(scores, values)}."
-    )
+    where = " inside a language" if lang is None else in_lang(lang)
+    return Statement("Inside", level, f"mAP{where} is {mean:.3f}: {level}{_extremes(scores, values)}.")
 
 
 def _across(scores: Scores) -> Statement | None:

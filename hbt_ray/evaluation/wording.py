@@ -90,9 +90,9 @@ def left_out(scores: Scores) -> str:
 def counted(scores: Scores) -> str:
     """`300 queries in English [en]`, or `13,090 queries (1,190 questions) in 11 languages`."""
     num_queries, num_langs = int(scores.num_queries.sum()), num_query_langs(scores)
-    where = f"in {num_langs} languages" if num_langs > 1 else in_lang(scores.langs[int(scores.num_queries.argmax())])
+    where = f" in {num_langs} languages" if num_langs > 1 else in_lang(scores.langs[int(scores.num_queries.argmax())])
     num = num_questions(scores)
-    return f"{num_queries:,} queries{f' ({num:,} questions)' if num < num_queries else ''} {where}"
+    return f"{num_queries:,} queries{f' ({num:,} questions)' if num < num_queries else ''}{where}"
 
 
 def number(metric: str, value: float) -> str:

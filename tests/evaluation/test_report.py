@@ -133,7 +133,7 @@ def test_summary_names_whom_the_numbers_name(small):
     scores = small.scores
     by_topic = {found.topic: found for found in summary(small)}
     headline = scores.headline()
-    assert f"mAP is {headline['mono_map']:.3f}" in by_topic["Inside"].text
+    assert f"mAP inside a language is {headline['mono_map']:.3f}" in by_topic["Inside"].text
     row, column = np.unravel_index(np.nanargmin(np.where(np.eye(4), np.nan, scores.map_matrix)), (4, 4))
     worst = f"{code_and_name(scores.langs[row])} on {code_and_name(scores.langs[column])}"
     assert f"The worst pair is {worst}" in by_topic["Across"].text
@@ -374,7 +374,7 @@ PARTS = {
         [0, 1, 2],
         [
             "English [en] on every language",
-            "In English [en] mAP is",
+            "mAP in English [en] is",
             "In one pool of 3 languages",
             "1 of queries, 3 of",
         ],
