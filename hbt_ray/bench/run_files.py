@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from hbt_ray.cli import console, run_job, say
+from hbt_ray.cli import run_job, say, show
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.arrays import IntArray, VectorArray
 from hbt_ray.evaluation.benchmarks import load_set
@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
         vectors = [kept_vectors(found, rs, role, args.workspace / "vectors") for role in ("query", "passage")]
         write_runs(rs, vectors[0], vectors[1], directory)
         rows += compared(found, rs, directory)
-    console.print(_table(rows))
+    show(_table(rows))
     worst = max(abs(row.ours - row.theirs) for row in rows)
     say(f"{len(rows)} numbers, the largest difference is {worst:.1e}; run files: {args.out}")
     return int(worst > TOLERANCE)
@@ -100,7 +100,7 @@ def kept_vectors(evaluation: dict[str, Any], rs: RetrievalSet, role: Role, store
 
 
 def write_runs(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, directory: Path) -> None:
-    """`LANG.run` and `LANG.qrels` of each query language on its own passages, and `pool.*` of all on all."""
+    """`LANG.run` and `LANG.qrels` of each query language on its own passages, and `pool.*` of all on all where there are several."""
     directory.mkdir(parents=True, exist_ok=True)
     names = np.array([f"{rs.langs[lang]}:{name}" for lang, name in zip(rs.passage_langs, rs.passage_ids, strict=True)])
     topics = np.array([f"{rs.langs[lang]}:{key}" for lang, key in zip(rs.query_langs, rs.query_keys, strict=True)])
@@ -109,6 +109,8 @@ def write_runs(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, di
     for lang in np.unique(rs.query_langs):
         asked, pool = np.flatnonzero(rs.query_langs == lang), np.flatnonzero(rs.passage_langs == lang)
         _write(rs, asked, pool, queries, passages, topics, names, directory / rs.langs[lang])
+    if rs.num_langs == 1:
+        return
     every = np.arange(rs.num_passages)
     _write(rs, np.arange(rs.num_queries), every, queries, passages, topics, names, directory / "pool")
 
@@ -121,10 +123,8 @@ def compared(evaluation: dict[str, Any], rs: RetrievalSet, directory: Path) -> I
         raise EvaluationError("ir-measures is not installed; pip install -e .[ir]") from error
     measures = {"ndcg10": ir_measures.nDCG @ 10, "r100": ir_measures.R @ 100}
     langs = {lang: at for at, lang in enumerate(evaluation["langs"])}
-    for kind, files in (
-        ("mono", [path.stem for path in sorted(directory.glob("*.run")) if path.stem != "pool"]),
-        ("multi", ["pool"]),
-    ):
+    alone = [rs.langs[lang] for lang in np.unique(rs.query_langs)]
+    for kind, files in (("mono", alone), ("multi", ["pool"] if rs.num_langs > 1 else [])):
         for stem in files:
             qrels = list(ir_measures.read_trec_qrels(str(directory / f"{stem}.qrels")))
             run = list(ir_measures.read_trec_run(str(directory / f"{stem}.run")))
