@@ -100,7 +100,7 @@ def kept_vectors(evaluation: dict[str, Any], rs: RetrievalSet, role: Role, store
 
 
 def write_runs(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, directory: Path) -> None:
-    """`LANG.run` and `LANG.qrels` of each query language on its own passages, and `pool.*` of all on all where there are several."""
+    """`LANG.run` and `LANG.qrels` of each query language on its own passages, and `pool.*` of all on all of several."""
     directory.mkdir(parents=True, exist_ok=True)
     names = np.array([f"{rs.langs[lang]}:{name}" for lang, name in zip(rs.passage_langs, rs.passage_ids, strict=True)])
     topics = np.array([f"{rs.langs[lang]}:{key}" for lang, key in zip(rs.query_langs, rs.query_keys, strict=True)])
