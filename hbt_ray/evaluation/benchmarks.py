@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hbt_ray.errors import EvaluationError
@@ -68,6 +69,24 @@ def load_set(name: str, langs: Sequence[str] = ()) -> RetrievalSet:
         path = Path(directory)
         check_form(kind, benchmark.form, path)
     return benchmark.load(path, chosen or None, options)
+
+
+def load_sets(names: Sequence[str], langs: Sequence[str] = ()) -> list[RetrievalSet]:
+    """`load_set` of each; sets of one kind are told apart by their directories, for scores are filed under the name.
+
+    Raises:
+        EvaluationError: as `load_set` does, and where two sets would have one name.
+    """
+    sets = [load_set(name, langs) for name in names]
+    kinds = Counter(found.name for found in sets)
+    places = [parse_name(name) for name in names]
+    titles = [
+        found.name if kinds[found.name] == 1 else f"{found.name}-{options.get('name') or Path(place).stem}"
+        for found, (_, place, options) in zip(sets, places, strict=True)
+    ]
+    if twice := [title for title, times in Counter(titles).items() if times > 1]:
+        raise EvaluationError(f"--set names two sets that would both be called {twice[0]!r}; evaluate them one by one")
+    return [replace(found, name=title) for found, title in zip(sets, titles, strict=True)]
 
 
 def parse_name(name: str) -> tuple[str, str, dict[str, str]]:

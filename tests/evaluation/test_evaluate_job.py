@@ -122,7 +122,7 @@ def test_sets_of_one_kind_are_told_apart(run, parallel, small_base, tmp_path):
     other.symlink_to(parallel.removeprefix("parallel:"))
     _, written = run("--model", small_base, "--no-mlflow", "--set", parallel, f"parallel:{other}")
     assert [found["name"] for found in written["evaluations"]] == ["parallel-held_out", "parallel-dev"]
-    with pytest.raises(ConfigError, match="two sets that would both be called 'parallel-held_out'"):
+    with pytest.raises(EvaluationError, match="two sets that would both be called 'parallel-held_out'"):
         run("--model", small_base, "--no-mlflow", "--set", parallel, parallel)
 
 
