@@ -57,11 +57,17 @@ def verdict(evaluation: Evaluation) -> str:
     by_topic = {found.topic: found.level for found in summary(evaluation) if found.level != "plain"}
     lang = _only_lang(evaluation.scores)
     inside = " inside a language" if lang is None else in_lang(lang)
-    words = [
-        f"{_WORDS[topic][by_topic[topic]]}{phrase}"
-        for topic, phrase in (("Inside", inside), ("Across", " across languages"), ("Mix", " in the mix"))
-        if topic in by_topic
-    ]
+    words: list[str] = []
+    said = ""
+    for topic, phrase in (("Inside", inside), ("Across", " across languages"), ("Mix", " in the mix")):
+        if topic not in by_topic:
+            continue
+        word = _WORDS[topic][by_topic[topic]]
+        if word == said:  # breaks down across languages and in the mix
+            words[-1] += f" and{phrase}"
+        else:
+            words.append(f"{word}{phrase}")
+        said = word
     if not words:
         return f"{evaluation.model} has no score inside a language on {evaluation.scores.name} to hold others against."
     return f"{evaluation.model} {listed(words)}."

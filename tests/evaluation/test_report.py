@@ -158,7 +158,7 @@ def test_a_perfect_model_is_good_and_favours_nobody():
     vectors = np.eye(9, dtype=np.float32)[rs.query_keys]
     fair = Evaluation(model="m", scores=score(rs, vectors, vectors, top_k=2))
     assert {statement.level for statement in summary(fair)} == {"good"}
-    assert verdict(fair) == "m is good inside a language, holds across languages and holds in the mix."
+    assert verdict(fair) == "m is good inside a language and holds across languages and in the mix."
 
 
 def test_one_language_and_one_question_still_make_a_page():
