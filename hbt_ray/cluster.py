@@ -7,6 +7,7 @@ import math
 import os
 import re
 import secrets
+import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ DRIVER_RESOURCE = "hbt_driver"
 """Custom resource of nodes that may run trial drivers (the head); a cluster without it uses a sliver of CPU."""
 DRIVER_CPU = 0.001
 JOB_DIRECTORY = "runtime_resources"
+CONNECT_S = 5.0
+"""That a head has to take a connection."""
 
 
 def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
@@ -40,7 +43,7 @@ def join(num_cpus: int, *, log_to_driver: bool = False) -> None:
         ClusterError: the cluster cannot be reached.
     """
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-    joins = "RAY_ADDRESS" in os.environ
+    joins = names_cluster()
     if not joins:  # a cluster of one machine listens on the loopback only; read when Ray is imported
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # Tune's own tables; the study says how trials go
@@ -51,6 +54,7 @@ def join(num_cpus: int, *, log_to_driver: bool = False) -> None:
     settings: dict[str, Any] = {"log_to_driver": log_to_driver, "logging_level": "ERROR"}
     try:
         if joins:
+            check_reachable(os.environ["RAY_ADDRESS"])
             ray.init(**settings)
         else:
             # Early-stopped trials give their CPUs back through the State API, which the dashboard serves.
@@ -64,8 +68,36 @@ def join(num_cpus: int, *, log_to_driver: bool = False) -> None:
                 _system_config={"worker_maximum_startup_concurrency": 16},  # else it warns of every ten processes
                 **settings,
             )
+    except ClusterError:
+        raise
     except Exception as error:  # Ray raises many kinds here
         raise _connection_error(error) from None
+
+
+def names_cluster() -> bool:
+    """Whether RAY_ADDRESS names a cluster to join."""
+    return os.environ.get("RAY_ADDRESS", "") not in ("", "local")
+
+
+def check_reachable(address: str, timeout_s: float = CONNECT_S) -> None:
+    """ClusterError where nothing listens at `address` (`host:port`, `ray://host:port`, or `auto`: the head that was
+    started here last); Ray itself would wait for minutes. What is no such address is left to Ray's own message."""
+    target = address.removeprefix("ray://")
+    if address == "auto":
+        from ray._private.services import canonicalize_bootstrap_address
+
+        target = canonicalize_bootstrap_address(address) or ""
+    host, _, port = target.rpartition(":")
+    if "/" in target or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+    except (OSError, OverflowError) as error:
+        where = f"RAY_ADDRESS={address}" + (f", which is {target}," if address == "auto" else "")
+        raise ClusterError(
+            f"no Ray head answers at {where} ({error}; limit {timeout_s:g} s): start it, correct the address, or "
+            "unset RAY_ADDRESS to compute on this machine alone"
+        ) from None
 
 
 def local_cpus(recipe: Recipe) -> int:

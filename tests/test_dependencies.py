@@ -65,10 +65,9 @@ def declared(project):
 
 @pytest.fixture(scope="module")
 def optional(project):
-    """What an extra declares that is for users, and need not be installed to test."""
-    return {
-        canonical(name) for extra, names in project["optional-dependencies"].items() if extra != "dev" for name in names
-    }
+    """Modules of what an extra declares that is for users, and need not be installed to test."""
+    extras = (names for extra, names in project["optional-dependencies"].items() if extra != "dev")
+    return {canonical(name).replace("-", "_") for names in extras for name in names}
 
 
 @pytest.fixture(scope="module")

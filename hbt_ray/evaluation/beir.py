@@ -6,11 +6,10 @@ from pathlib import Path
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.builder import SetBuilder
 from hbt_ray.evaluation.chunks import Chunking
+from hbt_ray.evaluation.lang_names import UNKNOWN
 from hbt_ray.evaluation.lines import find_file, listed, need_file, read_beir_qrels, read_texts
 from hbt_ray.evaluation.sets import RetrievalSet
 
-UNKNOWN_LANG = "und"
-"""Language of a directory that names none (ISO 639-3: undetermined)."""
 SPLITS = ("test", "dev", "val", "validation")
 """The splits that are taken, in this order, where none is asked for."""
 
@@ -41,7 +40,7 @@ def load_beir(
     sides = {side: _languages(root, side) for side in ("queries", "corpus")}
     several = bool(sides["queries"] or sides["corpus"])
     if not several:
-        sides = {side: {(langs or (UNKNOWN_LANG,))[0]: _whole_side(root, side)} for side in sides}
+        sides = {side: {(langs or (UNKNOWN,))[0]: _whole_side(root, side)} for side in sides}
     for side, files in sides.items():
         if not files:
             raise EvaluationError(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hbt_ray.evaluation.arrays import FloatArray, IntArray
 from hbt_ray.evaluation.score import Scores
@@ -33,6 +34,16 @@ def headline_cells(scores: Scores) -> tuple[FloatArray, dict[str, Cells]]:
         for name, take in VALUES.items()
     }
     return np.ones(len(keys)), cells
+
+
+def cells_by_lang(cells: dict[str, Cells]) -> NDArray[np.bool_]:
+    """Whether question k adds to cell c, [K, C], of the cells that are of one query language each.
+
+    Those are what a mean over languages needs. Pairs of languages are not among them: they are so many that almost
+    every question of an irregular set would be a stratum of its own, of which nothing can be drawn.
+    """
+    kept = [cell.counts > 0 for name, cell in cells.items() if name not in OF_PAIRS]
+    return np.concatenate(kept, axis=1)
 
 
 def headline_number(weights: FloatArray, cells: Cells) -> FloatArray:
@@ -72,6 +83,8 @@ VALUES: dict[str, Callable[[Scores], FloatArray]] = {
     "worst_pair_map": lambda scores: _others(scores, scores.per_query.pair_ap),
 }
 """Headline number -> its values by query and column, [Nq, n]; a cell is a query language and a column."""
+OF_PAIRS = frozenset({"cross_map", "cross_r1", "worst_pair_map"})
+"""Numbers whose cells are ordered pairs of languages; the others have one a query language."""
 
 
 def _cells(values: FloatArray, key: IntArray, num_keys: int, langs: IntArray, num_langs: int) -> Cells:

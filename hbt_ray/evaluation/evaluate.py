@@ -14,6 +14,7 @@ import numpy as np
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.arrays import VectorArray
+from hbt_ray.evaluation.distinct import repeated
 from hbt_ray.evaluation.lists import listed_ranks
 from hbt_ray.evaluation.rank_metrics import CUTOFFS
 from hbt_ray.evaluation.record import Comparison, Evaluation
@@ -21,6 +22,7 @@ from hbt_ray.evaluation.score import Scores, score, score_ranks
 from hbt_ray.evaluation.search import TopK
 from hbt_ray.evaluation.sets import RetrievalSet
 from hbt_ray.evaluation.stats import compare, intervals
+from hbt_ray.evaluation.wording import metric_names
 from hbt_ray.evaluation.worst import worst_queries
 from hbt_ray.model.roles import ROLES, Role
 
@@ -108,7 +110,8 @@ def evaluate(
 def compare_evaluations(a: Evaluation, b: Evaluation, *, seed: int = 0) -> Comparison:
     """`b` against `a`, both on one set; EvaluationError where they are not."""
     differences = tuple(compare(a.scores, b.scores, seed=seed))
-    return Comparison(set_name=a.scores.name, a=a.model, b=b.model, differences=differences)
+    labels = {name: label for name, (label, _) in metric_names(a.scores).items()}
+    return Comparison(set_name=a.scores.name, a=a.model, b=b.model, differences=differences, labels=labels)
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -119,6 +122,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "settings": dict(evaluation.settings),
         "notes": list(evaluation.notes),
         **evaluation.scores.to_json(),
+        "repeated": repeated(evaluation.scores),
         "intervals": {found.metric: [_plain(found.low), _plain(found.high)] for found in evaluation.intervals},
         "worst_queries": rows,
     }

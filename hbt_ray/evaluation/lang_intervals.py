@@ -3,11 +3,10 @@
 import numpy as np
 
 from hbt_ray.evaluation.arrays import FloatArray
+from hbt_ray.evaluation.resample import question_weights, strata
 from hbt_ray.evaluation.score import Scores
 
 NUM_RESAMPLES = 1000
-BLOCK_BYTES = 32 * 2**20
-"""Question weights held at a time."""
 
 
 def lang_intervals(
@@ -15,7 +14,8 @@ def lang_intervals(
 ) -> tuple[FloatArray, FloatArray]:
     """Lower and upper ends [L] of the percentile interval of each query language's mean of `values` [Nq].
 
-    As in `stats.intervals`, questions are drawn. NaN for a language with fewer than two questions that count.
+    As in `stats.intervals`, questions are drawn within strata. NaN for a language with fewer than two questions that
+    count.
     """
     per, num_langs = scores.per_query, len(scores.langs)
     keys, key = np.unique(per.keys, return_inverse=True)
@@ -23,13 +23,8 @@ def lang_intervals(
     place, size = key[kept] * num_langs + per.langs[kept], len(keys) * num_langs
     sums = np.bincount(place, values[kept], minlength=size).reshape(len(keys), num_langs)
     counts = np.bincount(place, minlength=size).reshape(len(keys), num_langs).astype(np.float64)
-    rng = np.random.default_rng(seed)
     drawn = []
-    block = max(1, BLOCK_BYTES // (8 * len(keys)))
-    for start in range(0, NUM_RESAMPLES, block):
-        num = min(block, NUM_RESAMPLES - start)
-        chosen = rng.integers(0, len(keys), (num, len(keys))) + len(keys) * np.arange(num)[:, None]
-        weights = np.bincount(chosen.ravel(), minlength=num * len(keys)).reshape(num, len(keys)).astype(np.float64)
+    for weights in question_weights(strata(counts > 0), NUM_RESAMPLES, np.random.default_rng(seed)):
         total = weights @ counts
         drawn.append(np.where(total > 0, weights @ sums / np.maximum(total, 1), np.nan))
     means = np.concatenate(drawn)
@@ -37,5 +32,5 @@ def lang_intervals(
     told = (counts > 0).sum(axis=0) > 1
     ends = [(1 - confidence) / 2, (1 + confidence) / 2]
     if told.any():
-        low[told], high[told] = np.nanquantile(means[:, told], ends, axis=0)
+        low[told], high[told] = np.quantile(means[:, told], ends, axis=0)
     return low, high

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbt_ray.evaluation.arrays import IntArray, VectorArray, vector_pair
+from hbt_ray.evaluation.copies import find_copies
 from hbt_ray.evaluation.sets import RetrievalSet
 
 TILE_BYTES = 64 * 2**20
@@ -47,7 +48,7 @@ def gold_ranks(
 ) -> GoldRanks:
     """Ranks of relevant passages by inner product; `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim].
 
-    Passages rank by descending float32 score, those of equal score by ascending row. The other relevant
+    Passages rank by descending float32 score, those of equal score, and copies, by ascending row. The other relevant
     passages of a query are ranked documents like all others. Where passages have several texts each
     (`text_passages`), the vectors are those of the texts, [Nc, dim], and a passage's score is its best one's.
     `num_threads` rank rows of scores at the same time; None takes one a CPU. Memory: `tile_bytes`, about twice
@@ -70,6 +71,7 @@ def gold_ranks(
     if (np.diff(texts) < 0).any():
         passages = passages[texts]
     rows: NDArray[np.int32] = columns.astype(np.int32)  # half the traffic of int64 where all is tied
+    copies = find_copies(passages)
     queries_of, gold, langs = rs.gold_queries, column_of[rs.gold_passages], rs.gold_langs
     within, pooled = np.empty((2, len(gold)), dtype=np.int64)
     block = max(1, BLOCK_BYTES // (4 * rs.num_texts))
@@ -91,6 +93,7 @@ def gold_ranks(
             # Threads rank one tile while BLAS fills the other: in turns, the threads of BLAS, which wait busily
             # for its next call, took as much time from these as a second core gave.
             scores = np.matmul(part, passages.T, out=held[number % 2, : len(part)])
+            copies.level(scores)
             _finish(ranked)
             ranked = [threads.submit(rank, start + at, scores[at : at + block]) for at in range(0, len(part), block)]
         _finish(ranked)

@@ -53,7 +53,7 @@ class EncoderSpec:
     def of(
         cls, encoder: Encoder, model: str, precision: str = "fp32", *, trust_remote_code: bool = False
     ) -> EncoderSpec:
-        """What `encoder`, loaded from `model`, is; `precision` auto is what it comes to on the encoder's device."""
+        """What `encoder`, loaded from `model`, is; `precision` fp32 or bf16, as resolved where texts are encoded."""
         return cls(
             model=model,
             pooling=encoder.pooling,
@@ -61,7 +61,7 @@ class EncoderSpec:
             passage_prefix=encoder.prefixes["passage"],
             max_query_tokens=encoder.max_tokens["query"],
             max_passage_tokens=encoder.max_tokens["passage"],
-            precision=resolve_precision(encoder.device, precision).name,
+            precision=precision,
             trust_remote_code=trust_remote_code,
         )
 
@@ -149,7 +149,7 @@ def ray_encode(
     """
     import ray
 
-    gpu = bool(reachable_resources().get("GPU")) if use_gpu is None else use_gpu
+    gpu = takes_gpu(use_gpu)
     room = num_places("encoding", num_cpus, int(gpu))
 
     def encode_blocks(blocks: list[IntArray]) -> Iterator[tuple[IntArray, VectorArray]]:
@@ -177,6 +177,11 @@ def ray_encode(
             yield blocks[number], values.reshape(len(blocks[number]), -1)
 
     return fill_store(texts, store, encode_blocks, progress, block)
+
+
+def takes_gpu(use_gpu: bool | None) -> bool:
+    """Whether an actor has a GPU; None: where the cluster has GPUs."""
+    return bool(reachable_resources().get("GPU")) if use_gpu is None else use_gpu
 
 
 def num_places(what: str, num_cpus: float, num_gpus: float = 0) -> int:

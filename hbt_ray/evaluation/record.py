@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isnan
 from typing import Any
 
 from hbt_ray.evaluation.score import Scores
@@ -27,9 +26,8 @@ class Evaluation:
     """What was left out, cut or pooled to make the set."""
 
     def interval(self, metric: str) -> Interval | None:
-        """The interval of a headline number; None where the set does not define the number."""
-        known = (found for found in self.intervals if found.metric == metric and not isnan(found.low))
-        return next(known, None)
+        """The interval of a headline number; None where it has none."""
+        return next((found for found in self.intervals if found.metric == metric), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,3 +40,5 @@ class Comparison:
     b: str
     differences: tuple[Difference, ...]
     """One a headline number, from `stats.compare`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What the numbers are called on this set, from `wording.metric_names`; else they have their usual names."""

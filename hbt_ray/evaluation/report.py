@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.arrays import FloatArray
 from hbt_ray.evaluation.bias import worst_lang, worst_pair
+from hbt_ray.evaluation.distinct import num_passage_langs, num_query_langs, num_questions
 from hbt_ray.evaluation.extremes import Pair, extreme_pairs
 from hbt_ray.evaluation.lang_names import code_and_name, lang_name
 from hbt_ray.evaluation.pool_shares import ceiling
@@ -28,7 +29,7 @@ from hbt_ray.evaluation.report_plots import (
 )
 from hbt_ray.evaluation.score import POOL_CUTOFF, Scores
 from hbt_ray.evaluation.summary import RULES, Statement, summary, verdict
-from hbt_ray.evaluation.wording import METRICS, conclusion, number
+from hbt_ray.evaluation.wording import conclusion, is_one_language, left_out, metric_names, number
 
 TEMPLATE = "report.html.j2"
 MAX_BARS, NUM_SHOWN = 40, 9
@@ -44,8 +45,14 @@ class Details:
     evaluation: Evaluation
     verdict: str
     summary: list[Statement]
+    one_language: bool
+    """Whether all queries and passages are in one language, so that there is nothing to hold apart."""
+    query_langs: list[str]
+    """Languages in which something is asked."""
+    passage_langs: list[str]
+    """Languages that have passages."""
     cells: list[list[Cell]] | None
-    """The matrix as a table; None where it has too many languages."""
+    """The matrix, `query_langs` x `passage_langs`, as a table; None where it has too many languages."""
     image: MatrixImage | None
     """The matrix as an image otherwise."""
     scale: tuple[float, float]
@@ -55,7 +62,7 @@ class Details:
     share_bars: list[LangBars]
     distance_bars: list[LangBars]
     standard: dict[str, FloatArray]
-    """Column -> values by language."""
+    """Column -> values by language; of one language those of the mix are left out, as they are the same."""
     standard_means: dict[str, float]
     has_peer: bool
     recall_ceiling: float
@@ -93,7 +100,8 @@ def render_report(evaluations: Sequence[Evaluation], comparisons: Sequence[Compa
         evaluations=evaluations,
         facts=_facts(evaluations),
         by_set=by_set,
-        metrics=METRICS,
+        metrics={name: metric_names(group[0].scores) for name, group in by_set.items()},
+        left_out={name: left_out(group[0].scores) for name, group in by_set.items()},
         ceilings={name: ceiling(group[0].scores, POOL_CUTOFF) for name, group in by_set.items()},
         comparisons=[(comparison, conclusion(comparison)) for comparison in comparisons],
         details=[_details(evaluation, scales[evaluation.scores.name]) for evaluation in evaluations],
@@ -110,13 +118,19 @@ def _facts(evaluations: Sequence[Evaluation]) -> dict[str, list[str]]:
     facts = {
         "model": [found.model for found in evaluations],
         "set": [found.scores.name for found in evaluations],
-        "languages": [f"{len(found.scores.langs)}" for found in evaluations],
-        "questions": [f"{found.scores.num_queries.sum():,}" for found in evaluations],
+        "languages": [_languages(found.scores) for found in evaluations],
+        "queries": [f"{found.scores.num_queries.sum():,}" for found in evaluations],
+        "different questions": [f"{num_questions(found.scores):,}" for found in evaluations],
         "passages in the pool": [f"{found.scores.num_passages.sum():,}" for found in evaluations],
     }
     for name in dict.fromkeys(name for found in evaluations for name in found.settings):
         facts[name.replace("_", " ")] = [_setting(found.settings.get(name)) for found in evaluations]
     return facts
+
+
+def _languages(scores: Scores) -> str:
+    asked, held = num_query_langs(scores), num_passage_langs(scores)
+    return f"{asked}" if asked == held else f"{asked} of queries, {held} of passages"
 
 
 def _setting(value: object) -> str:
@@ -129,22 +143,32 @@ def _setting(value: object) -> str:
 
 def _details(evaluation: Evaluation, scale: tuple[float, float]) -> Details:
     scores = evaluation.scores
-    small = len(scores.langs) <= MAX_CELL_LANGS
+    asking, holding = np.flatnonzero(scores.num_queries), np.flatnonzero(scores.num_passages)
+    query_langs, passage_langs = ([scores.langs[at] for at in side] for side in (asking, holding))
+    small = max(len(asking), len(holding)) <= MAX_CELL_LANGS
+    standard, means = scores.standard.by_lang(), scores.standard.means()
+    matrix = scores.map_matrix[np.ix_(asking, holding)]
+    alone = is_one_language(scores)
+    if alone:
+        standard = {name: values for name, values in standard.items() if name.startswith("mono_")}
     best, worst = extreme_pairs(scores.langs, scores.map_matrix, NUM_PAIRS)
     return Details(
         evaluation=evaluation,
         verdict=verdict(evaluation),
         summary=summary(evaluation),
-        cells=matrix_cells(scores.langs, scores.map_matrix, scale) if small else None,
+        one_language=alone,
+        query_langs=query_langs,
+        passage_langs=passage_langs,
+        cells=matrix_cells(query_langs, passage_langs, matrix, scale) if small else None,
         image=None if small else matrix_image(scores.langs, scores.map_matrix, scale),
         scale=scale,
         best_pairs=best,
         worst_pairs=worst,
         score_bars=score_bars(scores),
-        share_bars=share_bars(scores) if scores.share is not None and len(scores.langs) > 1 else [],
+        share_bars=share_bars(scores) if scores.share is not None and len(holding) > 1 else [],
         distance_bars=distance_bars(scores) if not np.isnan(scores.rank_distance).all() else [],
-        standard=scores.standard.by_lang(),
-        standard_means=scores.standard.means(),
+        standard=standard,
+        standard_means={name: means[name] for name in standard},
         has_peer=bool((~np.isnan(scores.peer)).any()),
         recall_ceiling=ceiling(scores, scores.standard.cutoffs["recall"]),
     )

@@ -72,12 +72,14 @@ def limits(matrices: Sequence[FloatArray]) -> tuple[float, float]:
     return 0.0, max(float(known.max()), 0.01) if known.size else 1.0
 
 
-def matrix_cells(langs: Sequence[str], matrix: FloatArray, scale: tuple[float, float]) -> list[list[Cell]]:
-    """The [L, L] matrix as coloured cells with numbers."""
+def matrix_cells(
+    query_langs: Sequence[str], passage_langs: Sequence[str], matrix: FloatArray, scale: tuple[float, float]
+) -> list[list[Cell]]:
+    """The matrix, query languages x passage languages, as coloured cells with numbers."""
     rows = []
-    for query, values in zip(langs, matrix, strict=True):
+    for query, values in zip(query_langs, matrix, strict=True):
         row = []
-        for passage, value in zip(langs, values, strict=True):
+        for passage, value in zip(passage_langs, values, strict=True):
             title = f"{lang_name(query)} → {lang_name(passage)}: {_decimals(value)}"
             row.append(Cell(_decimals(value), *_colours(float(value), scale), title))
         rows.append(row)
@@ -108,7 +110,8 @@ def gradient() -> str:
 
 
 def score_bars(scores: Scores) -> list[LangBars]:
-    """mAP inside the language ("mono") and in the pool ("pool") with intervals, the lowest in the pool first."""
+    """mAP inside the language ("mono") and in the pool ("pool") with intervals, the lowest in the pool first; of the
+    languages that ask."""
     columns = {"mono": (np.diagonal(scores.map_matrix), scores.per_query.mono_ap)}
     columns["pool"] = (scores.multi_map, scores.per_query.multi_ap)
     drawn = {name: (means, *lang_intervals(scores, values)) for name, (means, values) in columns.items()}
@@ -119,17 +122,21 @@ def score_bars(scores: Scores) -> list[LangBars]:
             for name, (means, low, high) in drawn.items()
             if not np.isnan(means[at])
         }
-        rows.append(LangBars(scores.langs[at], lang_name(scores.langs[at]), bars))
+        if bars:
+            rows.append(LangBars(scores.langs[at], lang_name(scores.langs[at]), bars))
     return rows
 
 
 def share_bars(scores: Scores) -> list[LangBars]:
-    """Share in the top k of the pool minus what is due, in percentage points, the most favoured language first."""
+    """Share in the top k of the pool minus what is due, in percentage points, the most favoured language first; of
+    the languages that have passages."""
     due, found = due_and_found(scores)
     excess = found - due
     widest = max(float(np.abs(excess).max()), 1e-9)
     rows = []
     for at in np.argsort(-excess, kind="stable"):
+        if not scores.num_passages[at]:
+            continue
         side = 50 + 50 * excess[at] / widest
         bar = Bar(min(50.0, side), max(50.0, side), f"{100 * excess[at]:+.2f}")
         rows.append(LangBars(scores.langs[at], lang_name(scores.langs[at]), {"more" if side >= 50 else "less": bar}))
@@ -137,14 +144,15 @@ def share_bars(scores: Scores) -> list[LangBars]:
 
 
 def distance_bars(scores: Scores) -> list[LangBars]:
-    """Rank distance of every query language that has one, in places, the largest first."""
-    widest = float(np.nanmax(scores.rank_distance))
+    """Rank distance and the place of the last parallel answer ("last") of every query language that has them, the
+    largest distance first; in places."""
+    widest = max(float(np.nanmax(scores.worst_rank)), 1.0)
     rows = []
     for at in np.argsort(-scores.rank_distance, kind="stable"):
-        value = scores.rank_distance[at]
-        if not np.isnan(value):
-            bar = Bar(0.0, 100 * value / max(widest, 1.0), f"{value:,.0f}")
-            rows.append(LangBars(scores.langs[at], lang_name(scores.langs[at]), {"distance": bar}))
+        values = {"distance": scores.rank_distance[at], "last": scores.worst_rank[at]}
+        if not np.isnan(values["distance"]):
+            bars = {name: Bar(0.0, 100 * value / widest, f"{value:,.0f}") for name, value in values.items()}
+            rows.append(LangBars(scores.langs[at], lang_name(scores.langs[at]), bars))
     return rows
 
 

@@ -1,7 +1,9 @@
 """How sure the headline numbers are, and which differences of two models on one set are more than chance.
 
 The unit is the question: the parallel queries of one question are drawn, or exchanged between the models,
-together, because they succeed and fail together. Everything is a function of the scores and the seed.
+together, because they succeed and fail together. Questions are drawn within strata, so that no language is left
+without any (`resample`); of a pair of languages with few questions a draw may have none, and the mean over pairs is
+then over the others. Everything is a function of the scores and the seed.
 
 The worst language and the worst pair are extremes: resampling makes the lowest of several cells lower still, so a
 percentile interval lies low, and may leave out the number itself. They have none; their differences are tested.
@@ -14,13 +16,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.arrays import FloatArray
-from hbt_ray.evaluation.cells import Cells, headline_cells, headline_number, reduce_cells
+from hbt_ray.evaluation.arrays import FloatArray, IntArray
+from hbt_ray.evaluation.cells import Cells, cells_by_lang, headline_cells, headline_number, reduce_cells
+from hbt_ray.evaluation.distinct import distinct_numbers
+from hbt_ray.evaluation.resample import blocks, question_weights, strata
 from hbt_ray.evaluation.score import Scores
 
 NUM_RESAMPLES = 2000
-BLOCK_BYTES = 32 * 2**20
-"""Question weights or signs held at a time."""
 LOWER_IS_BETTER = frozenset({"rank_distance"})
 
 
@@ -35,7 +37,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Model b against model a in one headline number; NaN throughout where the set does not define it."""
+    """Model b against model a in one headline number."""
 
     metric: str
     a: float
@@ -49,7 +51,7 @@ class Difference:
     """Two-sided permutation test: how often chance alone gives a difference as large as this one."""
     p_holm: float
     """`p_value` after Holm's correction for the headline numbers that are tested together."""
-    verdict: Literal["real", "noise", "undefined"]
+    verdict: Literal["real", "noise"]
     """"real" where `p_holm` is below the level of the test."""
 
     @property
@@ -63,14 +65,15 @@ class Difference:
 def intervals(
     scores: Scores, *, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95, seed: int = 0
 ) -> list[Interval]:
-    """Every macro mean of the headline with its bootstrap interval over questions.
+    """Every macro mean of the headline that is a number of its own, with its bootstrap interval over questions.
 
     Raises EvaluationError for fewer than two questions, and for `num_resamples` or `confidence` out of range.
     """
     _check(scores, num_resamples, confidence)
-    headline, (_, cells) = scores.headline(), headline_cells(scores)
-    cells = {name: cell for name, cell in cells.items() if not cell.worst}
-    drawn = _bootstrap([cells], num_resamples, seed)[0]
+    headline, (_, cells) = distinct_numbers(scores), headline_cells(scores)
+    stratum = strata(cells_by_lang(cells))
+    cells = {name: cells[name] for name in headline if not cells[name].worst}
+    drawn = _bootstrap([cells], stratum, num_resamples, seed)[0]
     return [Interval(name, headline[name], *_percentiles(drawn[name], confidence)) for name in cells]
 
 
@@ -78,6 +81,9 @@ def compare(
     a: Scores, b: Scores, *, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95, seed: int = 0
 ) -> list[Difference]:
     """Every number of the headline of two models on ONE set: difference, interval, p value, verdict.
+
+    Numbers that the set does not define are left out, and so are those that are another one on this set
+    (`distinct.repeated`): each is tested, and counted in the correction, once.
 
     The p value is of a paired permutation test: if the models were alike, exchanging their scores on any
     question would change nothing, so the difference is held against those after random exchanges (all 2^K
@@ -88,11 +94,13 @@ def compare(
     """
     _check(a, num_resamples, confidence)
     _check_same_set(a, b)
-    (ones, cells_a), (_, cells_b) = headline_cells(a), headline_cells(b)
-    before, after = a.headline(), b.headline()
-    drawn_a, drawn_b = _bootstrap([cells_a, cells_b], num_resamples, seed)
+    before, after = distinct_numbers(a), b.headline()
+    (_, all_a), (_, all_b) = headline_cells(a), headline_cells(b)
+    stratum = strata(cells_by_lang(all_a))
+    cells_a, cells_b = ({name: cells[name] for name in before} for cells in (all_a, all_b))
+    drawn_a, drawn_b = _bootstrap([cells_a, cells_b], stratum, num_resamples, seed)
     means = [name for name, cells in cells_a.items() if not cells.worst]
-    parts = np.stack([_parts(ones, cells_a[name], cells_b[name]) for name in means], axis=1)
+    parts = np.stack([_parts(cells_a[name], cells_b[name]) for name in means], axis=1)
     found_p = dict(zip(means, sign_flip_test(parts, num_resamples=num_resamples, seed=seed), strict=True))
     for name in cells_a.keys() - found_p.keys():
         found_p[name] = exchange_test(cells_a[name], cells_b[name], num_resamples=num_resamples, seed=seed)
@@ -101,7 +109,6 @@ def compare(
     rows = []
     for at, name in enumerate(cells_a):
         low, high = _percentiles(drawn_b[name] - drawn_a[name], confidence)
-        found: Literal["real", "noise"] = "real" if corrected[at] < 1 - confidence else "noise"
         rows.append(
             Difference(
                 metric=name,
@@ -112,7 +119,7 @@ def compare(
                 high=high,
                 p_value=float(p_values[at]),
                 p_holm=float(corrected[at]),
-                verdict="undefined" if np.isnan(p_values[at]) else found,
+                verdict="real" if corrected[at] < 1 - confidence else "noise",
             )
         )
     return rows
@@ -164,24 +171,20 @@ def holm(p_values: FloatArray) -> FloatArray:
     return adjusted
 
 
-def _bootstrap(models: Sequence[dict[str, Cells]], num_resamples: int, seed: int) -> list[dict[str, FloatArray]]:
+def _bootstrap(
+    models: Sequence[dict[str, Cells]], stratum: IntArray, num_resamples: int, seed: int
+) -> list[dict[str, FloatArray]]:
     """Resampled headline numbers [num_resamples] of each model, the same questions drawn for all of them."""
-    num_keys = len(next(iter(models[0].values())).sums)
-    rng = np.random.default_rng(seed)
     parts: list[dict[str, list[FloatArray]]] = [{name: [] for name in cells} for cells in models]
-    for size in _blocks(num_resamples, num_keys):
-        drawn = rng.integers(0, num_keys, (size, num_keys)) + num_keys * np.arange(size)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=size * num_keys).reshape(size, num_keys).astype(np.float64)
+    for weights in question_weights(stratum, num_resamples, np.random.default_rng(seed)):
         for cells, out in zip(models, parts, strict=True):
             for name, cell in cells.items():
                 out[name].append(headline_number(weights, cell))
     return [{name: np.concatenate(values) for name, values in out.items()} for out in parts]
 
 
-def _parts(ones: FloatArray, a: Cells, b: Cells) -> FloatArray:
-    """What each question adds to the difference of b and a, [K]; NaN where the number is not defined."""
-    if not a.sums.shape[1]:
-        return np.full(len(ones), np.nan)
+def _parts(a: Cells, b: Cells) -> FloatArray:
+    """What each question adds to the difference of b and a, [K]."""
     parts: FloatArray = ((b.sums - a.sums) / a.counts.sum(axis=0)).mean(axis=1)
     return parts
 
@@ -196,14 +199,8 @@ def _signs(num_keys: int, num_resamples: int, seed: int, exact: bool) -> Iterato
         yield (1 - 2 * bits).astype(np.float64)
         return
     rng = np.random.default_rng((seed, 1))  # not the questions that the bootstrap draws
-    for size in _blocks(num_resamples, num_keys):
+    for size in blocks(num_resamples, num_keys):
         yield (1 - 2 * rng.integers(0, 2, (size, num_keys), dtype=np.int8)).astype(np.float64)
-
-
-def _blocks(num_resamples: int, num_keys: int) -> Iterator[int]:
-    block = max(1, BLOCK_BYTES // (8 * num_keys))
-    for start in range(0, num_resamples, block):
-        yield min(block, num_resamples - start)
 
 
 def _percentiles(drawn: FloatArray, confidence: float) -> tuple[float, float]:

@@ -9,7 +9,9 @@ import numpy as np
 
 from hbt_ray.evaluation.arrays import FloatArray
 from hbt_ray.evaluation.bias import worst_lang, worst_pair
-from hbt_ray.evaluation.lang_names import code_and_name
+from hbt_ray.evaluation.distinct import num_passage_langs, num_query_langs
+from hbt_ray.evaluation.lang_names import code_and_name, in_lang
+from hbt_ray.evaluation.metrics import nan_mean
 from hbt_ray.evaluation.pool_shares import due_and_found
 from hbt_ray.evaluation.record import Evaluation
 from hbt_ray.evaluation.score import Scores
@@ -53,11 +55,19 @@ def summary(evaluation: Evaluation) -> list[Statement]:
 def verdict(evaluation: Evaluation) -> str:
     """The summary of the summary, in one sentence."""
     by_topic = {found.topic: found.level for found in summary(evaluation) if found.level != "plain"}
-    words = [
-        f"{_WORDS[topic][by_topic[topic]]} {phrase}"
-        for topic, phrase in (("Inside", "inside a language"), ("Across", "across languages"), ("Mix", "in the mix"))
-        if topic in by_topic
-    ]
+    lang = _only_lang(evaluation.scores)
+    inside = " inside a language" if lang is None else in_lang(lang)
+    words: list[str] = []
+    said = ""
+    for topic, phrase in (("Inside", inside), ("Across", " across languages"), ("Mix", " in the mix")):
+        if topic not in by_topic:
+            continue
+        word = _WORDS[topic][by_topic[topic]]
+        if word == said:  # breaks down across languages and in the mix
+            words[-1] += f" and{phrase}"
+        else:
+            words.append(f"{word}{phrase}")
+        said = word
     if not words:
         return f"{evaluation.model} has no score inside a language on {evaluation.scores.name} to hold others against."
     return f"{evaluation.model} {listed(words)}."
@@ -76,7 +86,9 @@ def _inside(scores: Scores) -> Statement | None:
     if np.isnan(mean):
         return None
     level: Level = "good" if mean >= GOOD_MAP else "fair" if mean >= FAIR_MAP else "poor"
-    return Statement("Inside", level, f"Inside a language mAP is {mean:.3f}: {level}{_extremes(scores, values)}.")
+    lang = _only_lang(scores)
+    where = " inside a language" if lang is None else in_lang(lang)
+    return Statement("Inside", level, f"mAP{where} is {mean:.3f}: {level}{_extremes(scores, values)}.")
 
 
 def _across(scores: Scores) -> Statement | None:
@@ -86,58 +98,61 @@ def _across(scores: Scores) -> Statement | None:
     level = _relative(headline["cross_map"], headline["mono_map"])
     best = worst_pair(-scores.map_matrix)
     assert best is not None
+    pairs = f"The worst pair is {_pair(scores, pair)}, the best {_pair(scores, best)}."
     return Statement(
         "Across",
         level,
         f"Across languages mAP is {headline['cross_map']:.3f}{_of_inside(headline['cross_map'], headline['mono_map'])}"
-        f"{_outcome('Across', level)}. The worst pair is {_pair(scores, pair)}, the best {_pair(scores, best)}.",
+        f"{_outcome('Across', level)}. {pairs if best != pair else f'The only pair is {_pair(scores, pair)}.'}",
     )
 
 
 def _mix(scores: Scores) -> Statement | None:
     headline = scores.headline()
     mean = headline["multi_map"]
-    if np.isnan(mean) or len(scores.langs) < 2:
+    num_langs = num_passage_langs(scores)
+    if np.isnan(mean) or num_langs < 2:
         return None
     level = _relative(mean, headline["mono_map"])
     return Statement(
         "Mix",
         level,
-        f"In one pool of all {len(scores.langs)} languages mAP is {mean:.3f}"
+        f"In one pool of {num_langs} languages mAP is {mean:.3f}"
         f"{_of_inside(mean, headline['mono_map'])}{_outcome('Mix', level)}.",
     )
 
 
 def _disadvantaged(scores: Scores) -> list[Statement]:
-    lowest = worst_lang(scores.multi_map)
-    if lowest is None or len(scores.langs) < 2:
+    lowest, num_langs = worst_lang(scores.multi_map), num_query_langs(scores)
+    if lowest is None or num_langs < 2:
         return []
     mean, value = scores.headline()["multi_map"], scores.multi_map[lowest]
     below = int((scores.multi_map < mean / 2).sum())
-    others = f" {below} of {len(scores.langs)} languages are below half the mean." if below else ""
+    others = f" {below} of {num_langs} languages {'is' if below == 1 else 'are'} below half the mean." if below else ""
     level: Level = "poor" if value < mean / 2 else "fair" if value < LOSES * mean else "good"
-    text = f"Whoever asks in {code_and_name(scores.langs[lowest])} is served worst in the mix: mAP {value:.3f}"
+    where = " in the mix" if num_passage_langs(scores) > 1 else ""
+    text = f"Whoever asks in {code_and_name(scores.langs[lowest])} is served worst{where}: mAP {value:.3f}"
     return [Statement("Disadvantaged", level, f"{text}{_against_best(scores)}.{others}")]
 
 
 def _own_share(scores: Scores) -> list[Statement]:
-    if scores.share is None or len(scores.langs) < 2:
+    if scores.share is None or num_passage_langs(scores) < 2:
         return []
     asked = ~np.isnan(scores.share.found[:, 0])
     found = float(np.diagonal(scores.share.found)[asked].mean())
     due = float(np.diagonal(scores.share.relevant)[asked].mean())
     level: Level = "good" if abs(found - due) <= OWN_GOOD else "fair" if abs(found - due) <= OWN_FAIR else "poor"
     word = "about what is due" if level == "good" else "it prefers" if found > due else "it passes over"
-    tail = "" if level == "good" else " the query's own language"
+    tail = "" if level == "good" else " that language"
     text = (
-        f"Of the pool's first {scores.top_k}, {found:.0%} are in the language of the question, where {due:.0%} "
+        f"Of the pool's first {scores.top_k}, {found:.0%} are in the language of the query, where {due:.0%} "
         f"of the answers are: {word}{tail}."
     )
     return [Statement("Own language", level, text)]
 
 
 def _shares(scores: Scores) -> list[Statement]:
-    if scores.share is None or len(scores.langs) < 2:
+    if scores.share is None or num_passage_langs(scores) < 2:
         return []
     due, found = due_and_found(scores)
     excess = found - due
@@ -163,13 +178,14 @@ def _parallel(scores: Scores) -> list[Statement]:
     if np.isnan(distance):
         return []
     slowest = int(np.nanargmax(scores.rank_distance))
+    most = f"; most for queries in {code_and_name(scores.langs[slowest])} ({scores.rank_distance[slowest]:,.0f})"
     # Parallel answers that follow each other without a gap are as many places apart as there are languages, less one.
     parallel = ~np.isnan(scores.per_query.rank_distance)
     least = float((~np.isnan(scores.per_query.pair_ap[parallel])).sum(axis=1).mean()) - 1
     text = (
-        f"The first and the last of a question's parallel answers are {distance:,.0f} places apart on average "
-        f"({least:,.0f} at best), in a pool of {pool:,}; most for questions in {code_and_name(scores.langs[slowest])} "
-        f"({scores.rank_distance[slowest]:,.0f})."
+        f"The first and the last of a query's parallel answers are {distance:,.0f} places apart on average "
+        f"({least:,.0f} at best), in a pool of {pool:,}{most if num_query_langs(scores) > 1 else ''}. The last of them "
+        f"stands at place {nan_mean(scores.worst_rank):,.0f} on average."
     )
     over = distance - least
     level: Level = "good" if over <= SPREAD_GOOD * pool else "fair" if over <= SPREAD_FAIR * pool else "poor"
@@ -191,13 +207,19 @@ def _outcome(topic: str, level: Level) -> str:
 
 
 def _extremes(scores: Scores, values: FloatArray) -> str:
-    if len(scores.langs) < 2:
+    if (~np.isnan(values)).sum() < 2:
         return ""
     low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
     return (
         f", from {values[low]:.3f} ({code_and_name(scores.langs[low])}) "
         f"to {values[high]:.3f} ({code_and_name(scores.langs[high])})"
     )
+
+
+def _only_lang(scores: Scores) -> str | None:
+    """The language of `mono_map` where it is of one; None where it is a mean."""
+    (known,) = np.nonzero(~np.isnan(np.diagonal(scores.map_matrix)))
+    return scores.langs[known[0]] if len(known) == 1 else None
 
 
 def _against_best(scores: Scores) -> str:

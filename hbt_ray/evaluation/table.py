@@ -10,13 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hbt_ray.evaluation.distinct import distinct_numbers, num_passage_langs, num_query_langs
 from hbt_ray.evaluation.extremes import extreme_pairs
 from hbt_ray.evaluation.lang_names import lang_name
 from hbt_ray.evaluation.pool_shares import due_and_found
 from hbt_ray.evaluation.record import Comparison
 from hbt_ray.evaluation.score import Scores
 from hbt_ray.evaluation.stats import Interval
-from hbt_ray.evaluation.wording import conclusion, number
+from hbt_ray.evaluation.wording import conclusion, counted, left_out, number
 
 MAX_MATRIX_LANGS = 14
 """A wider matrix does not fit a terminal of 80 columns."""
@@ -26,19 +27,21 @@ NAME_CHARS = 24
 
 
 def score_table(scores: Scores, intervals: Sequence[Interval] = (), notes: Sequence[str] = ()) -> RenderableType:
-    """Headline, then the matrix (up to 14 languages) or the best and worst pairs, languages, and notes of the set."""
-    num_queries, num_langs = int(scores.num_queries.sum()), len(scores.langs)
-    parts: list[RenderableType] = [
-        Text(f"{scores.name}: {num_queries:,} queries in {num_langs} languages"),
-        headline_table(scores, intervals),
-    ]
-    if num_langs > MAX_MATRIX_LANGS:
+    """Headline, then the matrix (up to 14 languages) or the best and worst pairs, languages, and notes of the set.
+
+    Of what a set has one of, such as the matrix of a single language, the headline says all.
+    """
+    num_langs = num_query_langs(scores)
+    parts: list[RenderableType] = [Text(f"{scores.name}: {counted(scores)}"), headline_table(scores, intervals)]
+    if told := left_out(scores):
+        parts.append(Text(f"{told}\n", style="dim"))
+    if num_passage_langs(scores) > MAX_MATRIX_LANGS:
         parts += [Text(f"The {NUM_EXTREMES} worst and best pairs of two languages by mAP"), pair_table(scores)]
-    else:
+    elif max(num_langs, num_passage_langs(scores)) > 1:
         parts += [Text("mAP: query language (row) on passage language (column), and on the pool"), matrix_table(scores)]
     if num_langs > 1:
-        left_out = num_langs - 2 * NUM_EXTREMES
-        of = f" ({NUM_EXTREMES} lowest and {NUM_EXTREMES} highest, {left_out} more between)" if left_out > 0 else ""
+        between = num_langs - 2 * NUM_EXTREMES
+        of = f" ({NUM_EXTREMES} lowest and {NUM_EXTREMES} highest, {between} more between)" if between > 0 else ""
         parts += [Text(f"Languages by mAP in the pool, lowest first{of}"), lang_table(scores)]
     if notes:
         parts += [Text("Notes on the set:"), *(Padding(Text(f"- {note}"), (0, 0, 0, 1)) for note in notes)]
@@ -46,17 +49,16 @@ def score_table(scores: Scores, intervals: Sequence[Interval] = (), notes: Seque
 
 
 def headline_table(scores: Scores, intervals: Sequence[Interval] = ()) -> Table:
-    """The headline numbers, one a row, with the intervals that are given; rank distance in places, others 0 to 1."""
+    """The headline numbers of a set, each once, with the intervals given; rank distance in places, others 0 to 1."""
     table = _table()
     table.add_column("score")
     table.add_column("value", justify="right")
     ends = {interval.metric: interval for interval in intervals}
     if ends:
         table.add_column("95% interval", justify="right", style="dim")
-    for key, value in scores.headline().items():
+    for key, value in distinct_numbers(scores).items():
         interval = ends.get(key)
-        known = interval is not None and not np.isnan(interval.low)
-        told = f"{number(key, interval.low)} to {number(key, interval.high)}" if interval and known else ""
+        told = f"{number(key, interval.low)} to {number(key, interval.high)}" if interval else ""
         table.add_row(key, number(key, value), *([told] if ends else []))
     return table
 
@@ -65,12 +67,13 @@ def matrix_table(scores: Scores) -> Table:
     """mAP of every query language (row) on every passage language (column), then of the pool."""
     table = _table()
     table.add_column("")
-    for lang in (*scores.langs, "pool"):
+    columns = np.flatnonzero(scores.num_passages)
+    for lang in (*(scores.langs[column] for column in columns), "pool"):
         table.add_column(lang, justify="right")
-    for row, lang in enumerate(scores.langs):
-        cells = [_cell(value) for value in scores.map_matrix[row]]
-        cells[row] = f"[bold]{cells[row]}[/bold]"
-        table.add_row(lang, *cells, _cell(float(scores.multi_map[row])))
+    for row in np.flatnonzero(scores.num_queries):
+        values = {column: _cell(scores.map_matrix[row, column]) for column in columns}
+        cells = [f"[bold]{value}[/bold]" if column == row else value for column, value in values.items()]
+        table.add_row(scores.langs[row], *cells, _cell(float(scores.multi_map[row])))
     return table
 
 
@@ -89,17 +92,21 @@ def pair_table(scores: Scores) -> Table:
 
 
 def lang_table(scores: Scores) -> Table:
-    """mAP inside and in the pool, rank distance, PEER and share of the top k beyond what is due, a language a row.
+    """mAP inside and in the pool, rank distance, place of the last parallel answer, PEER, and share of the top k beyond
+    what is due, a language a row.
 
-    Columns without any value are left out; of more than 20 languages the lowest and the highest 10 are listed.
+    Columns without any value are left out, and languages that neither ask nor answer; of more than 20 languages the
+    lowest and the highest 10 are listed.
     """
     columns: dict[str, tuple[np.ndarray[tuple[int], np.dtype[np.float64]], str]] = {
         "mono": (np.diagonal(scores.map_matrix), "{:.3f}"),
         "pool": (scores.multi_map, "{:.3f}"),
         "distance": (scores.rank_distance, "{:,.0f}"),
+        "last": (scores.worst_rank, "{:,.0f}"),
         "PEER": (scores.peer, "{:.3f}"),
     }
-    if scores.share is not None:
+    shared = scores.share is not None and num_passage_langs(scores) > 1
+    if shared:
         due, found = due_and_found(scores)
         columns[f"top {scores.top_k}"] = (100 * (found - due), "{:+.2f}")
     columns = {name: column for name, column in columns.items() if not np.isnan(column[0]).all()}
@@ -108,7 +115,8 @@ def lang_table(scores: Scores) -> Table:
     table.add_column("language", max_width=NAME_CHARS, no_wrap=True, overflow="ellipsis")
     for name in columns:
         table.add_column(name, justify="right")
-    order = list(np.argsort(scores.multi_map, kind="stable"))
+    there = scores.num_queries + scores.num_passages > 0
+    order = [at for at in np.argsort(scores.multi_map, kind="stable") if there[at]]
     if len(order) > 2 * NUM_EXTREMES:
         order = [*order[:NUM_EXTREMES], None, *order[-NUM_EXTREMES:]]
     for at in order:
@@ -118,7 +126,7 @@ def lang_table(scores: Scores) -> Table:
         lang = scores.langs[at]
         cells = ["-" if np.isnan(values[at]) else form.format(values[at]) for values, form in columns.values()]
         table.add_row(lang, _name(lang), *cells)
-    if scores.share is not None:
+    if shared:
         table.caption = f"top {scores.top_k}: percentage points of the pool's first {scores.top_k} beyond what is due"
         table.caption_justify = "left"
     return table
@@ -141,7 +149,7 @@ def comparison_table(comparison: Comparison) -> Table:
             number(row.metric, row.b),
             f"{sign}{number(row.metric, row.difference)}",
             f"{number(row.metric, row.low)} to {number(row.metric, row.high)}",
-            "-" if np.isnan(row.p_holm) else f"{row.p_holm:.4f}",
+            f"{row.p_holm:.4f}",
             _verdict(row.verdict, row.better),
         )
     return table

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hbt_ray.cli import say
 from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.naming import json_text
@@ -12,6 +16,29 @@ if TYPE_CHECKING:
     from hbt_ray.evaluation.record import Evaluation
 
 REPORT_PATH = "report.html"
+
+
+def record_evaluations(
+    uri: str, experiment: str, names: Sequence[str], evaluations: Sequence[Evaluation], page: str
+) -> None:
+    """One MLflow run a model, with all its sets; says the ids of the runs and how to open MLflow."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when MLflow is imported
+    from hbt_ray.tracking.runs import RunStore
+    from hbt_ray.tracking.uri import ui_command
+    from hbt_ray.tracking.writer import RunWriter
+
+    log = RunWriter(RunStore(uri, experiment))
+    for name in names:
+        key = f"evaluation/{uuid.uuid4().hex[:12]}"
+        log.start_run(key, f"evaluation of {name}", {"hbt.kind": "evaluation"})
+        for evaluation in evaluations:
+            if evaluation.model == name:
+                log_evaluation(log, key, evaluation, page)
+        log.finish_run(key, "finished")
+        say(f"run id  {log.run_id(key)}")
+    if not log.close():
+        say(f"warning: not everything could be written to {uri}")
+    say(f"MLflow  {ui_command(uri)}")
 
 
 def log_evaluation(log: RunLog, key: str, evaluation: Evaluation, report_html: str) -> None:

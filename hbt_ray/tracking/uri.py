@@ -9,18 +9,25 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote
 
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from hbt_ray.errors import ClusterError
 
 DATABASE_NAME = "mlflow.db"
 ARTIFACTS_NAME = "mlartifacts"
 UI_PORT = 5000
+SERVERS = ("http", "https", "databricks")
+PLUGINS = "mlflow.tracking_store"
+"""Group of the entry points by which packages add stores to MLflow."""
 
 
 def resolve_tracking_uri(recipe_uri: str, default_dir: Path) -> str:
@@ -49,8 +56,9 @@ def check_tracking(tracking_uri: str, timeout_s: float = 5.0) -> None:
         timeout_s: seconds that a server has to answer; nothing is asked twice.
 
     Raises:
-        ClusterError: a plain-file store, a directory that cannot be written, a server that is down, too slow,
-            or that refuses the request.
+        ClusterError: a plain-file store, a kind of store that MLflow does not have, a database whose driver is not
+            installed, a directory that cannot be written, a server that is down, too slow, or that refuses the
+            request.
     """
     scheme = tracking_uri.partition(":")[0].lower() if ":" in tracking_uri else ""
     if scheme in ("", "file"):
@@ -59,10 +67,35 @@ def check_tracking(tracking_uri: str, timeout_s: float = 5.0) -> None:
             "'./mlruns') is in maintenance mode'. Use sqlite:////absolute/path/mlflow.db or the http(s) "
             "address of an MLflow server; `mlflow migrate-filestore` moves existing runs."
         )
+    known = sorted({*SERVERS, *DATABASE_ENGINES, *(plugin.name for plugin in entry_points(group=PLUGINS))})
+    if scheme.partition("+")[0] not in known:
+        raise ClusterError(
+            f"tracking URI {tracking_uri!r}: MLflow has no store {scheme!r}; it has {', '.join(known)}. Use "
+            "sqlite:////absolute/path/mlflow.db or the http(s) address of an MLflow server."
+        )
     if database := sqlite_path(tracking_uri):
         _check_directory(tracking_uri, database.parent)
+    elif scheme.partition("+")[0] in DATABASE_ENGINES:
+        _check_driver(tracking_uri)
     elif scheme in ("http", "https"):
         _check_server(tracking_uri, timeout_s)
+
+
+def _check_driver(uri: str) -> None:
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except ImportError as error:
+        raise ClusterError(
+            f"tracking URI {redacted(uri)!r}: the database's driver is missing ({error}). Install it on the machine "
+            "that runs the job, or name another driver as in postgresql+psycopg2://."
+        ) from error
+    except SQLAlchemyError as error:
+        raise ClusterError(f"tracking URI {redacted(uri)!r}: no address of a database ({error}).") from error
+
+
+def redacted(uri: str) -> str:
+    """`uri` without the password it may hold."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
 def _check_directory(tracking_uri: str, directory: Path) -> None:

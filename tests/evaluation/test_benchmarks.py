@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.benchmarks import load_set
+from hbt_ray.evaluation.benchmarks import BENCHMARKS, OPTIONS, load_set, parse_name, sets_help
 from hbt_ray.evaluation.builder import LEFT_OUT, NEVER_FOUND
 from hbt_ray.evaluation.chunks import Chunking, window_texts, windows
 from hbt_ray.evaluation.rank_metrics import rank_metrics
@@ -366,3 +366,20 @@ def test_the_real_sets_have_their_published_sizes(real_data):
         f"parallel:{real_data / 'many_lang_parallel' / 'ntrex128_headline_qa.parquet'}", ["deu", "zul"]
     )
     assert np.bincount(languages.query_langs).tolist() == [123, 123]
+
+
+def test_help_lists_every_kind_and_option_and_each_is_taken():
+    told = sets_help()
+    for kind, benchmark in BENCHMARKS.items():
+        (line,) = (line for line in told.splitlines() if line[2:].startswith(f"{kind} "))
+        options = ["langs", *benchmark.options, *(f"{option} (hub)" for option in benchmark.hub_options)]
+        assert line.endswith(f"{benchmark.about}: {', '.join(options)}")
+        assert line.startswith("+ ") is bool(benchmark.hub)
+        for option in benchmark.options:
+            assert parse_name(f"{kind}:x?{option}=1")[2] == {option: "1"}
+        for option in benchmark.hub_options:
+            assert parse_name(f"{kind}:hub?{option}=1")[2] == {option: "1"}
+    for option in {"langs"}.union(*(one.options + one.hub_options for one in BENCHMARKS.values())):
+        assert f"\n  {option} " in told.partition("options of sets:")[2]
+    assert set(OPTIONS) == {"langs"}.union(*(one.options + one.hub_options for one in BENCHMARKS.values()))
+    assert max(map(len, told.splitlines())) <= 110

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from hbt_ray.errors import ConfigError, EvaluationError
+from hbt_ray.errors import ClusterError, ConfigError, EvaluationError
 from hbt_ray.evaluation.benchmarks import load_set
 from hbt_ray.evaluation.score import score
 from hbt_ray.model.encoder import Encoder
@@ -122,7 +122,7 @@ def test_sets_of_one_kind_are_told_apart(run, parallel, small_base, tmp_path):
     other.symlink_to(parallel.removeprefix("parallel:"))
     _, written = run("--model", small_base, "--no-mlflow", "--set", parallel, f"parallel:{other}")
     assert [found["name"] for found in written["evaluations"]] == ["parallel-held_out", "parallel-dev"]
-    with pytest.raises(ConfigError, match="two sets that would both be called 'parallel-held_out'"):
+    with pytest.raises(EvaluationError, match="two sets that would both be called 'parallel-held_out'"):
         run("--model", small_base, "--no-mlflow", "--set", parallel, parallel)
 
 
@@ -142,5 +142,14 @@ def test_wrong_input_is_one_line(run, small_base, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"results cannot be written to .*file"):
         run("--model", small_base, "--json", str(tmp_path / "file" / "scores.json"))
+    with pytest.raises(ClusterError, match="MLflow has no store 's3'"):
+        run("--model", small_base, "--tracking-uri", "s3://bucket/mlflow")
     with pytest.raises(EvaluationError, match="no rows in xx"):
         run("--model", small_base, "--langs", "en", "xx")
+
+
+def test_a_dead_head_is_told_before_anything_is_encoded(run, small_base, monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ClusterError, match=r"no Ray head answers at RAY_ADDRESS=127\.0\.0\.1:1"):
+        run("--model", small_base, "--no-mlflow")

@@ -142,7 +142,7 @@ def test_offline_is_one_clear_line(tmp_path, monkeypatch):
         ("miracl:hub", [], "fetches the languages that are asked for, and none is; name some of ar, bn"),
         ("mldr:hub", ["xx"], "mldr:hub has no xx; name some of ar, de"),
         ("beir:hub", [], "needs the option name, such as beir:hub.name=scifact"),
-        ("mldr:hub?name=x", ["de"], "takes no option name"),
+        ("mldr:hub?name=x", ["de"], "has the option 'name'; mldr takes langs, split, words, overlap"),
         ("parallel:hub", [], "parallel:hub is not known; xquad_r, mlqa_r, miracl, mldr, beir can be fetched"),
         ("beir:elsewhere?name=x", [], "has the option 'name'; beir takes langs, split"),
     ],

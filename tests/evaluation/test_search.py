@@ -43,6 +43,28 @@ def test_real_valued_scores():
     assert got.scores.dtype == np.float32
 
 
+@pytest.mark.parametrize("k", [1, 5, 60, 700])
+def test_copies_come_in_the_order_of_rows_whatever_blas_makes_of_them(k):
+    rng = np.random.default_rng(5)
+    queries = rng.standard_normal((80, 384)).astype(np.float32)
+    passages = rng.standard_normal((700, 384)).astype(np.float32)
+    copies = {first: {first, *rng.integers(20, 700, 60).tolist()} for first in (3, 7, 11)}
+    copies[3] -= copies[7] | copies[11]
+    copies[7] -= copies[11]
+    for first, rows in copies.items():
+        passages[sorted(rows)] = passages[first]
+    got = search(queries, passages, k)
+    want = brute(queries, passages, k)
+    np.testing.assert_allclose(got.scores, want[0], atol=1e-4)
+    for ids, scores in zip(got.ids, got.scores, strict=True):
+        assert len(set(ids)) == k
+        for rows in copies.values():
+            places = np.flatnonzero(np.isin(ids, list(rows)))
+            assert ids[places].tolist() == sorted(rows)[: len(places)]  # the lowest rows, in their order
+            assert len(set(scores[places])) <= 1
+            assert (np.diff(places) == 1).all()
+
+
 def test_a_collapsed_encoder_finds_the_first_rows(monkeypatch):
     monkeypatch.setattr(search_module, "TILE_BYTES", 4 * 300 * 3)  # three rows with ties at a time
     queries, passages = np.ones((10, 4), dtype=np.float32), np.ones((300, 4), dtype=np.float32)

@@ -5,9 +5,11 @@ import pytest
 from scipy import stats
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.cells import VALUES, headline_cells, headline_number
+from hbt_ray.evaluation.cells import VALUES, cells_by_lang, headline_cells, headline_number
+from hbt_ray.evaluation.distinct import distinct_numbers
 from hbt_ray.evaluation.metrics import group_mean, nan_mean
 from hbt_ray.evaluation.parallel import parallel_set
+from hbt_ray.evaluation.resample import question_weights, strata
 from hbt_ray.evaluation.score import score
 from hbt_ray.evaluation.stats import compare, holm, intervals, sign_flip_test
 from tests.evaluation.conftest import random_set
@@ -69,15 +71,15 @@ def recomputed(scores, rows):
         "multi_ndcg10": nan_mean(by_lang(standard.multi_ndcg)),
         "rank_distance": nan_mean(by_lang(per.rank_distance)),
         "worst_lang_map": np.nanmin(by_lang(per.multi_ap)),
-        "worst_pair_map": np.nanmin(matrix(per.pair_ap)[off]),
+        "worst_pair_map": min(matrix(per.pair_ap)[off & ~np.isnan(matrix(per.pair_ap))], default=np.nan),
     }
 
 
-def scipy_interval(statistic, num_keys, num_resamples, seed):
-    """scipy's percentile bootstrap of a function of question rows."""
+def scipy_interval(statistic, stratum, num_resamples, seed):
+    """scipy's percentile bootstrap of a function of question rows, which are drawn from each stratum on its own."""
     found = stats.bootstrap(
-        (np.arange(num_keys),),
-        lambda rows: statistic(rows),
+        tuple(np.flatnonzero(stratum == number) for number in np.unique(stratum)),
+        lambda *rows: statistic(np.concatenate(rows)),
         n_resamples=num_resamples,
         vectorized=False,
         method="percentile",
@@ -86,18 +88,47 @@ def scipy_interval(statistic, num_keys, num_resamples, seed):
     return found.confidence_interval
 
 
-@pytest.mark.parametrize("metric", list(VALUES))
-def test_intervals_are_those_of_scipy(metric):
-    has = np.random.default_rng(3).random((40, 3)) < 0.8
-    has[:, 0] = True
+COVERAGE = {
+    "parallel": np.ones((40, 3), dtype=bool),
+    "a language a question": np.arange(40)[:, None] % 3 == np.arange(3),
+    "irregular": np.random.default_rng(3).random((40, 3)) < 0.6,
+}
+COVERAGE["irregular"][:, 0] = True
+
+
+@pytest.mark.parametrize("has", COVERAGE.values(), ids=COVERAGE)
+def test_intervals_are_those_of_scipy(has):
     a, b = parallel_scores(1, (0.8, 0.9), has, 40)
-    if not metric.startswith("worst_"):  # extremes have none
-        want = scipy_interval(lambda rows: recomputed(a, rows)[metric], 40, 60, 7)
-        got = {row.metric: row for row in intervals(a, num_resamples=60, seed=7)}[metric]
-        np.testing.assert_allclose((got.low, got.high), (want.low, want.high), rtol=ROUNDING)
-    want = scipy_interval(lambda rows: recomputed(b, rows)[metric] - recomputed(a, rows)[metric], 40, 60, 7)
-    row = {row.metric: row for row in compare(a, b, num_resamples=60, seed=7)}[metric]
-    np.testing.assert_allclose((row.low, row.high), (want.low, want.high), rtol=1e-9)
+    stratum = strata(cells_by_lang(headline_cells(a)[1]))
+    found = {row.metric: row for row in intervals(a, num_resamples=40, seed=7)}
+    compared = {row.metric: row for row in compare(a, b, num_resamples=40, seed=7)}
+    assert list(compared) == list(distinct_numbers(a))
+    assert list(found) == [name for name in compared if not name.startswith("worst_")]  # extremes have none
+    for metric, row in compared.items():
+        if metric in found:
+            want = scipy_interval(lambda rows, name=metric: recomputed(a, rows)[name], stratum, 40, 7)
+            got = found[metric]
+            np.testing.assert_allclose((got.low, got.high), (want.low, want.high), rtol=ROUNDING, err_msg=metric)
+        want = scipy_interval(
+            lambda rows, name=metric: recomputed(b, rows)[name] - recomputed(a, rows)[name], stratum, 40, 7
+        )
+        np.testing.assert_allclose((row.low, row.high), (want.low, want.high), rtol=1e-9, err_msg=metric)
+
+
+def test_no_draw_leaves_out_a_language():
+    """A plain draw leaves out a language with 2 of 60 questions in one of seven draws, (58 / 60)^60."""
+    has = np.zeros((60, 3), dtype=bool)
+    has[:, 0] = has[:30, 1] = True
+    has[58:] = np.arange(3) == 2
+    (scores,) = parallel_scores(0, has=has)
+    _, cells = headline_cells(scores)
+    stratum = strata(cells_by_lang(cells))
+    assert np.bincount(stratum).tolist() == [28, 2, 30]
+    (weights,) = question_weights(stratum, 500, np.random.default_rng(0))
+    for name in cells.keys() - {"cross_map", "cross_r1", "worst_pair_map"}:
+        assert (weights @ cells[name].counts > 0).all(), name
+    rows = {row.metric: row for row in intervals(scores, num_resamples=500)}
+    assert all(row.low <= row.value <= row.high for row in rows.values())
 
 
 def test_the_exact_test_is_that_of_scipy():
@@ -183,12 +214,17 @@ def test_the_seed_decides():
     assert intervals(a, num_resamples=300) != intervals(a, num_resamples=300, seed=1)
 
 
-def test_what_a_set_does_not_define():
-    a, b = parallel_scores(0, (1.0, 0.5), langs=("en",))
-    rows = {row.metric: row for row in compare(a, b, num_resamples=300)}
-    assert rows["cross_map"].verdict == rows["rank_distance"].verdict == "undefined"
-    assert np.isnan([rows["cross_map"].p_holm, rows["cross_map"].low, rows["cross_map"].difference]).all()
-    assert rows["mono_map"].verdict == "real"
+def test_each_number_is_tested_once():
+    """In one language the mix is the inside: five numbers are left, and the correction is for five."""
+    a, b = parallel_scores(0, (1.0, 0.9), langs=("en",), num_items=200)
+    rows = compare(a, b, num_resamples=300)
+    assert [row.metric for row in rows] == ["mono_map", "mono_r1", "multi_r10", "mono_ndcg10", "mono_r100"]
+    p_values = np.array([row.p_value for row in rows])
+    np.testing.assert_array_equal([row.p_holm for row in rows], holm(p_values))
+    smallest = p_values.argmin()
+    assert 0 < p_values[smallest] < 0.2
+    assert rows[smallest].p_holm == pytest.approx(5 * p_values[smallest])
+    assert [row.metric for row in intervals(a, num_resamples=20)] == [row.metric for row in rows]
 
 
 def test_wrong_input_is_named():

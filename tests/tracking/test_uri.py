@@ -48,6 +48,23 @@ def test_plain_file_store_is_refused_in_one_line(uri):
     assert "sqlite:////" in str(caught.value)
 
 
+@pytest.mark.parametrize("uri", ["s3://bucket/mlflow", "htp://host:5000", "redis://localhost", "postgres://h/db"])
+def test_a_store_that_mlflow_does_not_have_is_refused(uri):
+    with pytest.raises(ClusterError, match=rf"MLflow has no store '{uri.partition(':')[0]}'; it has databricks, http,"):
+        check_tracking(uri)
+
+
+def test_a_database_needs_its_driver(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymysql", None)  # as where it is not installed
+    with pytest.raises(
+        ClusterError, match=r"user:\*\*\*@host/db': the database's driver is missing \(.*pymysql"
+    ) as told:
+        check_tracking("mysql+pymysql://user:secret@host/db")
+    assert "secret" not in str(told.value)
+    with pytest.raises(ClusterError, match="no address of a database"):
+        check_tracking("mysql:/nowhere")
+
+
 def test_sqlite_needs_a_directory_that_can_be_made(tmp_path):
     check_tracking(f"sqlite:///{tmp_path}/new/mlflow.db")
     (tmp_path / "file").write_text("")
