@@ -45,7 +45,7 @@ def card_files(card: Card) -> dict[str, str]:
     context: dict[str, Any] = {
         "card": card,
         "codes": langs,
-        "cells": matrix_cells(langs, share, (0.0, 1.0)) if small else None,
+        "cells": matrix_cells(langs, langs, share, (0.0, 1.0)) if small else None,
         "image": None if small or not langs else matrix_image(langs, share, (0.0, 1.0)),
         "share": share.tolist(),
         "gradient": gradient(),
