@@ -12,6 +12,8 @@ from transformers import AutoConfig, AutoTokenizer
 from hbt_ray.corpus.translation.codes import M2M_100, NLLB, marian_codes, table_codes, unsupported
 from hbt_ray.errors import ConfigError
 
+SPARE: Final = "madeupword"
+"""How fairseq calls rows of the embeddings that are no token: the 8 of M2M-100, the 2 of NLLB."""
 Family = Literal["m2m_100", "nllb", "marian"]
 LANGUAGE_TOKEN: Final = {"m2m_100": "__{}__", "nllb": "{}"}
 _GROUPS = """
@@ -27,9 +29,9 @@ class Codec:
 
     Attributes:
         family: which conventions it follows.
-        num_special: tokens that are put around the text.
-        max_tokens: that the model reads, those included.
+        max_tokens: that the model reads, special ones included.
         special_ids: tokens that are no text: languages, ends, padding.
+        spare: rows of the embeddings beyond the tokenizer's tokens, and the names that they are given.
     """
 
     def __init__(self, name: str, directory: str, source_lang: str) -> None:
@@ -55,6 +57,11 @@ class Codec:
             self.tokenizer.src_lang = self._code(source_lang, "translate.source_lang")
         self.max_tokens = int(min(self.config.max_position_embeddings, self.tokenizer.model_max_length))
         languages = self._marian if self.family == "marian" else map(self.language_token, set(self._codes.values()))
+        self.spare = {
+            id_: name
+            for name, id_ in every_token(self.tokenizer, self.config.vocab_size).items()
+            if name.startswith(SPARE)
+        }
         self.special_ids = {*self.tokenizer.all_special_ids, *map(self.tokenizer.convert_tokens_to_ids, languages)}
 
     def check_target(self, lang: str) -> None:
@@ -121,6 +128,14 @@ class Codec:
         source = str(self.tokenizer.source_lang)
         if source not in (*marian_codes(lang), *GROUPS, "None"):
             raise unsupported(self.name, "translate.source_lang", lang, [source])
+
+
+def every_token(tokenizer: Any, vocab_size: int) -> dict[str, int]:
+    """Token -> id with a name for every row of the embeddings, in the order of ids."""
+    vocab: dict[str, int] = {}
+    for id_, token in enumerate(tokenizer.convert_ids_to_tokens(list(range(vocab_size)))):
+        vocab[f"{SPARE}{id_}" if token is None or token in vocab else token] = id_
+    return vocab
 
 
 def load_config(name: str, directory: str) -> Any:

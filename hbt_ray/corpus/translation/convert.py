@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from hbt_ray.corpus.translation.codec import load_config, unknown_translator
+from hbt_ray.corpus.translation.codec import every_token, load_config, unknown_translator
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import file_hashes
 
@@ -105,10 +105,7 @@ class _EveryToken:
         return getattr(self._tokenizer, name)
 
     def get_vocab(self) -> dict[str, int]:
-        vocab: dict[str, int] = {}
-        for id_, token in enumerate(self._tokenizer.convert_ids_to_tokens(list(range(self._vocab_size)))):
-            vocab[f"madeupword{id_}" if token is None or token in vocab else token] = id_
-        return vocab
+        return every_token(self._tokenizer, self._vocab_size)
 
 
 def _converter(directory: str, vocab_size: int) -> Any:

@@ -1,6 +1,7 @@
 """What runs a translation model: CTranslate2 for speed, transformers as the reference; both write the same tokens.
 
-Neither ever writes <unk>: a text with holes would be worse than the model's second choice.
+Neither ever writes <unk>, or a row of the embeddings that is no token: a text with holes would be worse than the
+model's second choice.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class CTranslate2Engine:
             "repetition_penalty": config.repetition_penalty,
             "no_repeat_ngram_size": config.no_repeat_ngram,
             "disable_unk": True,
+            "suppress_sequences": [[name] for name in codec.spare.values()] or None,
             "max_input_length": 0,  # nothing is cut: the translator has seen to the lengths
             "return_end_token": True,
         }
@@ -86,7 +88,7 @@ class TransformersEngine:
         self._device = device
         self._pad = codec.tokenizer.pad_token_id
         self._eos = codec.tokenizer.eos_token_id
-        silent = [codec.tokenizer.unk_token_id] + ([self._pad] if codec.family == "marian" else [])
+        silent = [codec.tokenizer.unk_token_id, *codec.spare] + ([self._pad] if codec.family == "marian" else [])
         beams: dict[str, Any] = {"length_penalty": config.length_penalty, "early_stopping": True}
         # A model's own settings (beams, lengths, a forced end) must not decide what the recipe decides.
         self._model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]

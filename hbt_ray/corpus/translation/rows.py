@@ -41,6 +41,11 @@ class ShardStats:
         """As kept in the shard."""
         return json.dumps(asdict(self))
 
+    @staticmethod
+    def from_json(text: str | bytes) -> ShardStats:
+        """Inverse of `to_json`; TypeError or ValueError where `text` is something else."""
+        return ShardStats(**json.loads(text))
+
 
 def chunks(tables: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
     """The same rows in tables of `num_rows` rows each, the last one what is left."""
@@ -59,13 +64,15 @@ def chunks(tables: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def to_translate(table: pa.Table, source_lang: str, known: HashArray | None = None) -> pa.Table:
-    """The usable rows in `source_lang`, without those whose item is `known` in the target language."""
+def to_translate(table: pa.Table, source_lang: str) -> pa.Table:
+    """The usable rows in `source_lang`."""
     checked = check_rows(table)
-    mask = pc.and_(pc.is_null(checked["problem"]), pc.equal(checked["lang"], source_lang))
-    if known is not None and len(known):
-        mask = pc.and_(mask, pa.array(~np.isin(id_hashes(checked["id"]), known)))
-    return table.filter(mask)
+    return table.filter(pc.and_(pc.is_null(checked["problem"]), pc.equal(checked["lang"], source_lang)))
+
+
+def without(rows: pa.Table, known: HashArray) -> pa.Table:
+    """The rows whose item is not `known` in the target language."""
+    return rows.filter(pa.array(~np.isin(id_hashes(pc.utf8_trim_whitespace(rows["id"].cast(pa.string()))), known)))
 
 
 def id_hashes(ids: pa.ChunkedArray) -> HashArray:
@@ -73,12 +80,17 @@ def id_hashes(ids: pa.ChunkedArray) -> HashArray:
     return np.array([text_hash(id_) for id_ in ids.to_pylist()], np.uint64)
 
 
-def rows_digest(table: pa.Table, *made_from: str) -> str:
-    """16 hex digits that identify the rows, and what is done with them."""
-    digest = hashlib.sha256(json.dumps(made_from).encode())
+def rows_digest(table: pa.Table) -> str:
+    """Identifies the rows with all their columns."""
+    digest = hashlib.sha256()
     for row in table.to_pylist():
         digest.update(json.dumps(row, default=str).encode())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
+
+
+def digest_of(*made_from: str) -> str:
+    """16 hex digits that identify what something is made from."""
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
 
 def num_chars(table: pa.Table, negatives: bool) -> int:

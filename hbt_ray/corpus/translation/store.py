@@ -10,7 +10,6 @@ _de/...                     a language that is not whole yet, which readers of t
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -136,7 +135,7 @@ def _read_stats(fs: Any, path: str) -> ShardStats | None:
     try:
         with fs.open(path) as file:
             metadata = pq.read_schema(file).metadata or {}
-        return ShardStats(**json.loads(metadata[METADATA]))
+        return ShardStats.from_json(metadata[METADATA])
     except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
         return None
 

@@ -1,4 +1,4 @@
-"""What there is to translate: each unit of the input read once, its chunks named and counted, before anything starts."""
+"""What there is to translate: every unit is read once, its chunks named and counted, before anything starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ import pyarrow.compute as pc
 
 from hbt_ray.corpus.inputs import Unit, read_unit
 from hbt_ray.corpus.rows import check_rows
-from hbt_ray.corpus.translation.rows import HashArray, chunks, id_hashes, num_chars, rows_digest, to_translate
+from hbt_ray.corpus.translation.rows import (
+    HashArray,
+    chunks,
+    digest_of,
+    id_hashes,
+    num_chars,
+    rows_digest,
+    to_translate,
+    without,
+)
 from hbt_ray.corpus.translation.store import ORIGINAL
 
 Known = dict[str, HashArray]
@@ -77,13 +86,17 @@ def survey_unit(number: int, unit: Unit, wanted: Wanted, known: Known) -> Survey
     for at, table in enumerate(chunks(read_unit(unit), wanted.num_rows)):
         _count(table, wanted, found)
         name = f"{number:05d}-{at:05d}-"
-        digest = rows_digest(table, ORIGINAL)
+        digest = digest_of(rows_digest(table), ORIGINAL)
         found.chunks.append(Chunk(number, at, ORIGINAL, f"{name}{digest}.parquet", table.num_rows, 0))
+        usable = to_translate(table, wanted.source_lang)
+        all_rows = (usable, rows_digest(usable), num_chars(usable, wanted.negatives))
         for lang, model in wanted.models.items():
-            rows = to_translate(table, wanted.source_lang, known.get(lang))
+            rows, digest, chars = all_rows
+            if lang in known:
+                rows = without(usable, known[lang])
+                digest, chars = rows_digest(rows), num_chars(rows, wanted.negatives)
             if rows.num_rows:
-                digest = rows_digest(rows, wanted.settings, wanted.source_lang, model, lang)
-                chars = num_chars(rows, wanted.negatives)
+                digest = digest_of(digest, wanted.settings, wanted.source_lang, model, lang)
                 found.chunks.append(Chunk(number, at, lang, f"{name}{digest}.parquet", rows.num_rows, chars))
     return found
 
@@ -143,7 +156,13 @@ def unpack_unit(text: str) -> Unit:
 
 def to_json(found: Survey) -> tuple[str, bytes]:
     """A survey as text, and its hashes as bytes in the order of `known` there."""
-    tree = {**dataclasses.asdict(found), "known": {lang: len(hashes) for lang, hashes in found.known.items()}}
+    tree = {
+        "chunks": [vars(chunk) for chunk in found.chunks],
+        "langs": found.langs,
+        "problems": found.problems,
+        "examples": found.examples,
+        "known": {lang: len(hashes) for lang, hashes in found.known.items()},
+    }
     return json.dumps(tree), b"".join(hashes.tobytes() for hashes in found.known.values())
 
 
