@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hbt_ray.corpus.translation.sentences import join_parts, shorten, split_long, split_text
@@ -32,6 +32,7 @@ def test_sentences_of_many_scripts(lang):
     assert join_parts(parts, sentences(parts), lang) == text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80) | MARKS, st.sampled_from([*TEXTS, "xx", "zh-Hant"]))
 def test_parts_are_the_text(text, lang):
     parts = split_text(text, lang)
@@ -42,6 +43,7 @@ def test_parts_are_the_text(text, lang):
     assert all(len(part.text) <= 5 for part in cut if part.kind == "sentence")
 
 
+@settings(deadline=None)
 @given(MARKS, st.integers(1, 9))
 def test_pieces_are_the_sentence_and_short(text, limit):
     pieces = split_long(text, len, limit)

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
@@ -88,6 +88,7 @@ def test_results_do_not_depend_on_the_order_of_texts(toy_model, load, sentences)
     assert back == translator(sentences, "de").texts
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), max_size=60), st.integers(64, 200))
 def test_batches_hold_each_row_once_within_the_budget(lengths, budget):
     found = list(batches(lengths, budget))
