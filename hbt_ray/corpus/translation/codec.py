@@ -52,6 +52,10 @@ class Codec:
         self._marian = dict.fromkeys(getattr(self.tokenizer, "supported_language_codes", ()))
         self._codes = self._table()
         if self.family == "marian":
+            if getattr(self.tokenizer, "separate_vocabs", False):
+                raise ConfigError(
+                    f"translate.model={name!r} has a vocabulary for each side; allowed are models with one"
+                )
             self._check_marian_source(source_lang)
         else:
             self.tokenizer.src_lang = self._code(source_lang, "translate.source_lang")

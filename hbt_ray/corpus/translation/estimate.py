@@ -10,9 +10,10 @@ from typing import Any
 
 from hbt_ray.cluster import unwrapped
 from hbt_ray.corpus.inputs import read_unit
+from hbt_ray.corpus.translation.codec import Codec
 from hbt_ray.corpus.translation.job import Job
 from hbt_ray.corpus.translation.rows import ROLES, to_translate
-from hbt_ray.corpus.translation.translator import TranslatorSpec
+from hbt_ray.corpus.translation.translator import Splitter, TranslatorSpec
 
 SAMPLE_ROWS = 200
 WARM_UP_S = 20.0
@@ -44,18 +45,14 @@ def estimate(job: Job) -> list[Estimate]:
         HbtError: as for translating.
     """
     texts = _sample(job)
-    speeds: dict[str, tuple[int, float]] = {}
-    share = WARM_UP_S / len(job.langs)
+    tokens_of = {}
+    for lang, spec in job.specs.items():
+        codec = Codec(spec.name, spec.directory, spec.source_lang)
+        tokens_of[lang] = Splitter(codec, job.config, job.source_lang).num_tokens(texts, lang)
+    speeds = dict.fromkeys(job.langs, job.config.tokens_per_second)
     if not job.config.tokens_per_second:
-        job = job.converted()
-        speeds = {lang: _measure(job, spec, texts, lang, share) for lang, spec in job.specs.items()}
-    else:
-        codecs = {lang: spec.codec() for lang, spec in job.specs.items() if spec.config.engine != "ctranslate2"}
-        codecs |= {lang: _plain_codec(spec) for lang, spec in job.specs.items() if lang not in codecs}
-        speeds = {
-            lang: (sum(map(len, codec.encode(texts, lang))), job.config.tokens_per_second)
-            for lang, codec in codecs.items()
-        }
+        seconds = WARM_UP_S / len(job.langs)
+        speeds = {lang: _measure(job, spec, texts, lang, seconds) for lang, spec in job.converted().specs.items()}
     sample_chars = max(1, sum(map(len, texts)))
     out = []
     for lang in job.langs:
@@ -63,8 +60,8 @@ def estimate(job: Job) -> list[Estimate]:
         own = [chunk for chunk in job.survey.chunks if chunk.lang == lang]
         left = [chunk for chunk in own if chunk.name not in there]
         chars = sum(chunk.num_chars for chunk in left)
-        sample_tokens, speed = speeds[lang]
-        tokens = round(chars * sample_tokens / sample_chars)
+        speed = speeds[lang]
+        tokens = round(chars * tokens_of[lang] / sample_chars)
         out.append(
             Estimate(
                 lang=lang,
@@ -77,12 +74,6 @@ def estimate(job: Job) -> list[Estimate]:
             )
         )
     return out
-
-
-def _plain_codec(spec: TranslatorSpec) -> Any:
-    from hbt_ray.corpus.translation.codec import Codec
-
-    return Codec(spec.name, spec.directory, spec.source_lang)
 
 
 def _sample(job: Job) -> list[str]:
@@ -101,29 +92,23 @@ def _sample(job: Job) -> list[str]:
     return texts + [text for row in rows for text in row.get("negatives") or () if job.config.negatives]
 
 
-def _measure(job: Job, spec: TranslatorSpec, texts: Sequence[str], lang: str, seconds: float) -> tuple[int, float]:
-    """(source tokens of the sample, tokens a second), on a worker like those that will translate."""
+def _measure(job: Job, spec: TranslatorSpec, texts: Sequence[str], lang: str, seconds: float) -> float:
+    """Tokens a second, on a worker like those that will translate."""
     import ray
 
     threads, gpu = job.config.cpus_per_translator, job.config.use_gpu
     work = ray.remote(num_cpus=threads, num_gpus=int(gpu), max_retries=0)(measure)
     with unwrapped():
-        got: tuple[int, float] = ray.get(
-            work.remote(spec, list(texts), lang, seconds, "cuda" if gpu else "cpu", threads)
-        )
-    return got
+        return float(ray.get(work.remote(spec, list(texts), lang, seconds, "cuda" if gpu else "cpu", threads)))
 
 
-def measure(
-    spec: TranslatorSpec, texts: Sequence[str], lang: str, seconds: float, device: str, threads: int
-) -> tuple[int, float]:
-    """Translate texts for about `seconds`; (source tokens of all texts, tokens a second of those translated)."""
+def measure(spec: TranslatorSpec, texts: Sequence[str], lang: str, seconds: float, device: str, threads: int) -> float:
+    """Translate texts for about `seconds`; source tokens a second."""
     translator = spec.load(device, threads)
-    total = sum(map(len, spec.codec().encode(texts, lang)))
     translator(texts[:2], lang)  # first calls set things up
     done, began = 0, time.monotonic()
     for start in range(0, len(texts), 64):
         done += translator(texts[start : start + 64], lang).num_tokens
         if time.monotonic() - began > seconds:
             break
-    return total, done / max(time.monotonic() - began, 1e-9)
+    return done / max(time.monotonic() - began, 1e-9)

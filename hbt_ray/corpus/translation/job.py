@@ -64,6 +64,8 @@ class Job:
     num_translators: int
     models: Path
     """Where converted models are kept."""
+    dev_ids: str
+    """File that is copied to the result; empty: none."""
 
     @property
     def langs(self) -> list[str]:
@@ -113,7 +115,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
         report(f"ignored {line}")
     settings = {name: str(getattr(config, name)) for name in SETTINGS}
     made_from = {"input": inputs.fingerprint, "source_lang": source, "model": _model_identity(config, fingerprints)}
-    made_from |= settings | {"format": str(FORMAT), "dev items": corpus.dev_ids}
+    made_from |= settings | {"format": str(FORMAT)}
     wanted = Wanted(
         source, fingerprints, digest_of(str(FORMAT), *settings.values()), config.rows_per_shard, config.negatives
     )
@@ -123,9 +125,20 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
     name = corpus.input.rstrip("/").rsplit("/", 1)[-1].split(".")[0].strip("*?[]") or "corpus"
     store = TranslationStore(f"{root}/{name}-{digest_of(*map(str, sorted(made_from.items())))[:12]}")
     return Job(
-        config, source, specs, fingerprints, inputs, found, store, root, name, made_from, num_translators,
-        Path(workspace) / "models",
-    )  # fmt: skip
+        config=config,
+        source_lang=source,
+        specs=specs,
+        fingerprints=fingerprints,
+        inputs=inputs,
+        survey=found,
+        store=store,
+        root=root,
+        name=name,
+        made_from=made_from,
+        num_translators=num_translators,
+        models=Path(workspace) / "models",
+        dev_ids=corpus.dev_ids,
+    )
 
 
 def run_job(job: Job, report: Report, progress: Callable[[str, int, int, str], None]) -> dict[str, Any]:
@@ -230,8 +243,8 @@ def _plan(job: Job, directories: list[str], report: Report) -> tuple[list[Any], 
 
 def _copy_dev_ids(job: Job) -> None:
     """The dev items' ids lie beside the rows, where `jobs/prepare.py` looks for them."""
-    if path := job.made_from["dev items"]:
-        fs, where = open_fs(path)
+    if job.dev_ids:
+        fs, where = open_fs(job.dev_ids)
         write_whole(f"{job.store.directory}/{DEV_IDS}", fs.cat_file(where))
 
 

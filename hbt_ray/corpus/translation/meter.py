@@ -24,7 +24,7 @@ class Meter:
         self._chars_left = sum(chunk.num_chars for chunk in chunks)
         self._done: Counter[str] = Counter()
         self._tokens = self._chars = 0
-        self._began = clock()
+        self._began: float | None = None
 
     def add(self, chunk: Chunk, stats: ShardStats) -> tuple[str, int, int, str]:
         """Count a translated shard; (language, rows done, rows in all, rates and time left)."""
@@ -32,7 +32,10 @@ class Meter:
         self._tokens += stats.num_tokens
         self._chars += chunk.num_chars
         self._chars_left -= chunk.num_chars
-        seconds = max(self._clock() - self._began, 1e-9)
+        now = self._clock()
+        if self._began is None:  # starting translators and loading models does not count
+            self._began = now - stats.seconds
+        seconds = max(now - self._began, 1e-9)
         left = self._chars_left * seconds / max(self._chars, 1)
         note = (
             f"{sum(self._done.values()) / seconds:,.1f} rows/s, {self._tokens / seconds:,.0f} tokens/s, "

@@ -123,7 +123,9 @@ def run_flow(
     context.target_max_block_size = 1  # a chunk is a block
     context.wait_for_min_actors_s = WAIT_S
     reference = (ray.put(known),)
-    read = dataset.map_batches(_read_chunks, batch_size=1, num_cpus=0, concurrency=READERS, fn_args=(flow, reference))
+    read = dataset.map_batches(
+        _read_chunks, batch_size=1, num_cpus=0, concurrency=min(READERS, len(items)), fn_args=(flow, reference)
+    )
     with warnings.catch_warnings():
         # Ray 2.60 deprecates all options of actors and names no other way to end their restarts.
         warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")

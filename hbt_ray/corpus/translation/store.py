@@ -80,6 +80,8 @@ class TranslationStore:
     def hide(self, lang: str) -> None:
         """Take a language away from readers, because shards of it are missing; the manifest goes with it."""
         fs, root = open_fs(self.directory)
+        if not fs.isdir(f"{root}/{lang}"):
+            return
         if fs.exists(f"{root}/{MANIFEST}"):
             fs.rm_file(f"{root}/{MANIFEST}")
         _move(fs, f"{root}/{lang}", f"{root}/_{lang}")

@@ -121,7 +121,7 @@ def _read_all(units: list[Unit], wanted: Wanted, known: Known, num_at_once: int)
     reference = (ray.put(known),)
     items = [{"number": number, "unit": pack_unit(unit)} for number, unit in enumerate(units)]
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        _survey_task, batch_size=1, num_cpus=0, concurrency=num_at_once, fn_args=(wanted, reference)
+        _survey_task, batch_size=1, num_cpus=0, concurrency=min(num_at_once, len(items)), fn_args=(wanted, reference)
     )
     total = Survey()
     found: dict[int, Survey] = {}

@@ -17,6 +17,7 @@ from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.translation.estimate import estimate
 from hbt_ray.corpus.translation.job import open_job, run_job
+from hbt_ray.corpus.translation.translator import Splitter
 from hbt_ray.errors import ClusterError, ConfigError, CorpusError
 from jobs import translate as translate_job
 from tests.corpus.translation import toy
@@ -127,9 +128,13 @@ def test_a_corpus_is_translated_row_by_row(run, corpus, items, small_base, tmp_p
     assert shard_files(store.directory) == files
     again, manifest, _ = run(["de", "zh"])  # a language more: the others are not touched
     assert again.directory == store.directory
-    assert {name: file for name, file in shard_files(store.directory).items() if not name.startswith("zh/")} == files
+    assert {name: file for name, file in shard_files(store.directory).items() if name[:2] not in ("zh", "fr")} == files
     assert set(manifest["langs"]) == {"de", "zh"}
-    assert set(all_rows(store.directory)) == set(rows) | {(f"i{at}", "zh") for at in range(NUM_ITEMS)}
+    _, manifest, _ = run(["fr"])  # what others were translated to stays in the manifest
+    assert set(manifest["langs"]) == {"de", "fr", "zh"}
+    assert set(all_rows(store.directory)) == set(rows) | {
+        (f"i{at}", lang) for at in range(NUM_ITEMS) for lang in ("zh", "fr")
+    }
 
     other, _, news = run(beam_size=2)
     assert f"{store.directory} was made with another beam_size: translating anew in {other.directory}" in news
@@ -230,10 +235,10 @@ def test_costs_are_told_beforehand(ray_session, corpus, toy_model, tmp_path, cap
     job = open_job(CorpusConfig(input=str(corpus)), config, str(tmp_path / "work"))
     german, chinese = estimate(job)
     assert (german.num_rows, chinese.num_rows) == (57, 60)
-    codec = job.specs["zh"].codec()
+    splitter = Splitter(job.specs["zh"].codec(), config, "en")
     texts = [row[role] for row in all_rows(corpus).values() if row["lang"] == "en" for role in ("question", "passage")]
     assert chinese.num_chars == sum(map(len, texts))
-    assert chinese.num_tokens == sum(map(len, codec.encode(texts, "zh")))  # the sample is all there is
+    assert chinese.num_tokens == splitter.num_tokens(texts, "zh")  # the sample is all there is
     assert chinese.hours == pytest.approx(chinese.num_tokens / 36 / job.num_translators / 3600)
 
 

@@ -180,9 +180,9 @@ def test_other_directories_are_told_and_their_shards_taken(tmp_path):
 
 def test_rates_and_time_left():
     todo = [Chunk(0, n, "de", f"{n}", 10, 100) for n in range(4)] + [Chunk(0, 0, "original", "o", 40, 0)]
-    now = iter([0.0, 2.0, 4.0])
+    now = iter([32.0, 34.0])
     meter = Meter(todo, lambda: next(now))
-    assert meter.add(todo[0], ShardStats(10, num_tokens=50)) == (
+    assert meter.add(todo[0], ShardStats(10, num_tokens=50, seconds=2.0)) == (
         "de", 10, 40, "5.0 rows/s, 25 tokens/s, 6 s left",
     )  # fmt: skip
     assert meter.add(todo[1], ShardStats(9, num_tokens=50))[3] == "5.0 rows/s, 25 tokens/s, 4 s left"

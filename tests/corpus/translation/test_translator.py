@@ -46,9 +46,10 @@ def test_long_sentences_are_cut_into_pieces_and_nothing_is_lost(toy_model, load,
     rng = random.Random(3)
     words = [rng.choice(toy.ENGLISH) for _ in range(300)]
     translator = load(toy_model, engine=engine, max_sentence_tokens=8)
-    parts = translator.parts(" ".join(words), "de", encoded := {})
+    (parts,), encoded = translator.split([" ".join(words)], "de")
     assert "".join(part.text for part in parts) == " ".join(words)
-    assert max(len(encoded[part.text]) for part in parts if part.kind == "sentence") <= 8
+    assert {part.text for part in parts if part.kind == "sentence"} == set(encoded)
+    assert max(map(len, encoded.values())) <= 8
     # The toy model was taught sentences with a mark at the end; pieces have none, so a word may differ here and there.
     done = translator([" ".join(words)], "de").texts[0].split()
     right = [toy.WORDS[word] for word in words]
