@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hbt_ray.corpus.translation.codec import every_token, load_config, unknown_translator
+from hbt_ray.corpus.translation.spec import TOKENIZER
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import file_hashes
 
@@ -22,7 +23,6 @@ READ: Final = (".json", ".model", ".spm", ".txt", ".safetensors", ".bin")
 """Files of a model that are fetched and that count; repositories also hold weights for other libraries."""
 WEIGHTS: Final = (".safetensors", ".bin")
 DONE: Final = "made_from.json"
-TOKENIZER: Final = "tokenizer"
 
 
 def model_files(name: str) -> Path:

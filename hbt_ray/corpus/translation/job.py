@@ -18,9 +18,9 @@ from hbt_ray.corpus.translation.codes import canonical_target
 from hbt_ray.corpus.translation.convert import convert_model, model_files, model_fingerprint
 from hbt_ray.corpus.translation.pipeline import Flow, run_flow
 from hbt_ray.corpus.translation.rows import ShardStats, digest_of
+from hbt_ray.corpus.translation.spec import TranslatorSpec
 from hbt_ray.corpus.translation.store import MANIFEST, ORIGINAL, TranslationStore, others, reuse
 from hbt_ray.corpus.translation.survey import Survey, Wanted, survey
-from hbt_ray.corpus.translation.translator import TranslatorSpec
 from hbt_ray.errors import ConfigError, CorpusError
 from hbt_ray.storage import open_fs, write_json, write_whole
 

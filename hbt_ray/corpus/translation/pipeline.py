@@ -13,7 +13,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -22,10 +22,13 @@ from hbt_ray.config import TranslateConfig
 from hbt_ray.corpus.inputs import Unit, read_unit
 from hbt_ray.corpus.translation.meter import Meter
 from hbt_ray.corpus.translation.rows import ShardStats, chunks, to_translate, translate_rows, without
+from hbt_ray.corpus.translation.spec import TranslatorSpec
 from hbt_ray.corpus.translation.store import ORIGINAL, TranslationStore
 from hbt_ray.corpus.translation.survey import Chunk, Known, pack_unit, unpack_unit
-from hbt_ray.corpus.translation.translator import Translator, TranslatorSpec
 from hbt_ray.errors import ClusterError
+
+if TYPE_CHECKING:
+    from hbt_ray.corpus.translation.translator import Translator
 
 RETRIES = 20
 """Times that a lost translator or its chunk is started again; a crash that a chunk causes must end some day."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.corpus.shards import text_hash
-from hbt_ray.corpus.translation.translator import Translator
+
+if TYPE_CHECKING:
+    from hbt_ray.corpus.translation.translator import Translator
 
 HashArray = NDArray[np.uint64]
 """Hashes of item ids, [n], rising."""

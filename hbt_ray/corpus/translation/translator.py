@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from hbt_ray.config import TranslateConfig
 from hbt_ray.corpus.translation.codec import Codec
-from hbt_ray.corpus.translation.convert import TOKENIZER
-from hbt_ray.corpus.translation.engines import ENGINES, Engine
+from hbt_ray.corpus.translation.engines import Engine
 from hbt_ray.corpus.translation.sentences import Part, join_parts, shorten, split_text
 
 MIN_NEW = 16
@@ -96,30 +94,6 @@ class Translator:
     def _max_new(self, num_tokens: int) -> int:
         """Tokens to write at most for a sentence of `num_tokens`; positions end two before the model's limit."""
         return min(int(MIN_NEW + self._config.max_output_ratio * num_tokens), self._codec.max_tokens - 2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TranslatorSpec:
-    """A translator by its directories and settings, from which any process makes the same one."""
-
-    name: str
-    """Of the model, as in the recipe."""
-    directory: str
-    """The model's files; for CTranslate2 what `convert_model` made. The same on every node."""
-    config: TranslateConfig
-    source_lang: str
-    """Canonical tag."""
-
-    def load(self, device: str, threads: int) -> Translator:
-        """The translator, on `device` ("cpu" or "cuda"); ConfigError where the model does not load."""
-        codec = self.codec()
-        engine = ENGINES[self.config.engine](codec, self.directory, self.config, device, threads)
-        return Translator(codec, engine, self.config, self.source_lang)
-
-    def codec(self) -> Codec:
-        """The tokenizer alone."""
-        inner = TOKENIZER if self.config.engine == "ctranslate2" else ""
-        return Codec(self.name, str(Path(self.directory) / inner), self.source_lang)
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

@@ -5,7 +5,7 @@ import pytest
 
 from hbt_ray.config import TranslateConfig
 from hbt_ray.corpus.translation.convert import convert_model, model_fingerprint
-from hbt_ray.corpus.translation.translator import TranslatorSpec
+from hbt_ray.corpus.translation.spec import TranslatorSpec
 from tests.corpus.translation import toy
 
 
@@ -16,7 +16,7 @@ def toy_model(tmp_path_factory):
 
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
-    directory = toy.build_m2m(tmp_path_factory.mktemp("toy") / "m2m")
+    directory = toy.build_m2m(tmp_path_factory.mktemp("toy") / "m2m", init_std=0.1)  # with which it learns soon
     toy.train_m2m(directory)
     torch.set_num_threads(threads)
     return directory

@@ -27,7 +27,7 @@ finds trovas red ruja blue blua big granda old malnova bird birdo fish fisho moo
 """
 ENGLISH, TOY = _TABLE.split()[::2], _TABLE.split()[1::2]
 WORDS = dict(zip(ENGLISH, TOY, strict=True))
-LENGTHS = range(1, 8)
+LENGTHS = range(1, 6)
 SIZES = {
     "d_model": 64,
     "encoder_layers": 1,
@@ -153,8 +153,8 @@ def build_marian(directory: Path, targets=(), source_lang="en", target_lang="de"
     return directory
 
 
-def train_m2m(directory: Path, lang="de", steps=700):
-    """Teach the M2M-100 of a directory the toy language under the code `lang`; the share of sentences it gets right."""
+def train_m2m(directory: Path, lang="de", steps=250):
+    """Teach the M2M-100 of a directory the toy language under the code `lang`."""
     tokenizer = M2M100Tokenizer.from_pretrained(directory, src_lang="en", tgt_lang=lang)
     model = M2M100ForConditionalGeneration.from_pretrained(directory)
     rng = random.Random(1)
@@ -162,7 +162,7 @@ def train_m2m(directory: Path, lang="de", steps=700):
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
     for _ in range(steps):
-        sources = [sentence(rng, rng.choice(".?!")) for _ in range(48)]
+        sources = [sentence(rng, rng.choice(".?!")) for _ in range(32)]
         batch = tokenizer(sources, text_target=list(map(answer, sources)), return_tensors="pt", padding=True)
         labels = batch.pop("labels")
         batch["labels"] = labels.masked_fill(labels == tokenizer.pad_token_id, -100)
