@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -33,28 +34,38 @@ def show(table: Table) -> None:
     (console if console.is_terminal else wide).print(table)
 
 
+class Count(Protocol):
+    """Shows how far something is; `note` is what else there is to say, such as rates."""
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def counting(unit: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Gives `count(what, done, total)`: a bar for each `what` on a terminal, a line now and then elsewhere."""
+def counting(unit: str, *, own_time: bool = False) -> Iterator[Count]:
+    """Gives `count(what, done, total)`: a bar for each `what` on a terminal, a line now and then elsewhere.
+
+    With `own_time` the notes say what time is left, and the bars do not.
+    """
     if console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        shown = TextColumn("{task.fields[note]}") if own_time else TimeRemainingColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), shown)
         with Progress(*columns, console=console, transient=True) as bars:
             tasks: dict[str, TaskID] = {}
 
-            def draw(what: str, done: int, total: int) -> None:
+            def draw(what: str, done: int, total: int, note: str = "") -> None:
                 if what not in tasks:
-                    tasks[what] = bars.add_task(f"{what} {unit}")
-                bars.update(tasks[what], completed=done, total=total)
+                    tasks[what] = bars.add_task(f"{what} {unit}", note="")
+                bars.update(tasks[what], completed=done, total=total, note=note)
 
             yield draw
         return
     last = time.monotonic()
 
-    def tell(what: str, done: int, total: int) -> None:
+    def tell(what: str, done: int, total: int, note: str = "") -> None:
         nonlocal last
         if time.monotonic() - last >= NEWS_S:
             last = time.monotonic()
-            say(f"{what} {unit}: {done:,} of {total:,}")
+            say(f"{what} {unit}: {done:,} of {total:,}{', ' if note else ''}{note}")
 
     yield tell
 

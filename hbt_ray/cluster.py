@@ -153,6 +153,30 @@ def reachable_resources() -> dict[str, float]:
     return have | {name: max(float(value), have.get(name, 0.0)) for name, value in limit.items()}
 
 
+def num_places(what: str, num_cpus: float, num_gpus: float = 0) -> int:
+    """How many workers of this size fit on the nodes, with those that an autoscaler may add; at least 1.
+
+    Raises:
+        ClusterError: not one fits; Ray would wait for ever for a node that will not come.
+    """
+    import ray
+
+    need = {name: amount for name, amount in (("CPU", num_cpus), ("GPU", num_gpus)) if amount}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fits = sum(min(int(node.get(name, 0) / amount) for name, amount in need.items()) for node in nodes)
+    have, reach = ray.cluster_resources(), reachable_resources()
+    if any(reach.get(name, 0) > have.get(name, 0) for name in need):
+        fits = max(fits, min(int(reach.get(name, 0) / amount) for name, amount in need.items()))
+    if fits:
+        return fits
+    asked = " and ".join(f"{amount:g} {name}" for name, amount in need.items())
+    largest = ", ".join(f"{max((node.get(name, 0) for node in nodes), default=0):g} {name}" for name in need)
+    raise ClusterError(
+        f"{what} needs {asked} on one node for each worker; the most that a node has is {largest}: "
+        "add larger nodes, or ask for less"
+    )
+
+
 def check_shared(workspace: str) -> None:
     """ClusterError where there are several nodes and `workspace` is a directory that one of them does not see."""
     import ray
@@ -238,6 +262,12 @@ def find_cause(error: BaseException | None) -> errors.HbtError | None:
                 return found
         error = getattr(error, "cause", None) or error.__cause__ or error.__context__
     return None
+
+
+def first_error(text: str) -> str:
+    """Of a stack of errors, in which a cause stands before what it caused, the line of the first one."""
+    named = re.findall(r"^[\w.]*(?:Error|Exception): .+$", text, flags=re.MULTILINE)
+    return " ".join((named[0] if named else text).split())[:200]
 
 
 def _cpus_of_trial(recipe: Recipe) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -51,8 +54,9 @@ def write_whole(location: str, data: bytes) -> None:
     """Write a file so that a reader finds the old one, or the new one whole."""
     fs, path = open_fs(location)
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    fs.pipe_file(f"{path}.part", data)
-    fs.mv(f"{path}.part", path)
+    part = f"{path}.{secrets.token_hex(4)}.part"  # its own: a task that was given up may still be writing
+    fs.pipe_file(part, data)
+    fs.mv(part, path)
 
 
 def claim_id(location: str) -> str:
@@ -62,3 +66,23 @@ def claim_id(location: str) -> str:
         known = {"id": secrets.token_hex(4)}
         write_json(location, known)
     return str(known["id"])
+
+
+def file_hashes(directory: Path) -> list[tuple[str, str]]:
+    """(path in it, sha256 in hex) of every file of a model's directory but hidden ones and `.md`, in order of path.
+
+    A file is read once a process as long as its path, size and time of change stay the same.
+    """
+    names = sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+    names = [name for name in names if name.suffix != ".md" and not any(part.startswith(".") for part in name.parts)]
+    stats = [(directory / name).stat() for name in names]
+    return [
+        (name.as_posix(), _file_hash(directory / name, stat.st_size, stat.st_mtime_ns))
+        for name, stat in zip(names, stats, strict=True)
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

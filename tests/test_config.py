@@ -67,6 +67,15 @@ BAD = [
     ("clean.min_letters", 0, "at least 1"),
     ("clean.rules", ["markup", "markup"], "distinct rules"),
     ("clean.check_against", ["xquad"], "KIND:DIRECTORY"),
+    ("translate.model", "", "a model directory or hub name"),
+    ("translate.engine", "transformers", "float32, float16 or bfloat16 with translate.engine=transformers"),
+    ("translate.beam_size", 0, "at least 1"),
+    ("translate.token_budget", 63, "at least 64"),
+    ("translate.rows_per_shard", 0, "at least 1"),
+    ("translate.max_sentence_tokens", 7, "at least 8"),
+    ("translate.max_output_ratio", 0.5, "at least 1"),
+    ("translate.repetition_penalty", 0.0, "above 0"),
+    ("translate.tokens_per_second", -1.0, "0 or above"),
     ("name", "a b", "letters, digits"),
     ("name", "", "letters, digits"),
 ]
@@ -79,10 +88,11 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(field, value, allowe
     message = str(caught.value)
     told = {"plan.source_weights": "plan.source_weights.a", "resources.num_workers": "resources.num_workers"}
     told["plan.alpha_schedule"] = "plan.alpha_stages"
+    told["translate.engine"] = "translate.precision"
     assert told.get(field, field) in message
     assert " is not allowed: " in message
     assert allowed in message
-    if isinstance(value, float | str) and field != "plan.alpha_schedule":
+    if isinstance(value, float | str) and field not in ("plan.alpha_schedule", "translate.engine"):
         assert repr(value) in message
     assert "\n" not in message
 
@@ -165,6 +175,8 @@ OTHER = {
     "train.packing": "off",
     "resources.sharding": "fsdp",
     "model.lora_targets": ["query"],
+    "translate.engine": "transformers",
+    "translate.precision": "int8",
 }
 
 
@@ -183,7 +195,8 @@ def another(field, value):
 
 @pytest.mark.parametrize("field", list(fields()))
 def test_every_field_is_kept_by_resolved_and_changes_the_digest(field):
-    recipe = build_recipe({"train": {"eval_every": 100}})  # which ASHA needs
+    # which ASHA needs, and transformers
+    recipe = build_recipe({"train": {"eval_every": 100}, "translate": {"precision": "float32"}})
     section, _, name = field.partition(".")
     resolved = recipe.resolved()
     value = resolved[section][name] if name else resolved[section]

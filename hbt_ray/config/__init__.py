@@ -13,6 +13,7 @@ from hbt_ray.config.recipe import Recipe
 from hbt_ray.config.resource import ResourceConfig
 from hbt_ray.config.tracking import TrackingConfig
 from hbt_ray.config.train import TrainConfig
+from hbt_ray.config.translate import TranslateConfig
 from hbt_ray.config.tune import TuneConfig
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "ResourceConfig",
     "TrackingConfig",
     "TrainConfig",
+    "TranslateConfig",
     "TuneConfig",
 ]

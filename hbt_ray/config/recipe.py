@@ -17,6 +17,7 @@ from hbt_ray.config.plan import PlanConfig
 from hbt_ray.config.resource import ResourceConfig
 from hbt_ray.config.tracking import TrackingConfig
 from hbt_ray.config.train import TrainConfig
+from hbt_ray.config.translate import TranslateConfig
 from hbt_ray.config.tune import TuneConfig
 
 
@@ -39,6 +40,7 @@ class Recipe:
     tune: TuneConfig = field(default_factory=TuneConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     clean: CleanConfig = field(default_factory=CleanConfig)
+    translate: TranslateConfig = field(default_factory=TranslateConfig)
 
     def __post_init__(self) -> None:
         ok = bool(self.name) and all(c.isalnum() or c in "._-" for c in self.name)

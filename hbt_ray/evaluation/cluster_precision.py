@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hbt_ray.cluster import unwrapped
+from hbt_ray.cluster import num_places, unwrapped
 from hbt_ray.errors import ClusterError
-from hbt_ray.evaluation.ray_encode import WAIT_S, num_places, takes_gpu
+from hbt_ray.evaluation.ray_encode import WAIT_S, takes_gpu
 from hbt_ray.model.precision import Precision, resolve_precision
 
 PROBE_S = 20.0

@@ -1,11 +1,11 @@
 """What decides a model's vectors, as one name: two models of one name give the same vectors."""
 
 import hashlib
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
 from hbt_ray.errors import EvaluationError
+from hbt_ray.storage import file_hashes
 
 FORMAT = 1
 """Part of every fingerprint; to be raised where the same model and settings come to mean other vectors."""
@@ -32,13 +32,11 @@ def model_fingerprint(model: str | Path, *, pooling: str, prefix: str, max_token
     directory = _model_directory(str(model))
     digest = hashlib.sha256(f"{FORMAT} transformers {version('transformers')}\n".encode())
     digest.update(repr((pooling, prefix, max_tokens, precision)).encode())
-    names = sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
-    names = [name for name in names if name.suffix != ".md" and not any(part.startswith(".") for part in name.parts)]
-    if not names:
+    hashes = file_hashes(directory)
+    if not hashes:
         raise EvaluationError(f"model {str(model)!r} has no files to tell it by; give the directory of a model.")
-    for name in names:
-        stat = (directory / name).stat()
-        digest.update(f"\n{name.as_posix()} {_file_hash(directory / name, stat.st_size, stat.st_mtime_ns)}".encode())
+    for name, file_hash in hashes:
+        digest.update(f"\n{name} {file_hash}".encode())
     return digest.hexdigest()
 
 
@@ -53,9 +51,3 @@ def _model_directory(model: str) -> Path:
         raise EvaluationError(
             f"model {model!r} is neither a directory nor in the local cache of the hub; load it first."
         ) from error
-
-
-@lru_cache(maxsize=4096)
-def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ actors runs, so there are no other tasks of Ray Data that could wait for a CPU t
 from __future__ import annotations
 
 import logging
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import torch
 
-from hbt_ray.cluster import quiet_data_context, reachable_resources, unwrapped
+from hbt_ray.cluster import first_error, num_places, quiet_data_context, reachable_resources, unwrapped
 from hbt_ray.errors import ClusterError
 from hbt_ray.evaluation.arrays import IntArray, VectorArray
 from hbt_ray.evaluation.fingerprint import model_fingerprint
@@ -184,30 +183,6 @@ def takes_gpu(use_gpu: bool | None) -> bool:
     return bool(reachable_resources().get("GPU")) if use_gpu is None else use_gpu
 
 
-def num_places(what: str, num_cpus: float, num_gpus: float = 0) -> int:
-    """How many workers of this size fit on the nodes, with those that an autoscaler may add; at least 1.
-
-    Raises:
-        ClusterError: not one fits; Ray would wait for ever for a node that will not come.
-    """
-    import ray
-
-    need = {name: amount for name, amount in (("CPU", num_cpus), ("GPU", num_gpus)) if amount}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fits = sum(min(int(node.get(name, 0) / amount) for name, amount in need.items()) for node in nodes)
-    have, reach = ray.cluster_resources(), reachable_resources()
-    if any(reach.get(name, 0) > have.get(name, 0) for name in need):
-        fits = max(fits, min(int(reach.get(name, 0) / amount) for name, amount in need.items()))
-    if fits:
-        return fits
-    asked = " and ".join(f"{amount:g} {name}" for name, amount in need.items())
-    largest = ", ".join(f"{max((node.get(name, 0) for node in nodes), default=0):g} {name}" for name in need)
-    raise ClusterError(
-        f"{what} needs {asked} on one node for each worker; the most that a node has is {largest}: "
-        "add larger nodes, or ask for less"
-    )
-
-
 def _stream(encoded: Dataset, wait_s: float) -> Iterator[tuple[int, VectorArray]]:
     """(number, values) of blocks as they arrive, and what goes wrong in Ray as one line."""
     from ray.data.exceptions import ExecutionTimeoutError
@@ -227,10 +202,4 @@ def _stream(encoded: Dataset, wait_s: float) -> Iterator[tuple[int, VectorArray]
             f"loads very slowly; wait for other jobs, or raise wait_s ({kept})"
         ) from None
     except (RayError, ExecutionTimeoutError) as error:
-        raise ClusterError(f"encoding on the cluster failed; {kept} ({_first_error(str(error))})") from error
-
-
-def _first_error(text: str) -> str:
-    """Of a stack of errors, in which a cause stands before what it caused, the line of the first one."""
-    named = re.findall(r"^[\w.]*(?:Error|Exception): .+$", text, flags=re.MULTILINE)
-    return " ".join((named[0] if named else text).split())[:200]
+        raise ClusterError(f"encoding on the cluster failed; {kept} ({first_error(str(error))})") from error

@@ -52,7 +52,7 @@ def sharded_search(
     """
     import ray
 
-    from hbt_ray.evaluation.ray_encode import num_places
+    from hbt_ray.cluster import num_places
 
     if min(num_shards, query_tile) < 1:
         raise EvaluationError(f"num_shards is {num_shards} and query_tile {query_tile}; both must be 1 or more.")

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hbt_ray.cluster import first_error, num_places
 from hbt_ray.errors import ClusterError, ConfigError
-from hbt_ray.evaluation.ray_encode import EncoderSpec, _first_error, num_places, ray_encode
+from hbt_ray.evaluation.ray_encode import EncoderSpec, ray_encode
 from hbt_ray.evaluation.vector_store import VectorStore, encode_cached
 from hbt_ray.model.encoder import Encoder
 
@@ -99,5 +100,5 @@ def test_the_first_of_a_chain_of_errors_is_told():
         except RuntimeError as error:
             raise ValueError("a block failed") from error
     except ValueError:
-        assert _first_error(traceback.format_exc()) == "RuntimeError: out of memory"
-    assert _first_error("The actor died.\n\tpid: 7") == "The actor died. pid: 7"
+        assert first_error(traceback.format_exc()) == "RuntimeError: out of memory"
+    assert first_error("The actor died.\n\tpid: 7") == "The actor died. pid: 7"
