@@ -8,21 +8,17 @@ sets are synthetic ones of the same shape. The vectors are random in either case
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import faiss
-import numpy as np
 from rich.table import Table
 
+from hbt_ray.bench.machine import machine
 from hbt_ray.bench.reference import reference_headline, reference_intervals, reference_scores
 from hbt_ray.bench.synthetic import DIM, planted_vectors, synthetic_ntrex, synthetic_xquad_r
 from hbt_ray.cli import run_job, say, show
@@ -62,26 +58,13 @@ def measure(data: Path | None, small: bool) -> dict[str, Any]:
     xquad_r, ntrex = _sets(data, small)
     large = (20_000, 50, 100, 64) if small else (1_000_000, 1_000, 1_000, DIM)
     return {
-        "machine": machine(),
+        "machine": machine("numpy", "faiss-cpu"),
         "data": "synthetic" if data is None else "real",
         "small": small,
         "num_runs": NUM_RUNS,
         "xquad_r": _shape(xquad_r) | _against_reference(xquad_r, num_resamples),
         "ntrex128": _shape(ntrex) | _scoring(ntrex, *planted_vectors(ntrex), num_resamples)[0],
         "search": _large_search(large),
-    }
-
-
-def machine() -> dict[str, Any]:
-    """What the measurements were made with and when."""
-    return {
-        "cpu": _cpu_model(),
-        "num_cpus": os.cpu_count(),
-        "platform": platform.platform(),
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "faiss": faiss.__version__,
     }
 
 
@@ -175,13 +158,6 @@ def _shape(rs: RetrievalSet) -> dict[str, Any]:
 
 def _title(shape: dict[str, Any]) -> str:
     return f"{shape['name']} ({shape['num_queries']:,} x {shape['num_passages']:,}, {shape['num_langs']} languages)"
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":
