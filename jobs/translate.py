@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
@@ -30,15 +31,14 @@ def main(argv: Sequence[str]) -> int:
     config = recipe.translate
     join(max(os.cpu_count() or 1, config.cpus_per_translator), log_to_driver=args.verbose)
     workspace = resolve_workspace(recipe.workspace)
-    check_shared(config.output or workspace)
+    check_shared(workspace)
+    if config.output:
+        config = replace(config, output=resolve_workspace(config.output))
+        check_shared(config.output)
     corpus = resolve_input(recipe.corpus, workspace, say)
     job = translation.open_job(corpus, config, workspace, say)
-    where = "GPU" if config.use_gpu else f"{config.cpus_per_translator} CPUs"
-    say(
-        f"{config.engine} in {config.precision}: up to {job.num_translators} translators of 1 {where}".replace(
-            "1 2", "2"
-        )
-    )
+    where = "a GPU" if config.use_gpu else f"{config.cpus_per_translator} CPUs"
+    say(f"{config.engine} in {config.precision}: {job.num_translators} translators at most, with {where} each")
     if args.dry_run:
         show(estimate_table(estimate(job), job.num_translators))
         return 0

@@ -66,7 +66,7 @@ def run(ray_session, corpus, toy_model):
     """Runs a translation: run(workspace, langs, **fields of the section) -> (store, manifest, news)."""
 
     def run_it(workspace, langs=("de",), *, progress=lambda *at: None, place=corpus, **fields):
-        fields = {"precision": "float32", "rows_per_shard": 10, "cpus_per_translator": 1, **fields}
+        fields = {"precision": "float32", "rows_per_shard": SMALL, "cpus_per_translator": 1, **fields}
         config = TranslateConfig(langs=langs, model=str(toy_model), **fields)
         news = []
         read = CorpusConfig(input=str(place), dev_ids=str(place / "dev_ids.txt"))
@@ -78,10 +78,10 @@ def run(ray_session, corpus, toy_model):
 
 @pytest.fixture(scope="module")
 def whole(run, tmp_path_factory):
-    """The directory of a translation in small shards that nothing disturbed."""
-    store, manifest, _ = run(tmp_path_factory.mktemp("whole"), rows_per_shard=SMALL)
-    assert manifest["langs"]["de"]["num_rows"] == 57
-    return store.directory
+    """A translation that nothing disturbed: its workspace, store, manifest, and what was told on the way."""
+    workspace, seen = tmp_path_factory.mktemp("whole"), []
+    store, manifest, _ = run(workspace, progress=lambda *at: seen.append(at))
+    return workspace, store, manifest, seen
 
 
 def all_rows(directory):
@@ -101,21 +101,23 @@ def shard_files(directory):
 
 
 def same_rows(one, other):
-    """Whether two directories have the same shards with the same rows."""
+    """Whether two directories have the same shards with the same rows, of the original and of German."""
     tables = [
-        {path.relative_to(root).as_posix(): pq.read_table(path).to_pylist() for path in Path(root).rglob("*.parquet")}
+        {
+            path.relative_to(root).as_posix(): pq.read_table(path).to_pylist()
+            for name in ("original", "de")
+            for path in Path(root).glob(f"{name}/*.parquet")
+        }
         for root in (one, other)
     ]
-    return tables[0] == tables[1] and tables[0]
+    return bool(tables[0]) and tables[0] == tables[1]
 
 
-def test_a_corpus_is_translated_row_by_row(run, corpus, items, small_base, tmp_path):
-    place = shutil.copytree(corpus, tmp_path / "corpus")
-    seen = []
-    store, manifest, _ = run(tmp_path, place=place, progress=lambda *at: seen.append(at))
-    rows, before = all_rows(store.directory), all_rows(place)
+def test_a_corpus_is_translated_row_by_row(whole, items, corpus):
+    _, store, manifest, seen = whole
+    rows, before = all_rows(store.directory), all_rows(corpus)
     assert {key: row for key, row in rows.items() if key in before} == before
-    fresh = {key: row for key, row in rows.items() if key not in before}
+    fresh = {key: row for key, row in rows.items() if key not in before and key[1] == "de"}
     assert fresh == {
         (id_, "de"): {
             "id": id_, "lang": "de", "question": right(q), "passage": right(p), "source": "s", "weight": 2.0,
@@ -132,22 +134,28 @@ def test_a_corpus_is_translated_row_by_row(run, corpus, items, small_base, tmp_p
     assert set(table["translated_from"].to_pylist()) == {"en"}
     assert {text.split(":")[0] for text in table["translator"].to_pylist()} == {"ctranslate2"}
 
-    files = shard_files(store.directory)
-    _, _, news = run(tmp_path, place=place)
-    assert "de: all 6 shards are done" in news
+
+def test_what_is_done_is_not_done_again(whole, run, corpus, small_base, tmp_path):
+    workspace, store, first, _ = whole
+    rows, files = all_rows(store.directory), shard_files(store.directory)
+    num_shards = first["langs"]["de"]["shards"]
+    _, _, news = run(workspace)
+    assert f"de: all {num_shards} shards are done" in news
     assert shard_files(store.directory) == files
-    again, manifest, _ = run(tmp_path, ["zh"], place=place)  # a language more: the others are not touched
+
+    again, manifest, _ = run(workspace, ["zh"])  # a language more: the others are not touched
     assert again.directory == store.directory
     assert {name: file for name, file in shard_files(store.directory).items() if not name.startswith("zh/")} == files
     assert set(manifest["langs"]) == {"de", "zh"}
     assert set(all_rows(store.directory)) == set(rows) | {(f"i{at}", "zh") for at in range(NUM_ITEMS)}
 
+    place = shutil.copytree(corpus, tmp_path / "corpus")
     rng = random.Random(1)
     row = {"id": "new", "lang": "en", "question": toy.sentence(rng), "passage": toy.sentence(rng)}
     pq.write_table(pa.Table.from_pylist([row]), place / "c.parquet")
-    grown, _, news = run(tmp_path, place=place)
+    grown, _, news = run(workspace, place=place)
     assert f"{store.directory} was made with another input: translating anew in {grown.directory}" in news
-    assert "de: 6 shards taken from other translations of the same rows" in news
+    assert f"de: {num_shards} shards taken from other translations of the same rows" in news
     assert set(all_rows(grown.directory)) == set(rows) | {("new", "en"), ("new", "de")}
 
     config = CorpusConfig(input=grown.directory, dev_ids=f"{grown.directory}/dev_ids.txt")
@@ -172,13 +180,13 @@ def test_a_killed_translator_redoes_no_finished_shard(run, ray_session, whole, t
         (root,) = (tmp_path / "translations").glob("*")
         there.update(shard_files(root))
 
-    store, manifest, _ = run(tmp_path, rows_per_shard=SMALL, progress=kill)
+    store, manifest, _ = run(tmp_path, progress=kill)
     assert killed
     finished = {name: file for name, file in there.items() if name.startswith("de/")}
     assert 0 < len(finished) < manifest["langs"]["de"]["shards"]
     after = shard_files(store.directory)
     assert {name: after[name] for name in finished} == finished
-    assert same_rows(store.directory, whole)
+    assert same_rows(store.directory, whole[1].directory)
 
 
 def test_a_killed_driver_goes_on_where_it_was(run, ray_session, whole, corpus, toy_model, tmp_path):
@@ -209,14 +217,14 @@ def test_a_killed_driver_goes_on_where_it_was(run, ray_session, whole, corpus, t
     finished = {name: file for name, file in shard_files(directory).items() if name.startswith("de/")}
     assert not (directory / "manifest.json").exists()
     assert not (directory / "de").exists()  # nobody reads half a language
-    store, manifest, news = run(tmp_path, rows_per_shard=SMALL)
+    store, manifest, news = run(tmp_path)
     shards = manifest["langs"]["de"]["shards"]
     assert 0 < len(finished) < shards
     assert store.directory == str(directory)
     assert f"de: {len(finished)} of {shards} shards are done, going on" in news
     after = shard_files(directory)
     assert {name: after[name] for name in finished} == finished
-    assert same_rows(store.directory, whole)
+    assert same_rows(store.directory, whole[1].directory)
 
 
 def test_costs_are_told_beforehand(ray_session, corpus, toy_model, tmp_path, capsys):

@@ -44,7 +44,7 @@ def test_paragraphs_keep_their_shape(toy_model, load, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_long_sentences_are_cut_into_pieces_and_nothing_is_lost(toy_model, load, engine):
     rng = random.Random(3)
-    words = [rng.choice(toy.ENGLISH) for _ in range(300)]
+    words = [word for _ in range(20) for word in rng.sample(toy.ENGLISH, 15)]
     translator = load(toy_model, engine=engine, max_sentence_tokens=8)
     (parts,), encoded = translator.split([" ".join(words)], "de")
     assert "".join(part.text for part in parts) == " ".join(words)
@@ -71,8 +71,8 @@ def test_settings_of_decoding_count_and_are_the_same_in_both_engines(toy_model, 
     beams = [load(toy_model, engine=engine, beam_size=3)(sentences[:60], "de") for engine in ENGINES]
     assert beams[0].texts == beams[1].texts == plain.texts  # the model is sure of itself
     for engine in ENGINES:
-        once = load(toy_model, engine=engine, no_repeat_ngram=1)(["cat cat cat cat."], "de").texts[0]
-        assert once.count("miu") == 1
+        once = load(toy_model, engine=engine, no_repeat_ngram=1)(["cat cat cat cat."], "de").texts[0].split()
+        assert len(once) == len(set(once))
     int8 = load(toy_model, precision="int8")(sentences[:60], "de")
     assert sum(a == b for a, b in zip(int8.texts, plain.texts, strict=True)) >= 55
 

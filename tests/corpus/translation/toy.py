@@ -45,8 +45,8 @@ WIDE = {"init_std": 0.3}
 
 
 def sentence(rng, end="."):
-    """A random sentence in English."""
-    return " ".join(rng.choices(ENGLISH, k=rng.choice(LENGTHS))) + end
+    """A random sentence in English, in which no word is repeated: counting is hard for a model of one layer."""
+    return " ".join(rng.sample(ENGLISH, rng.choice(LENGTHS))) + end
 
 
 def answer(text):
