@@ -21,6 +21,7 @@ from hbt_ray.model.layout import OWN_FILE, find_source, read_layout, write_layou
 from hbt_ray.model.lengths import resolve_lengths, token_capacity
 from hbt_ray.model.padding import chunk_by_tokens, pad_ragged
 from hbt_ray.model.pooling import POOLINGS, first_packed, mean_packed
+from hbt_ray.model.precision import at_least_float32
 from hbt_ray.model.roles import ROLES, Role
 
 # Padded tokens in one forward pass without gradients; on a CPU more is slower, by the padding it adds.
@@ -145,7 +146,7 @@ class Encoder(nn.Module):
         output = self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
         with torch.autocast(input_ids.device.type, enabled=False):
             pooled = self._pool(output.last_hidden_state, attention_mask, output.get("pooler_output"))
-            return F.normalize(pooled.float(), dim=-1)
+            return F.normalize(pooled.to(at_least_float32(pooled.dtype)), dim=-1)
 
     def forward_chunk(self, chunk: Chunk) -> Tensor:
         """A chunk of k texts, padded or packed -> vectors [k, dim], as `forward` gives them."""
@@ -168,7 +169,7 @@ class Encoder(nn.Module):
                 pooler: Any = self.backbone.pooler
                 pooled = pooler(pooled[:, None])
         with torch.autocast(pooled.device.type, enabled=False):
-            return F.normalize(pooled.float(), dim=-1)
+            return F.normalize(pooled.to(at_least_float32(pooled.dtype)), dim=-1)
 
     def tokenize(self, texts: Sequence[str], role: Role) -> list[list[int]]:
         """Token ids of each text behind its role's prefix, with special tokens, cut to the role's length."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hbt_ray.model.precision import at_least_float32
+
 TILE = {"cpu": 1 << 20, "cuda": 1 << 26}
 """Similarities computed at once: 4 MiB of float32, about a core's cache; 256 MiB on a GPU."""
 
@@ -60,7 +62,8 @@ def info_nce(
     weights: Tensor | None = None,
     tile: int = 0,
 ) -> InfoNCE:
-    """-log softmax of each row's positive among the columns that are its negatives, in float32.
+    """-log softmax of each row's positive among the columns that are its negatives, in float32 (float64 for
+    vectors of float64).
 
     L_i = -log( exp(r_i.c_p(i) / tau) / sum over j in {p(i)} and N_i of exp(r_i.c_j / tau) ), N_i the columns that
     are neither of the same item as the positive nor read like it (arXiv 1807.03748, eq. 4; in-batch negatives as in
@@ -76,16 +79,17 @@ def info_nce(
     """
     device = rows.device
     n, num_columns = len(rows), len(columns.vectors)
-    vectors = columns.vectors.float()
-    tau = temperature.float()
-    factors = torch.full((n,), 1 / n, device=device) if weights is None else weights / n
-    row_loss, row_correct = torch.empty(n, device=device), torch.empty(n, dtype=torch.bool, device=device)
-    to_rows, to_columns = torch.empty(n, rows.shape[1], device=device), torch.zeros_like(vectors)
-    to_tau, num_masked = torch.zeros((), device=device), torch.zeros((), dtype=torch.int64, device=device)
+    dtype = at_least_float32(rows.dtype)
+    vectors = columns.vectors.to(dtype)
+    tau = temperature.to(dtype)
+    factors = (torch.ones(n, device=device) if weights is None else weights).to(dtype) / n
+    row_loss, row_correct = rows.new_empty(n, dtype=dtype), torch.empty(n, dtype=torch.bool, device=device)
+    to_rows, to_columns = rows.new_empty(rows.shape, dtype=dtype), torch.zeros_like(vectors)
+    to_tau, num_masked = torch.zeros_like(tau), torch.zeros((), dtype=torch.int64, device=device)
     height = max(1, (tile or TILE.get(device.type, TILE["cuda"])) // max(num_columns, 1))
     with torch.autocast(device.type, enabled=False):
         for block in (slice(start, start + height) for start in range(0, n, height)):
-            own, index = rows[block].float(), positives[block, None]
+            own, index = rows[block].to(dtype), positives[block, None]
             cosines = own @ vectors.T
             masked = _masked(columns, positives[block])
             scores = (cosines / tau).masked_fill_(masked, -torch.inf)

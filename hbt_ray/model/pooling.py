@@ -5,14 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from hbt_ray.model.precision import at_least_float32
+
 # (token states [n, t, d], mask [n, t], the model's own pooler output [n, d] or None) -> [n, d]
 Pooling = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def mean(states: Tensor, mask: Tensor, pooler_output: Tensor | None) -> Tensor:
     """Mean over the real tokens, special tokens included; summed in float32, which bf16 states need."""
-    total = (states * mask.unsqueeze(-1).to(states.dtype)).sum(dim=1, dtype=torch.float32)
-    return total / mask.sum(dim=1, keepdim=True).clamp(min=1).to(torch.float32)
+    dtype = at_least_float32(states.dtype)
+    total = (states * mask.unsqueeze(-1).to(states.dtype)).sum(dim=1, dtype=dtype)
+    return total / mask.sum(dim=1, keepdim=True).clamp(min=1).to(dtype)
 
 
 def cls(states: Tensor, mask: Tensor, pooler_output: Tensor | None) -> Tensor:
@@ -31,9 +34,10 @@ POOLINGS: dict[str, Pooling] = {"mean": mean, "cls": cls, "pooler": pooler}
 
 def mean_packed(states: Tensor, text_of: Tensor, num_texts: int) -> Tensor:
     """`mean` of texts one after the other: states [T, d], text of each token [T] -> [num_texts, d], in float32."""
-    total = states.new_zeros(num_texts, states.shape[1], dtype=torch.float32)
-    total = total.index_add(0, text_of, states.float())
-    ones = torch.ones_like(text_of, dtype=torch.float32)
+    dtype = at_least_float32(states.dtype)
+    total = states.new_zeros(num_texts, states.shape[1], dtype=dtype)
+    total = total.index_add(0, text_of, states.to(dtype))
+    ones = torch.ones_like(text_of, dtype=dtype)
     return total / ones.new_zeros(num_texts).index_add(0, text_of, ones)[:, None]
 
 

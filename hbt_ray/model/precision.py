@@ -46,6 +46,11 @@ def resolve_precision(device: torch.device | str, precision: str = "auto") -> Pr
     return Precision(name="fp32", reason=f"float32 was chosen: {hardware}")
 
 
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """What sums, norms and losses of `dtype` are computed in: float32, or float64 for a model of float64."""
+    return torch.promote_types(dtype, torch.float32)
+
+
 def autocast(device: torch.device | str, precision: str = "auto") -> AbstractContextManager[object]:
     """Context in which a forward pass computes in the resolved precision; does nothing for float32."""
     device = torch.device(device)

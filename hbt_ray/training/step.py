@@ -15,7 +15,7 @@ from torch.distributed.fsdp import FSDPModule
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.grad_cache import GradCache, num_recomputed
 from hbt_ray.model.loss import ContrastiveLoss, LossStats
-from hbt_ray.model.precision import autocast
+from hbt_ray.model.precision import at_least_float32, autocast
 from hbt_ray.training.batch import Batch
 
 
@@ -81,6 +81,7 @@ class ContrastiveStep(nn.Module):
         """
         n, device, chunks = len(batch), batch.items.device, batch.chunks
         recomputed = num_recomputed([chunk.num_padded for chunk in chunks], self.kept_tokens)
+        dtype = at_least_float32(self.encoder.backbone.dtype)
         num_idle = 0
         if self.equal_chunks:
             num_idle = most_chunks(len(chunks), device) - len(chunks)
@@ -95,7 +96,7 @@ class ContrastiveStep(nn.Module):
         cache = GradCache(
             encode,
             [chunks[0].rows[:0]] * num_idle + [chunk.rows for chunk in chunks],
-            torch.empty(2 * n, self.encoder.dim, device=device),
+            torch.empty(2 * n, self.encoder.dim, device=device, dtype=dtype),
             recomputed,
             lambda: autocast(device, precision),
         )

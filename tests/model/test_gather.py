@@ -21,7 +21,7 @@ from tests.batches.test_slices import random_slice
 
 WORLD_SIZE = 2
 ROWS = 4  # a worker
-TOLERANCE = 1e-5
+TOLERANCE = 1e-9
 VARIANTS = {
     "plain": {},
     "symmetric": {"symmetric": True},
@@ -58,9 +58,9 @@ def batch_of(rows):
 
 
 def gradients(encoder, rows, *, ddp, variant, kept_tokens=10**9):
-    # evaluation mode: no dropout
+    # In float64, and in evaluation mode (no dropout): what is left of a difference is rounding, far below the bound.
     loss = ContrastiveLoss(temperature=0.05, **VARIANTS[variant])
-    step = ContrastiveStep(copy.deepcopy(encoder).eval(), loss, kept_tokens=kept_tokens)
+    step = ContrastiveStep(copy.deepcopy(encoder).eval(), loss, kept_tokens=kept_tokens).double()
     wrapped = DistributedDataParallel(step, gradient_as_bucket_view=True, bucket_cap_mb=0.02) if ddp else step
     num_synced = torch.zeros(())
     if ddp:
@@ -132,7 +132,7 @@ def worst(expected, found):
         scale = expected[name].abs().max()
         if name.endswith("key.bias"):
             # A shift of all keys changes no softmax: the exact gradient is zero, what is there is rounding.
-            assert max(scale, found[name].abs().max()) < 1e-7
+            assert max(scale, found[name].abs().max()) < 1e-12
             continue
         assert scale > 1e-4, name
         differences[name] = float((expected[name] - found[name]).abs().max() / scale)
