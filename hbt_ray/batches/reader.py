@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -22,6 +22,10 @@ CACHE_BYTES = 512 << 20
 T = TypeVar("T")
 
 
+Column = tuple[np.ndarray, ...]
+"""A decoded column of a row group: its values, and from the inside out the offsets of the lists they lie in."""
+
+
 class RowReader:
     """Token ids, hashes and weights of items in given languages."""
 
@@ -30,7 +34,7 @@ class RowReader:
         self._corpus = corpus
         self._shards = corpus.manifest.splits[split].shards
         self._file = lru_cache(maxsize=64)(self._open)
-        self._columns: OrderedDict[tuple[int, str], tuple[np.ndarray, ...]] = OrderedDict()
+        self._columns: OrderedDict[tuple[int, str], Column] = OrderedDict()
         self._bytes, self._cache_bytes = 0, cache_bytes
         self.num_bytes_read = 0
         """Bytes of decoded columns read from the shards so far."""
@@ -43,6 +47,7 @@ class RowReader:
         items, query, passage = plan.items[rows], plan.query_langs[rows], plan.passage_langs[rows]
         query_values, query_lengths = self.tokens(items, query, "query")
         passage_values, passage_lengths = self.tokens(items, passage, "passage")
+        negative_values, negative_lengths, negative_hashes = self.negatives(items, passage)
         return Slice(
             step=plan.step,
             rank=rank,
@@ -56,29 +61,38 @@ class RowReader:
             passage_values=passage_values,
             passage_lengths=passage_lengths,
             passage_hashes=self.hashes(items, passage),
+            negative_values=negative_values,
+            negative_lengths=negative_lengths,
+            negative_hashes=negative_hashes,
         )
 
     def tokens(self, items: np.ndarray, langs: np.ndarray, role: str) -> tuple[np.ndarray, np.ndarray]:
         """`(values int32 [sum of lengths], lengths int32 [n])` of each item's text in its language."""
-        groups, rows = self._locate(items)
-        parts: list[np.ndarray] = []
-        for group, row, lang in zip(groups.tolist(), rows.tolist(), langs.tolist(), strict=True):
-            values, offsets = self._column(group, f"{role}_{self.index.langs[lang]}")
-            parts.append(values[offsets[row] : offsets[row + 1]])
-        lengths = np.array([len(part) for part in parts], np.int32)
+        parts = [values[begin:end] for values, begin, end in self._texts(items, langs, role)]
+        lengths = np.fromiter(map(len, parts), np.int32, len(parts))
         return (np.concatenate(parts) if parts else np.zeros(0, np.int32)), lengths
 
     def hashes(self, items: np.ndarray, langs: np.ndarray) -> np.ndarray:
         """int64 [n]: hash of each item's passage in its language."""
-        groups, rows = self._locate(items)
-        found = zip(groups.tolist(), rows.tolist(), langs.tolist(), strict=True)
-        return np.array([self._column(g, f"hash_{self.index.langs[lang]}")[0][row] for g, row, lang in found], np.int64)
+        return np.array([values[row] for (values,), row in self._rows(items, langs, "hash")], np.int64)
 
     def weights(self, items: np.ndarray) -> np.ndarray:
         """float32 [n]."""
-        groups, rows = self._locate(items)
-        found = zip(groups.tolist(), rows.tolist(), strict=True)
-        return np.array([self._column(group, "weight")[0][row] for group, row in found], np.float32)
+        return np.array([values[row] for (values,), row in self._rows(items)], np.float32)
+
+    def negatives(self, items: np.ndarray, langs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Hard negatives of each item in its language, as a slice holds them; nothing where the corpus keeps none."""
+        k = self._corpus.manifest.num_negatives
+        lengths, hashes = np.zeros((len(items), k), np.int32), np.zeros((len(items), k), np.int64)
+        parts = [np.zeros(0, np.int32)]
+        if k:
+            ids, digests = self._rows(items, langs, "negative"), self._texts(items, langs, "negative_hash")
+            for at, (((values, inner, outer), row), (of_row, begin, end)) in enumerate(zip(ids, digests, strict=True)):
+                offsets = inner[outer[row] : outer[row + 1] + 1]
+                parts.append(values[offsets[0] : offsets[-1]])
+                lengths[at, : len(offsets) - 1] = np.diff(offsets)
+                hashes[at, : end - begin] = of_row[begin:end]
+        return np.concatenate(parts), lengths.ravel(), hashes.ravel()
 
     def item_ids(self, items: np.ndarray) -> list[str]:
         """The ids that the items have in the input."""
@@ -94,8 +108,26 @@ class RowReader:
         groups = self.index.group_of(items)
         return groups, items - self.index.group_start[groups]
 
-    def _column(self, group: int, name: str) -> tuple[np.ndarray, ...]:
-        """A decoded column of a row group: (values, offsets) of a list column, (values,) of a flat one."""
+    def _rows(
+        self, items: np.ndarray, langs: np.ndarray | None = None, prefix: str = "weight"
+    ) -> Iterator[tuple[Column, int]]:
+        """Of each item the column `prefix`, or `prefix_<its language>`, and its row there."""
+        groups, rows = self._locate(items)
+        named = [-1] * len(items) if langs is None else langs.tolist()
+        wanted = list(zip(groups.tolist(), named, strict=True))
+        # once for each column of the batch, not for each row
+        columns = {
+            (group, lang): self._column(group, prefix if lang < 0 else f"{prefix}_{self.index.langs[lang]}")
+            for group, lang in dict.fromkeys(wanted)
+        }
+        return zip((columns[key] for key in wanted), rows.tolist(), strict=True)
+
+    def _texts(self, items: np.ndarray, langs: np.ndarray, prefix: str) -> Iterator[tuple[np.ndarray, int, int]]:
+        """Of each item the values of a list column, and where the item's begin and end."""
+        for (values, offsets), row in self._rows(items, langs, prefix):
+            yield values, offsets[row], offsets[row + 1]
+
+    def _column(self, group: int, name: str) -> Column:
         key = (group, name)
         if key in self._columns:
             self._columns.move_to_end(key)
@@ -104,11 +136,11 @@ class RowReader:
             int(self.index.group_shard[group]),
             lambda file: file.read_row_group(int(self.index.group_row_group[group]), columns=[name]),
         )
-        column = table[name].combine_chunks()
-        if pa.types.is_list(column.type):
-            decoded: tuple[np.ndarray, ...] = (column.values.to_numpy(), column.offsets.to_numpy())
-        else:
-            decoded = (column.fill_null(0).to_numpy(zero_copy_only=False),)
+        column, offsets = table[name].combine_chunks(), []
+        while pa.types.is_list(column.type):
+            offsets.append(column.offsets.to_numpy())
+            column = column.values
+        decoded = (column.fill_null(0).to_numpy(zero_copy_only=False), *reversed(offsets))
         size = sum(array.nbytes for array in decoded)
         self.num_bytes_read += size
         self._columns[key] = decoded

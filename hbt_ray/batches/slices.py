@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,9 @@ class Slice:
         query_values, passage_values: int32 [sum of lengths], token ids of all rows after one another.
         query_lengths, passage_lengths: int32 [n].
         passage_hashes: int64 [n], hash of the passage's text.
+        negative_values: int32 [sum of lengths], hard negatives of all rows, in the language of the passage.
+        negative_lengths: int32 [n * k], k for each row; 0 where a row has fewer.
+        negative_hashes: int64 [n * k], hash of each one's text.
     """
 
     step: int
@@ -38,6 +42,9 @@ class Slice:
     passage_values: np.ndarray
     passage_lengths: np.ndarray
     passage_hashes: np.ndarray
+    negative_values: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int32))
+    negative_lengths: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int32))
+    negative_hashes: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
 
     def __len__(self) -> int:
         return len(self.items)

@@ -35,7 +35,7 @@ class CorpusConfig:
     """Passages are cut to this many tokens, special tokens included."""
 
     num_negatives: int = later(0)
-    """Hard negatives of each row that are kept, from the first of its `negatives`; 0 keeps none."""
+    """Hard negatives of each row that are kept and trained against, from the first of its `negatives`; 0: none."""
 
     def __post_init__(self) -> None:
         require(0 <= self.dev_share < 1, "corpus.dev_share", self.dev_share, "a share from 0 to below 1")

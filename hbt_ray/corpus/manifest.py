@@ -82,6 +82,8 @@ class Manifest:
     ignored_files: tuple[str, ...]
     tokens: dict[str, dict[str, dict[str, float]]]
     """Language -> `query`/`passage` -> mean, p50, p95, max (tokens) and cut (share at the length limit)."""
+    num_negatives: int = 0
+    """Hard negatives that a row has at most."""
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:

@@ -146,6 +146,7 @@ def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, 
         splits=splits,
         skipped=dict(sorted(stats.skipped.items())),
         ignored_files=inputs.ignored,
+        num_negatives=job.config.num_negatives,
         tokens=token_table(stats, job.config),
     )
     from hbt_ray.corpus.card.build import prepare_card  # draws: workers need not load what that takes

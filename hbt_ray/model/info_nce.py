@@ -23,11 +23,13 @@ class Columns:
         vectors: [N, d] L2-normalised.
         items: int64 [N], item of each column; negative for columns that are nobody's translation.
         hashes: int64 [N], equal where the passage text is equal; None: items alone decide.
+        present: bool [N], False for columns that hold nothing and are nobody's negatives; None: all hold one.
     """
 
     vectors: Tensor
     items: Tensor
     hashes: Tensor | None
+    present: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,19 +88,22 @@ def info_nce(
     row_loss, row_correct = rows.new_empty(n, dtype=dtype), torch.empty(n, dtype=torch.bool, device=device)
     to_rows, to_columns = rows.new_empty(rows.shape, dtype=dtype), torch.zeros_like(vectors)
     to_tau, num_masked = torch.zeros_like(tau), torch.zeros((), dtype=torch.int64, device=device)
+    absent = None if columns.present is None else ~columns.present
     height = max(1, (tile or TILE.get(device.type, TILE["cuda"])) // max(num_columns, 1))
     with torch.autocast(device.type, enabled=False):
         for block in (slice(start, start + height) for start in range(0, n, height)):
             own, index = rows[block].to(dtype), positives[block, None]
             cosines = own @ vectors.T
             masked = _masked(columns, positives[block])
+            num_masked += masked.sum()
+            if absent is not None:
+                masked |= absent
             scores = (cosines / tau).masked_fill_(masked, -torch.inf)
             best, positive = scores.scatter(1, index, -torch.inf).amax(1), scores.gather(1, index).squeeze(1)
             # Strictly above, so that a collapsed encoder (all scores equal) counts as wrong, not as chance.
             row_correct[block] = positive > best
             total = scores.logsumexp(1)
             row_loss[block] = total - positive
-            num_masked += masked.sum()
             by_score = scores.sub_(total[:, None]).exp_()
             by_score.scatter_add_(1, index, by_score.new_full(index.shape, -1.0))
             by_score *= factors[block, None]

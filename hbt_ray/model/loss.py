@@ -77,6 +77,7 @@ class ContrastiveLoss(nn.Module):
         weights: Tensor | None = None,
         negatives: Tensor | None = None,
         negative_hashes: Tensor | None = None,
+        negative_present: Tensor | None = None,
     ) -> LossGradients:
         """Loss and gradients of this worker's rows.
 
@@ -85,8 +86,10 @@ class ContrastiveLoss(nn.Module):
             items: int64 [n]; rows of one item are never each other's negatives.
             passage_hashes: int64 [n]; neither are rows that share the passage text. None: items alone decide.
             weights: float32 [n] above 0; the loss of the global batch is then a weighted mean.
-            negatives: [n, k, d], passages that answer none of the queries (hard negatives), for all rows.
+            negatives: [n, k, d] L2-normalised, k wrong answers to each query (hard negatives). They are negatives
+                of all rows, of all workers, but of those whose passage reads like them.
             negative_hashes: int64 [n, k], in the place of `passage_hashes` for them.
+            negative_present: bool [n, k], False where a row has fewer than k; None: all have k.
         """
         rank, world_size = world()
         n = len(queries)
@@ -98,6 +101,7 @@ class ContrastiveLoss(nn.Module):
             "queries": queries if self.symmetric else None,
             "negatives": negatives,
             "negative_hashes": negative_hashes,
+            "negative_present": negative_present,
         }
         present = {name: tensor for name, tensor in given.items() if tensor is not None}
         everyone = dict(zip(present, gather_rows(list(present.values())), strict=True))
@@ -140,11 +144,13 @@ def _with_negatives(everyone: dict[str, Tensor]) -> Columns:
     if (negatives := everyone.get("negatives")) is None:
         return Columns(vectors=vectors, items=items, hashes=hashes)
     flat = negatives.reshape(-1, negatives.shape[-1])
-    # A negative that is filled up with nothing is its row's own: no other negative number is taken twice.
-    own = -1 - torch.arange(len(flat), device=items.device)
+    nobody = items.new_full((len(flat),), -1)
     if hashes is not None:
         hashes = torch.cat([hashes, everyone["negative_hashes"].flatten()])
-    return Columns(vectors=torch.cat([vectors, flat]), items=torch.cat([items, own]), hashes=hashes)
+    present = everyone.get("negative_present")
+    if present is not None:
+        present = torch.cat([present.new_ones(len(items)), present.flatten()])
+    return Columns(vectors=torch.cat([vectors, flat]), items=torch.cat([items, nobody]), hashes=hashes, present=present)
 
 
 def _stats(found: InfoNCE, tau: Tensor) -> LossStats:

@@ -96,14 +96,24 @@ class ContrastiveStep(nn.Module):
         cache = GradCache(
             encode,
             [chunks[0].rows[:0]] * num_idle + [chunk.rows for chunk in chunks],
-            torch.empty(2 * n, self.encoder.dim, device=device, dtype=dtype),
+            torch.empty(batch.num_texts, self.encoder.dim, device=device, dtype=dtype),
             recomputed,
             lambda: autocast(device, precision),
         )
-        queries, passages = cache.vectors[:n], cache.vectors[n:]
-        found = self.loss(queries, passages, batch.items, batch.passage_hashes, weights=batch.weights)
+        queries, passages, others = torch.split(cache.vectors, [n, n, batch.num_texts - 2 * n])
+        hard: dict[str, Tensor] = {}
+        if (named := batch.negatives) is not None:
+            full = others.new_zeros(named.present.numel(), others.shape[1]).index_copy_(0, named.places, others)
+            hard = {
+                "negatives": full.view(*named.present.shape, -1),
+                "negative_hashes": named.hashes,
+                "negative_present": named.present,
+            }
+        found = self.loss(queries, passages, batch.items, batch.passage_hashes, weights=batch.weights, **hard)
         queries.copy_(found.queries)  # gradients in the place of the vectors: a large batch needs no second buffer
         passages.copy_(found.passages)
+        if named is not None and found.negatives is not None:
+            others.copy_(found.negatives.flatten(0, 1)[named.places])
         with unsynced(self.encoder.backbone):
             cache.backward(cache.vectors)
         return cache.surrogate(cache.vectors) + self.loss.surrogate(found), found.loss, found.stats

@@ -6,9 +6,9 @@ from tests.corpus.build import item_order, long_rows, write_corpus
 class Written:
     """A corpus on disk with the rows it was made of."""
 
-    def __init__(self, directory, monkeypatch):
+    def __init__(self, directory, monkeypatch, num_negatives=0):
         self.rows = long_rows(150, ("de", "en", "hi", "zh-Hant"), ("a", "b", "c"))
-        self.corpus = write_corpus(directory, self.rows, monkeypatch=monkeypatch)
+        self.corpus = write_corpus(directory, self.rows, num_negatives=num_negatives, monkeypatch=monkeypatch)
         self.ids = item_order(self.rows)
         self.row = {(row["id"], row["lang"]): row for row in self.rows}
 

@@ -11,6 +11,7 @@ from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.errors import CorpusError
 from tests.batches.compare import assert_same
+from tests.batches.conftest import Written
 from tests.corpus.build import long_rows, tokenise, write_corpus
 
 NUM_STEPS = 24
@@ -57,6 +58,28 @@ def test_a_slice_holds_the_texts_that_the_plan_names(written, index, plan, cache
         weights = [written.text(item, lang, "weight") for item, lang in zip(step.items, step.query_langs, strict=True)]
         assert part.weights.tolist() == weights
         assert reader.item_ids(step.items) == [written.ids[item] for item in step.items]
+
+
+@pytest.mark.parametrize("num_negatives", [0, 2])
+def test_hard_negatives_are_in_the_language_of_the_passage(tmp_path, monkeypatch, num_negatives):
+    written = Written(tmp_path, monkeypatch, num_negatives)
+    index = ItemIndex.of(written.corpus)
+    plan = BatchPlan(index, PlanConfig(batch_size=12), seed=5, num_steps=NUM_STEPS)
+    reader, counts = RowReader(written.corpus, index), set()
+    for number in range(NUM_STEPS):
+        part = reader.slice(plan.step(number))
+        assert len(part.negative_lengths) == len(part.negative_hashes) == len(part) * num_negatives
+        lengths, hashes, texts = [], [], []
+        for item, lang in zip(part.items, part.passage_langs, strict=True):
+            own = written.text(item, lang, "negatives")[:num_negatives]
+            counts.add(len(own))
+            texts += own
+            lengths += [1 + len(text) for text in own] + [0] * (num_negatives - len(own))
+            hashes += [text_hash(text) for text in own] + [0] * (num_negatives - len(own))
+        assert part.negative_lengths.tolist() == lengths
+        assert part.negative_hashes.view(np.uint64).tolist() == hashes
+        np.testing.assert_array_equal(part.negative_values, tokenise(texts, "passage")[0])
+    assert counts == set(range(num_negatives + 1))
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])

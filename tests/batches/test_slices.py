@@ -9,8 +9,9 @@ from hbt_ray.batches.slices import Slice, from_table, to_table
 from tests.batches.compare import assert_same
 
 
-def random_slice(rng, num_rows):
+def random_slice(rng, num_rows, num_negatives=0):
     query, passage = (rng.integers(0, 6, num_rows).astype(np.int32) for _ in range(2))
+    negative = rng.integers(0, 3, num_rows * num_negatives).astype(np.int32)
     return Slice(
         step=int(rng.integers(10**12)),
         rank=int(rng.integers(100)),
@@ -24,14 +25,17 @@ def random_slice(rng, num_rows):
         passage_values=rng.integers(0, 250_000, passage.sum()).astype(np.int32),
         passage_lengths=passage,
         passage_hashes=rng.integers(-(2**63), 2**63 - 1, num_rows),
+        negative_values=rng.integers(0, 250_000, negative.sum()).astype(np.int32),
+        negative_lengths=negative,
+        negative_hashes=rng.integers(-(2**63), 2**63 - 1, len(negative)),
     )
 
 
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(0, 2**32))
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(0, 2), st.integers(0, 2**32))
 @settings(max_examples=60, deadline=None)
-def test_round_trip_through_tables_their_parts_and_files(sizes, seed):
+def test_round_trip_through_tables_their_parts_and_files(sizes, num_negatives, seed):
     rng = np.random.default_rng(seed)
-    slices = [random_slice(rng, size) for size in sizes]
+    slices = [random_slice(rng, size, num_negatives) for size in sizes]
     table = to_table(slices)
     buffer = io.BytesIO()
     with pa.ipc.new_stream(buffer, table.schema) as writer:

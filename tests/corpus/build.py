@@ -39,6 +39,7 @@ def long_rows(num_items, langs, sources=("s",), *, seed=0):
                 "question": f"{lang} question {item}?",
                 "passage": f"{lang} passage {item} " + "x" * int(rng.integers(1, 9)),
                 "weight": weight,
+                "negatives": [f"not {lang} {item} {number}" for number in range(item % 4)],
             }
             for lang, there in zip(langs, has, strict=True)
             if there
@@ -46,7 +47,7 @@ def long_rows(num_items, langs, sources=("s",), *, seed=0):
     return rows
 
 
-def write_corpus(directory: Path, rows, *, num_shards=2, rows_a_group=8, monkeypatch):
+def write_corpus(directory: Path, rows, *, num_shards=2, rows_a_group=8, num_negatives=0, monkeypatch):
     """The corpus of long rows, with small row groups; a shard has the languages of its own items only."""
     monkeypatch.setattr(shards, "MIN_ROW_GROUP", rows_a_group)
     monkeypatch.setattr(shards, "MAX_ROW_GROUP", rows_a_group)
@@ -57,7 +58,7 @@ def write_corpus(directory: Path, rows, *, num_shards=2, rows_a_group=8, monkeyp
         stats = shards.PartitionStats()
         table = shards.drop_problems(check_rows(pa.Table.from_pylist(mine)), stats)
         assert stats.skipped == Counter()
-        wide = shards.widen(table, sorted({row["lang"] for row in mine}), tokenise, stats)
+        wide = shards.widen(table, sorted({row["lang"] for row in mine}), tokenise, stats, num_negatives=num_negatives)
         buffer = io.BytesIO()
         groups = shards.write_shard(wide, buffer)
         infos.append(ShardInfo(*write(directory, f"train-{number:05d}.parquet", buffer.getvalue()), tuple(groups)))
@@ -88,6 +89,7 @@ def write_corpus(directory: Path, rows, *, num_shards=2, rows_a_group=8, monkeyp
         skipped={"empty question": 2},
         ignored_files=("notes.parquet: has neither question nor passage",),
         tokens={"en": {"query": {"mean": 3.5}}},
+        num_negatives=num_negatives,
     )
     (directory / MANIFEST).write_text(manifest.to_json())
     return Corpus.open(str(directory))

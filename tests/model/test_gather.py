@@ -27,14 +27,16 @@ VARIANTS = {
     "symmetric": {"symmetric": True},
     "learned": {"learned_temperature": True},
     "both": {"symmetric": True, "learned_temperature": True},
+    "negatives": {"learned_temperature": True},
 }
+NEGATIVES = {"negatives": 2}
 KEPT = (10**9, 30, 0)
 # Rows 1 and 6 are one item, rows 0 and 5, as well as 2 and 3, share their passage: inside and across workers.
 ITEMS = torch.tensor([10, 11, 12, 13, 14, 15, 11, 17])
 HASHES = torch.tensor([1, 2, 3, 3, 5, 1, 7, 8])
 
 
-def batch_of(rows):
+def batch_of(rows, num_negatives=0):
     """Rows of the global batch; the same texts for any number of workers."""
     rng = np.random.default_rng(5)
     num = WORLD_SIZE * ROWS
@@ -44,6 +46,11 @@ def batch_of(rows):
     )
     weights = rng.uniform(0.5, 2, num).astype(np.float32)
     own = range(num)[rows]
+    negative_lengths = rng.integers(0, 4, (num, num_negatives)).astype(np.int32)
+    negative_hashes = np.arange(100, 100 + num * num_negatives).reshape(num, num_negatives)
+    if num_negatives:  # the second worker's last one reads like the passage of the first worker's rows 2 and 3
+        negative_lengths[-1, -1], negative_hashes[-1, -1] = 3, 3
+    negatives = [rng.integers(5, 100, int(length)) for length in negative_lengths.sum(axis=1)]
     part = replace(
         random_slice(rng, len(own)),
         items=ITEMS[rows].numpy(),
@@ -53,6 +60,9 @@ def batch_of(rows):
         query_values=np.concatenate([queries[row] for row in own]).astype(np.int32),
         passage_lengths=passage_lengths[rows].astype(np.int32),
         passage_values=np.concatenate([passages[row] for row in own]).astype(np.int32),
+        negative_lengths=negative_lengths[rows].ravel(),
+        negative_values=np.concatenate([negatives[row] for row in own]).astype(np.int32),
+        negative_hashes=negative_hashes[rows].ravel(),
     )
     return collate(part, pad_id=1, token_budget=20, packed=True)
 
@@ -68,7 +78,7 @@ def gradients(encoder, rows, *, ddp, variant, kept_tokens=10**9):
     for step_number in range(2):  # DDP rebuilds its buckets after the first
         num_synced.zero_()
         step.zero_grad()
-        last, found, stats = wrapped(batch_of(rows), StepSeed(0, step_number, 0))
+        last, found, stats = wrapped(batch_of(rows, NEGATIVES.get(variant, 0)), StepSeed(0, step_number, 0))
         last.backward()
     grads = {name: p.grad.clone() for name, p in step.named_parameters()}
     masked = stats.num_masked
@@ -144,13 +154,13 @@ def worst(expected, found):
 def test_two_workers_have_the_gradient_of_one_process(workers, model_directory, variant, kept_tokens):
     one = gradients(Encoder.load(model_directory("xlm-roberta")), slice(None), ddp=False, variant=variant)
     found = [worker[variant, kept_tokens] for worker in workers]
-    assert int(one["masked"]) == 6
-    assert sum(int(worker["masked"]) for worker in found) == 6
+    assert int(one["masked"]) == (8 if variant in NEGATIVES else 6)
+    assert sum(int(worker["masked"]) for worker in found) == int(one["masked"])
     rows = torch.cat([worker["row_loss"] for worker in found])
     torch.testing.assert_close(rows, one["row_loss"], rtol=TOLERANCE, atol=TOLERANCE)
     mean = torch.stack([worker["loss"] for worker in found]).mean()
     torch.testing.assert_close(mean, one["loss"], rtol=TOLERANCE, atol=0)
-    assert ("loss.temperature.log_temperature" in one["gradients"]) == (variant in ("learned", "both"))
+    assert ("loss.temperature.log_temperature" in one["gradients"]) == (variant not in ("plain", "symmetric"))
     num_parameters = sum(gradient.numel() for gradient in one["gradients"].values())
     for worker in found:
         assert worst(one["gradients"], worker["gradients"]) <= TOLERANCE

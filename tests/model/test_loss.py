@@ -147,6 +147,25 @@ def test_a_collapsed_encoder_is_never_right():
     assert float(found.stats.accuracy) == 0.0
 
 
+def test_a_place_without_a_negative_is_as_if_it_were_not_there():
+    rng = np.random.default_rng(3)
+    queries, passages, negatives = unit(rng, 3, 4), unit(rng, 3, 4), unit(rng, 3, 2, 4)
+    present = torch.tensor([[True, False], [False, False], [True, False]])
+    loss = ContrastiveLoss(temperature=0.1)
+    given = {"queries": queries, "passages": passages, "items": torch.arange(3), "passage_hashes": torch.arange(3)}
+    hashes = torch.arange(10, 16).view(3, 2)
+    found = loss(**given, negatives=negatives, negative_hashes=hashes, negative_present=present)
+    columns = Columns(
+        vectors=torch.cat([passages, negatives[[0, 2], 0]]), items=torch.tensor([0, 1, 2, -1, -1]), hashes=None
+    )
+    expected = info_nce(queries, columns, torch.arange(3), temperature=torch.tensor(0.1))
+    torch.testing.assert_close(found.loss, expected.loss)
+    torch.testing.assert_close(found.queries, expected.rows)
+    torch.testing.assert_close(found.negatives[[0, 2], 0], expected.columns[3:])
+    assert not found.negatives[~present].any()
+    assert int(found.stats.num_masked) == 0
+
+
 def test_a_negative_that_reads_like_the_positive_is_none():
     rng = np.random.default_rng(2)
     queries, passages = unit(rng, 2, 4), unit(rng, 2, 4)

@@ -19,9 +19,10 @@ def rows_of(values, lengths):
     return [row.tolist() for row in np.split(values, np.cumsum(lengths)[:-1])]
 
 
-def with_tokens(rng, num_rows):
-    """A slice whose texts have a token each at the least, as special tokens make sure."""
-    part = random_slice(rng, num_rows)
+def with_tokens(rng, num_rows, num_negatives=0):
+    """A slice whose texts have a token each at the least, as special tokens make sure; negatives may be missing."""
+    part = random_slice(rng, num_rows, num_negatives)
+    part = dataclasses.replace(part, negative_values=rng.integers(4, 99, len(part.negative_values)).astype(np.int32))
     texts = {}
     for role in ("query", "passage"):
         lengths = rng.integers(1, 9, num_rows).astype(np.int32)
@@ -29,13 +30,21 @@ def with_tokens(rng, num_rows):
     return dataclasses.replace(part, **texts)
 
 
-@given(st.integers(1, 20), st.integers(1, 40), st.integers(0, 2**32), st.booleans())
+@given(st.integers(1, 20), st.integers(0, 2), st.integers(1, 40), st.integers(0, 2**32), st.booleans())
 @settings(max_examples=120, deadline=None)
-def test_chunks_hold_every_text_once_with_its_tokens(num_rows, token_budget, seed, packed):
-    part = with_tokens(np.random.default_rng(seed), num_rows)
+def test_chunks_hold_every_text_once_with_its_tokens(num_rows, num_negatives, token_budget, seed, packed):
+    part = with_tokens(np.random.default_rng(seed), num_rows, num_negatives)
     batch = collate(part, pad_id=PAD, token_budget=token_budget, packed=packed)
     assert len(batch) == num_rows
     texts = rows_of(part.query_values, part.query_lengths) + rows_of(part.passage_values, part.passage_lengths)
+    if len(part.negative_values):
+        texts += [text for text in rows_of(part.negative_values, part.negative_lengths) if text]
+    assert batch.num_texts == len(texts)
+    assert (batch.negatives is None) == (num_negatives == 0)
+    if batch.negatives is not None:
+        assert batch.negatives.present.flatten().tolist() == (part.negative_lengths > 0).tolist()
+        assert batch.negatives.places.tolist() == np.flatnonzero(part.negative_lengths).tolist()
+        assert batch.negatives.hashes.flatten().tolist() == part.negative_hashes.tolist()
     found = {}
     for chunk in batch.chunks:
         assert chunk.num_padded <= token_budget or len(chunk.rows) == 1
@@ -106,11 +115,12 @@ def test_a_large_slice_wastes_little_padding():
 
 
 def test_moving_a_batch_keeps_it_and_leaves_the_slice_alone():
-    part = random_slice(np.random.default_rng(1), 6)
+    part = random_slice(np.random.default_rng(1), 6, 2)
     part.items.flags.writeable = False  # as Arrow gives it
     batch = collate(part, pad_id=PAD, token_budget=30)
     moved = batch.to(torch.device("cpu"))
     assert torch.equal(moved.items, batch.items)
     assert [chunk.rows.tolist() for chunk in moved.chunks] == [chunk.rows.tolist() for chunk in batch.chunks]
+    assert torch.equal(moved.negatives.present, batch.negatives.present)
     moved.items[0] += 1
     assert part.items[0] == moved.items[0] - 1

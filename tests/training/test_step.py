@@ -26,8 +26,9 @@ def bases(tmp_path_factory):
     return {name: write_model(name, root / name) for name in ("xlm-roberta", "modernbert")}
 
 
-def batch_of(*, packed, token_budget=24, seed=0):
-    return collate(with_tokens(np.random.default_rng(seed), ROWS), pad_id=1, token_budget=token_budget, packed=packed)
+def batch_of(*, packed, token_budget=24, seed=0, num_negatives=2):
+    part = with_tokens(np.random.default_rng(seed), ROWS, num_negatives)
+    return collate(part, pad_id=1, token_budget=token_budget, packed=packed)
 
 
 def step_of(base, **settings):
@@ -78,14 +79,16 @@ def test_recomputed_chunks_change_no_gradient(bases, monkeypatch, architecture, 
     assert float(gradients(step, batch, kept_tokens=0)[1]) != float(dropped), "dropout was not at work"
 
 
-def test_a_step_has_the_gradient_of_plain_autograd(bases):
+@pytest.mark.parametrize("num_negatives", [0, 2])
+def test_a_step_has_the_gradient_of_plain_autograd(bases, num_negatives):
     step = step_of(bases["xlm-roberta"]).eval()
-    batch = batch_of(packed=False)
+    batch = batch_of(packed=False, num_negatives=num_negatives)
     found, loss, _ = gradients(step, batch, kept_tokens=0)
     plain = copy.deepcopy(step)
     order = torch.argsort(torch.cat([chunk.rows for chunk in batch.chunks]))
     vectors = torch.cat([plain.encoder.forward_chunk(chunk) for chunk in batch.chunks])[order]
-    queries, passages = vectors.chunk(2)
+    queries, passages, others = vectors.split([ROWS, ROWS, len(vectors) - 2 * ROWS])
+    assert (len(others) > ROWS / 2) == (num_negatives > 0)
     same = batch.items[:, None] == batch.items[None]
     same |= batch.passage_hashes[:, None] == batch.passage_hashes[None]
     same.fill_diagonal_(False)
@@ -93,6 +96,8 @@ def test_a_step_has_the_gradient_of_plain_autograd(bases):
     losses = []
     for rows, columns in ((queries, passages), (passages, queries)):
         scores = (rows @ columns.T / plain.loss.temperature()).masked_fill(same, -torch.inf)
+        if columns is passages:
+            scores = torch.cat([scores, rows @ others.T / plain.loss.temperature()], dim=1)
         losses.append(
             (torch.nn.functional.cross_entropy(scores, torch.arange(ROWS), reduction="none") * weights).mean()
         )
