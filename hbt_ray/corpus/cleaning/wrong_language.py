@@ -8,10 +8,11 @@ Chosen by measuring on 60 passages and 60 questions in each of 32 languages: of 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Any
+
+import numpy as np
 
 from hbt_ray.config.clean import CleanConfig
+from hbt_ray.corpus.cleaning.identify import identifier
 from hbt_ray.corpus.cleaning.texts import UNSPACED, Field, Verdicts, base_lang, prose
 
 GLANCE, LOOK, READ = 100, 400, 600
@@ -61,24 +62,29 @@ RELATED = (
 def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
     """The probability of the languages of another family, where it is more than that of the text's own."""
     found = Verdicts.none(len(field.texts))
-    known = _known()
-    for at, (lang, text) in enumerate(zip(field.langs, field.texts, strict=True)):
-        lang = base_lang(lang)
-        if lang not in known or not text:
+    model = identifier()
+    unsure: list[int] = []
+    words: list[str] = []
+    for at, (lang, text) in enumerate(zip(map(base_lang, field.langs), field.texts, strict=True)):
+        if lang not in model.langs or not text:
             continue
-        words = prose(text[:READ])
-        letters = sum(map(str.isalpha, words[:LOOK]))
+        read = prose(text[:READ])[:LOOK]
+        letters = sum(map(str.isalpha, read))
         if letters < (config.min_letters / 4 if lang in UNSPACED or lang == "ko" else config.min_letters):
             continue
         found.values[at] = 0.0
-        if lang in OWN_SCRIPT and len(OWN_SCRIPT[lang].findall(words[:LOOK])) > OWN_SHARE * letters:
+        if lang in OWN_SCRIPT and len(OWN_SCRIPT[lang].findall(read)) > OWN_SHARE * letters:
             continue
-        if _identifier().classify(words[:GLANCE])[0] == lang:
-            continue
-        ranked = dict(_identifier().rank(words[:LOOK]))
-        family = _family(next(iter(ranked)))
-        if lang not in family:
-            found.values[at] = sum(ranked.get(other, 0.0) for other in family)
+        unsure.append(at)
+        words.append(read)
+    column = {lang: at for at, lang in enumerate(model.langs)}
+    own = np.array([column[base_lang(field.langs[at])] for at in unsure], np.int64)
+    glanced = model.probabilities([text[:GLANCE] for text in words]).argmax(axis=1)
+    looked = np.flatnonzero(glanced != own)
+    for row, by_lang in zip(looked, model.probabilities([words[row] for row in looked]), strict=True):
+        family = _family(model.langs[int(by_lang.argmax())])
+        if model.langs[own[row]] not in family:
+            found.values[unsure[row]] = sum(float(by_lang[column[lang]]) for lang in family if lang in column)
     found.bad[:] = found.values >= config.min_confidence
     return found
 
@@ -86,15 +92,3 @@ def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
 def _family(lang: str) -> frozenset[str]:
     """A language and those that it is easily taken for."""
     return frozenset({lang}).union(*(family for family in RELATED if lang in family))
-
-
-@lru_cache(maxsize=1)
-def _known() -> frozenset[str]:
-    return frozenset(_identifier().labels)
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
