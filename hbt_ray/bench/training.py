@@ -28,7 +28,7 @@ from hbt_ray.experiment import resolve_model
 
 PARTS = ("step", "memory", "workers", "data", "trials")
 EQUAL_TOKENS = 64
-CHUNK_TOKENS, MEMORY_TOKENS = 1024, 8
+CHUNK_TOKENS, MEMORY_TOKENS = 512, 8  # two chunks in the smallest batch: gradients add up in all of them
 
 
 def main(argv: Sequence[str]) -> int:

@@ -17,18 +17,20 @@ Encode = Callable[[int], Tensor]
 
 
 def num_recomputed(sizes: Sequence[int], kept_tokens: int) -> int:
-    """How many of the first chunks are encoded twice, so that the others fit in `kept_tokens` together.
+    """How many of the first chunks are encoded twice, so that activations of `kept_tokens` are there at once.
 
-    The last chunk always keeps its graph: the pass over it is the step's ordinary backward pass.
+    Where some are, one of them is there beside the chunks that are kept.
 
     Args:
         sizes: tokens of each chunk.
         kept_tokens: tokens whose activations may be kept.
     """
-    kept = 0
+    if sum(sizes) <= kept_tokens or len(sizes) == 1:
+        return 0
+    room, kept = kept_tokens - max(sizes), 0
     for number in range(len(sizes) - 1, -1, -1):
         kept += sizes[number]
-        if kept > kept_tokens and number < len(sizes) - 1:
+        if kept > room:
             return number + 1
     return 0
 
@@ -55,7 +57,7 @@ class GradCache:
             encode: of a chunk by its number.
             rows: int64 [k] of each chunk, which texts it holds; together each text once.
             vectors: float32 [n, d], where the vectors go.
-            recomputed: chunks from the first on that do not keep their graph.
+            recomputed: chunks from the first on that do not keep their graph; it may be all.
             context: autocast of a pass. Each pass has its own: autocast keeps the weights that it has cast, and
                 those of a pass without a graph have none.
         """
@@ -71,15 +73,21 @@ class GradCache:
                 vectors[rows[number]] = self._kept[-1].detach()
 
     def backward(self, gradients: Tensor) -> None:
-        """Adds the recomputed chunks' share to the encoder's gradients; `gradients` [n, d] of the vectors."""
+        """Adds the recomputed chunks' share to the encoder's gradients; `gradients` [n, d] of the vectors.
+
+        All but the last chunk's: the pass over that one is the step's ordinary backward pass.
+        """
         with self._context():
-            for number in range(self._recomputed):
+            for number in range(min(self._recomputed, len(self._rows) - 1)):
                 vectors = self._encode(number)
                 with torch.autocast(vectors.device.type, enabled=False):
                     torch.autograd.backward([vectors], [gradients[self._rows[number]]])
 
     def surrogate(self, gradients: Tensor) -> Tensor:
         """A scalar whose backward pass adds the other chunks' share."""
-        rows = self._rows[self._recomputed :]
+        if not self._kept:
+            with self._context():
+                self._kept.append(self._encode(len(self._rows) - 1))
+        rows = self._rows[len(self._rows) - len(self._kept) :]
         parts = [(vectors * gradients[own]).sum() for vectors, own in zip(self._kept, rows, strict=True)]
         return torch.stack(parts).sum()

@@ -63,6 +63,7 @@ def info_nce(
     temperature: Tensor,
     weights: Tensor | None = None,
     tile: int = 0,
+    in_place: bool = False,
 ) -> InfoNCE:
     """-log softmax of each row's positive among the columns that are its negatives, in float32 (float64 for
     vectors of float64).
@@ -78,6 +79,7 @@ def info_nce(
         temperature: tau, 0-dim, above 0.
         weights: float32 [n], factor of each row's loss; None is 1 for all.
         tile: similarities computed at once; 0 is TILE. It changes nothing but memory and rounding.
+        in_place: the rows' gradient takes the rows' place, where they are of the type that is computed in.
     """
     device = rows.device
     n, num_columns = len(rows), len(columns.vectors)
@@ -86,7 +88,8 @@ def info_nce(
     tau = temperature.to(dtype)
     factors = (torch.ones(n, device=device) if weights is None else weights).to(dtype) / n
     row_loss, row_correct = rows.new_empty(n, dtype=dtype), torch.empty(n, dtype=torch.bool, device=device)
-    to_rows, to_columns = rows.new_empty(rows.shape, dtype=dtype), torch.zeros_like(vectors)
+    to_rows = rows if in_place and rows.dtype == dtype else rows.new_empty(rows.shape, dtype=dtype)
+    to_columns = torch.zeros_like(vectors)
     to_tau, num_masked = torch.zeros_like(tau), torch.zeros((), dtype=torch.int64, device=device)
     absent = None if columns.present is None else ~columns.present
     height = max(1, (tile or TILE.get(device.type, TILE["cuda"])) // max(num_columns, 1))
@@ -107,8 +110,8 @@ def info_nce(
             by_score = scores.sub_(total[:, None]).exp_()
             by_score.scatter_add_(1, index, by_score.new_full(index.shape, -1.0))
             by_score *= factors[block, None]
-            torch.matmul(by_score, vectors, out=to_rows[block])
             to_columns.addmm_(by_score.T, own)
+            torch.matmul(by_score, vectors, out=to_rows[block])  # the block's own rows are no longer needed
             # by_score sums to 0 in a row, so any shift of the row may be taken out: less is lost to rounding
             to_tau -= (by_score * (cosines - cosines.gather(1, index))).sum()
         return InfoNCE(

@@ -78,6 +78,7 @@ class ContrastiveLoss(nn.Module):
         negatives: Tensor | None = None,
         negative_hashes: Tensor | None = None,
         negative_present: Tensor | None = None,
+        in_place: bool = False,
     ) -> LossGradients:
         """Loss and gradients of this worker's rows.
 
@@ -90,6 +91,7 @@ class ContrastiveLoss(nn.Module):
                 of all rows, of all workers, but of those whose passage reads like them.
             negative_hashes: int64 [n, k], in the place of `passage_hashes` for them.
             negative_present: bool [n, k], False where a row has fewer than k; None: all have k.
+            in_place: the queries' gradient may take the queries' place.
         """
         rank, world_size = world()
         n = len(queries)
@@ -111,7 +113,8 @@ class ContrastiveLoss(nn.Module):
         positives = torch.arange(rank * n, rank * n + n, device=queries.device)
 
         ahead = _with_negatives(everyone)
-        to = info_nce(queries, ahead, positives, temperature=tau, weights=factors, tile=self.tile)
+        in_place &= not self.symmetric  # they are columns too
+        to = info_nce(queries, ahead, positives, temperature=tau, weights=factors, tile=self.tile, in_place=in_place)
         num_rows = n * world_size
         to_queries, to_columns = to.rows, [to.columns[:num_rows]]
         to_own, loss, to_tau = None, to.loss, to.temperature

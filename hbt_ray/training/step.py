@@ -109,7 +109,9 @@ class ContrastiveStep(nn.Module):
                 "negative_hashes": named.hashes,
                 "negative_present": named.present,
             }
-        found = self.loss(queries, passages, batch.items, batch.passage_hashes, weights=batch.weights, **hard)
+        found = self.loss(
+            queries, passages, batch.items, batch.passage_hashes, weights=batch.weights, in_place=True, **hard
+        )
         queries.copy_(found.queries)  # gradients in the place of the vectors: a large batch needs no second buffer
         passages.copy_(found.passages)
         if named is not None and found.negatives is not None:

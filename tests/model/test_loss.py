@@ -65,6 +65,15 @@ def test_info_nce_equals_its_definition(batch, tau, tile):
     assert int(found.num_masked) == masked
     assert found.row_correct.tolist() == correct
     assert float(found.loss) == pytest.approx(np.mean(losses), rel=1e-4, abs=1e-4)
+    rows = queries[own].clone()
+    columns = Columns(
+        vectors=passages, items=torch.tensor(items), hashes=None if hashes is None else torch.tensor(hashes)
+    )
+    positives = torch.arange(offset, offset + n)
+    again = info_nce(rows, columns, positives, temperature=torch.tensor(tau), tile=tile, in_place=True)
+    assert again.rows.data_ptr() == rows.data_ptr()
+    assert torch.equal(again.rows, found.rows)
+    assert torch.equal(again.columns, found.columns)
 
 
 def plain_loss(queries, passages, negatives, tau, items, hashes, weights, symmetric):

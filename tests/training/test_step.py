@@ -68,7 +68,7 @@ def test_recomputed_chunks_change_no_gradient(bases, monkeypatch, architecture, 
     batch = batch_of(packed=packed)
     assert len(batch.chunks) >= 4
     kept, loss, stats = gradients(step, batch, kept_tokens=10**9, precision=precision)
-    for kept_tokens in (0, 2 * 24):
+    for kept_tokens in (0, 2 * 24, 3 * 24):
         cached, cached_loss, cached_stats = gradients(step, batch, kept_tokens=kept_tokens, precision=precision)
         assert torch.equal(cached_loss, loss)
         assert torch.equal(cached_stats.row_loss, stats.row_loss)
@@ -133,10 +133,14 @@ def test_each_step_rank_and_chunk_draws_its_own_numbers():
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12), st.integers(0, 400))
-def test_as_many_chunks_are_kept_as_fit(sizes, kept_tokens):
+def test_as_many_chunks_are_kept_as_fit_beside_the_one_at_work(sizes, kept_tokens):
     recomputed = num_recomputed(sizes, kept_tokens)
-    assert 0 <= recomputed < len(sizes)
+    assert 0 <= recomputed <= len(sizes)
     kept = sizes[recomputed:]
-    assert sum(kept) <= kept_tokens or len(kept) == 1
     if recomputed:
-        assert sum(sizes[recomputed - 1 :]) > kept_tokens
+        assert len(sizes) > 1
+        assert sum(sizes) > kept_tokens
+        assert sum(kept) + max(sizes) <= kept_tokens or not kept
+        assert sum(kept) + sizes[recomputed - 1] + max(sizes) > kept_tokens
+    else:
+        assert sum(sizes) <= kept_tokens or len(sizes) == 1
