@@ -174,6 +174,7 @@ OTHER = {
     "train.kept_tokens": 4096,
     "train.packing": "off",
     "resources.sharding": "fsdp",
+    "tracking.log_models": "none",
     "model.lora_targets": ["query"],
     "translate.engine": "transformers",
     "translate.precision": "int8",

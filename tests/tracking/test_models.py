@@ -1,0 +1,107 @@
+"""A trained encoder as an MLflow model: loaded again by MLflow, it gives the vectors that it gives here."""
+
+import json
+import shutil
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.model.encoder import Encoder
+from hbt_ray.tracking.models import README, log_model, logged_models, replace_card, run_model
+from hbt_ray.tracking.runs import RunStore
+
+TEXTS = ["What is the currency of Japan?", "Ποιο είναι το νόμισμα;", "货币是什么?", ""]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory, small_base):
+    """Saved with prefixes, so that the roles differ."""
+    directory = tmp_path_factory.mktemp("encoder") / "model"
+    Encoder.load(small_base, query_prefix="Query: ", passage_prefix="Passage: ", max_query_tokens=40).save(directory)
+    return directory
+
+
+@pytest.fixture(params=["sqlite", "server"])
+def place(request, tmp_path):
+    """A tracking URI: a database with artifacts beside it, or a server that passes artifacts on."""
+    uri = request.getfixturevalue("server").uri if request.param == "server" else f"sqlite:///{tmp_path}/mlflow.db"
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)  # for the loaders, which take no other
+    yield uri
+    mlflow.set_tracking_uri(before)
+
+
+def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen.__init__", lambda *_, **__: pytest.fail("a process was started"))
+    store = RunStore(place, "models")
+    client, run_id = store.client, store.get_or_create("k", "k", {})
+    made = log_model(client, run_id, str(encoder), step=20)
+    monkeypatch.undo()
+    ours = Encoder.load(encoder)
+    uri = f"models:/{made.model_id}"
+    loaded = mlflow.pyfunc.load_model(uri)
+    theirs = mlflow.sentence_transformers.load_model(uri)
+    for role in ("query", "passage"):
+        expected = ours.encode(TEXTS, role)
+        by_pyfunc = loaded.predict(TEXTS, params={"prompt_name": role})
+        np.testing.assert_allclose(by_pyfunc, expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(theirs.encode(TEXTS, prompt_name=role), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(loaded.predict(TEXTS), ours.encode(TEXTS, "query"), rtol=0, atol=1e-5)
+    assert np.abs(ours.encode(TEXTS, "query") - ours.encode(TEXTS, "passage")).max() > 0.01
+
+    assert loaded.metadata.run_id == run_id
+    assert loaded.metadata.signature.outputs.inputs[0].shape == (-1, ours.dim)
+    example = json.loads((Path(mlflow.artifacts.download_artifacts(uri)) / "input_example.json").read_text())
+    assert example == {"inputs": ["What is the capital of France?"], "params": {"prompt_name": "query"}}
+    local = Path(mlflow.artifacts.download_artifacts(uri))
+    files = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
+    assert not {name for name in files if name.endswith((".pkl", ".pickle", ".bin", ".pt"))}
+    assert "sentence-transformers==" in (local / "requirements.txt").read_text()
+    for path in encoder.rglob("*"):
+        if path.is_file():
+            copy = local / "model.sentence_transformer" / path.relative_to(encoder)
+            assert copy.read_bytes() == path.read_bytes()
+    (output,) = client.get_run(run_id).outputs.model_outputs
+    assert (output.model_id, output.step) == (made.model_id, 20)
+
+    assert log_model(client, run_id, str(encoder)).model_id == made.model_id  # once
+    assert [model.model_id for model in logged_models(client, run_id)] == [made.model_id]
+    replace_card(client, made, "# a card हिन्दी")
+    again = Path(mlflow.artifacts.download_artifacts(uri)) / "model.sentence_transformer" / README
+    assert again.read_text(encoding="utf-8") == "# a card हिन्दी"
+
+
+def test_what_cannot_be_logged_is_named(tmp_path, encoder):
+    store = RunStore(f"sqlite:///{tmp_path}/mlflow.db", "models")
+    client, run_id = store.client, store.get_or_create("k", "k", {})
+    with pytest.raises(ConfigError, match=r"is not there \(no modules.json\)"):
+        log_model(client, run_id, str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match=r"names no model \(artifact model.txt\)"):
+        run_model(client, run_id)
+    with_code = tmp_path / "with_code"
+    shutil.copytree(encoder, with_code)
+    config = json.loads((with_code / "config.json").read_text())
+    (with_code / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "own.Model"}}))
+    with pytest.raises(ConfigError, match="auto_map"):
+        log_model(client, run_id, str(with_code))
+    assert logged_models(client, run_id) == []
+
+
+def test_a_model_that_did_not_arrive_whole_is_not_taken_for_one(tmp_path, encoder, monkeypatch):
+    store = RunStore(f"sqlite:///{tmp_path}/mlflow.db", "models")
+    client, run_id = store.client, store.get_or_create("k", "k", {})
+
+    def lose(*_):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, "log_model_artifacts", lose)
+        with pytest.raises(OSError, match="no space left"):
+            log_model(client, run_id, str(encoder))
+    assert logged_models(client, run_id) == []
+    whole = log_model(client, run_id, str(encoder))
+    assert [model.model_id for model in logged_models(client, run_id)] == [whole.model_id]
