@@ -43,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
         log = open_log()
         log.start_run(key, recipe.name, {"hbt.kind": "train", "hbt.seed": str(recipe.train.seed)})
         log_config(log, key, recipe.resolved())
+        log.log_datasets(key, experiment.datasets)
         from_step = f", from step {state.step}" if state else ""
         say(f"run {recipe.name}: {recipe.train.steps} steps on {recipe.resources.num_workers} workers{from_step}")
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -140,10 +141,10 @@ def _check_code(directory: Path, location: str) -> None:
 def _write(target: Path, directory: Path, made: LoggedModel, run_id: str) -> Path:
     import mlflow.sentence_transformers as flavour
     from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
+    from transformers.utils.logging import get_verbosity, set_verbosity
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)  # a pooler that the encoder does not use is missing: said at every loading
+    verbosity = get_verbosity()
+    set_verbosity(logging.ERROR)  # a pooler that the encoder does not use is missing: said at every loading
     try:
         model = SentenceTransformer(str(directory), device="cpu", local_files_only=True)
         dim = int(model.encode([EXAMPLE], prompt_name="query", show_progress_bar=False).shape[1])
@@ -156,7 +157,7 @@ def _write(target: Path, directory: Path, made: LoggedModel, run_id: str) -> Pat
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
         )
     finally:
-        logging.set_verbosity(verbosity)
+        set_verbosity(verbosity)
     # The files as training wrote them, which sentence-transformers would write anew without what it does not know:
     # the lengths by role, and the card.
     data = target / flavour.SENTENCE_TRANSFORMERS_DATA_PATH

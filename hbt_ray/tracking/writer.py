@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import HbtError
+from hbt_ray.tracking.datasets import DatasetInfo
 from hbt_ray.tracking.handle import EndStatus, WriterStats, check_end_status
 from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
 from hbt_ray.tracking.runs import RunStore
@@ -82,6 +83,11 @@ class RunWriter:
         for row in kept:
             self._latest.setdefault(key, {}).update(row)
         self._add(_Record(key, "metrics", partial(self._write_metrics, rows=kept), rows=kept))
+
+    def log_datasets(self, key: str, datasets: Sequence[DatasetInfo]) -> None:
+        """See `RunStore.log_datasets`."""
+        kept = tuple(datasets)
+        self._add(_Record(key, "datasets", lambda run_id: self._store.log_datasets(run_id, kept)))
 
     def log_artifact_text(self, key: str, path: str, text: str) -> None:
         """A text artifact at `path` inside the run's artifacts."""

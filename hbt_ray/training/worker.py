@@ -6,10 +6,12 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray.train
+import ray.util
 import torch
 from ray.train.torch import get_device
 from transformers.utils import logging
@@ -21,6 +23,7 @@ from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.evaluation.score import Scores
 from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
+from hbt_ray.tracking.system import system_metrics
 from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
@@ -64,8 +67,20 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         log.log_params(
             spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.stepper.chunking).items()}}
         )
-    with slices:
+    with slices, _watched(spec, log, loop):
         loop.run(iter(slices), hooks)
+
+
+def _watched(spec: RunSpec, log: RunLog, loop: TrainLoop) -> AbstractContextManager[None]:
+    """One worker of each node records how busy the node is."""
+    context = ray.train.get_context()
+    if context.get_local_rank() != 0 or not spec.recipe.tracking.system_metrics:
+        return nullcontext()
+    node = f"node_{context.get_node_rank()}"
+    log.log_params(spec.key, {"system": {node: ray.util.get_node_ip_address()}})
+    return system_metrics(
+        lambda step, found: log.log_metrics(spec.key, [{"step": step, **found}]), lambda: loop.step, node
+    )
 
 
 def num_threads(spec: RunSpec, state: RunState | None, local_workers: int) -> int:

@@ -65,6 +65,7 @@ def run_study(study: Study, report: Report) -> list[TrialResult]:
         report(f"study {recipe.name}: {len(known)} trials are done and are not run again")
     study.log.start_run(study.key, recipe.name, {"hbt.kind": "study", "hbt.study": recipe.name})
     log_config(study.log, study.key, recipe.resolved())
+    study.log.log_datasets(study.key, study.experiment.datasets)
     try:
         _tune(study, known, report)
     except BaseException as error:
@@ -154,6 +155,7 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int) -> None:
     tags = {"hbt.kind": "trial", "hbt.study": study.recipe.name, "hbt.seed": str(spec.seed), "hbt.trial": spec.name}
     study.log.start_run(key, spec.label, {**tags, "hbt.alpha": f"{recipe.plan.alpha:g}"}, study.key)
     log_config(study.log, key, recipe.resolved())
+    study.log.log_datasets(key, study.experiment.datasets)
     run = RunSpec(
         recipe=study.experiment.runnable(recipe),
         corpus=study.experiment.corpus.directory,

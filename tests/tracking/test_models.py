@@ -25,10 +25,15 @@ def encoder(tmp_path_factory, small_base):
     return directory
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return RunStore(f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db", "models")
+
+
 @pytest.fixture(params=["sqlite", "server"])
-def place(request, tmp_path):
+def place(request, store):
     """A tracking URI: a database with artifacts beside it, or a server that passes artifacts on."""
-    uri = request.getfixturevalue("server").uri if request.param == "server" else f"sqlite:///{tmp_path}/mlflow.db"
+    uri = request.getfixturevalue("server").uri if request.param == "server" else store.tracking_uri
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)  # for the loaders, which take no other
     yield uri
@@ -75,9 +80,8 @@ def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch)
     assert again.read_text(encoding="utf-8") == "# a card हिन्दी"
 
 
-def test_what_cannot_be_logged_is_named(tmp_path, encoder):
-    store = RunStore(f"sqlite:///{tmp_path}/mlflow.db", "models")
-    client, run_id = store.client, store.get_or_create("k", "k", {})
+def test_what_cannot_be_logged_is_named(tmp_path, store, encoder):
+    client, run_id = store.client, store.get_or_create("named", "named", {})
     with pytest.raises(ConfigError, match=r"is not there \(no modules.json\)"):
         log_model(client, run_id, str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match=r"names no model \(artifact model.txt\)"):
@@ -91,9 +95,8 @@ def test_what_cannot_be_logged_is_named(tmp_path, encoder):
     assert logged_models(client, run_id) == []
 
 
-def test_a_model_that_did_not_arrive_whole_is_not_taken_for_one(tmp_path, encoder, monkeypatch):
-    store = RunStore(f"sqlite:///{tmp_path}/mlflow.db", "models")
-    client, run_id = store.client, store.get_or_create("k", "k", {})
+def test_a_model_that_did_not_arrive_whole_is_not_taken_for_one(store, encoder, monkeypatch):
+    client, run_id = store.client, store.get_or_create("whole", "whole", {})
 
     def lose(*_):
         raise OSError("no space left")
