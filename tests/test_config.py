@@ -76,6 +76,13 @@ BAD = [
     ("translate.max_output_ratio", 0.5, "at least 1"),
     ("translate.repetition_penalty", 0.0, "above 0"),
     ("translate.tokens_per_second", -1.0, "0 or above"),
+    ("gates.model", "a/b", "a name without / and :"),
+    ("gates.min_scores", ["multi_map>0.4"], "NAME>=VALUE"),
+    ("gates.min_scores", ["rank_distance>=4"], "NAME>=VALUE"),
+    ("gates.max_rank_distance", -1.0, "0 or above, or null (no gate)"),
+    ("gates.max_loss_per_language", NAN, "0 or above, or null (no gate)"),
+    ("gates.no_loss_in", ["map"], "some of mono_map"),
+    ("gates.level", 1.0, "a probability between 0 and 1"),
     ("name", "a b", "letters, digits"),
     ("name", "", "letters, digits"),
 ]
@@ -178,6 +185,11 @@ OTHER = {
     "model.lora_targets": ["query"],
     "translate.engine": "transformers",
     "translate.precision": "int8",
+    "gates.min_scores": ["multi_map>=0.4"],
+    "gates.max_rank_distance": 10.0,
+    "gates.min_worst_lang_map": 0.1,
+    "gates.min_worst_lang_recall": 0.1,
+    "gates.no_loss_in": [],
 }
 
 
@@ -213,6 +225,7 @@ def test_every_field_is_kept_by_resolved_and_changes_the_digest(field):
 def test_fields_of_later_do_not_part_runs_from_what_they_were():
     recipe = Recipe()
     assert recipe.digest("corpus") == "1807dc5d71ff"
+    assert recipe.digest() == "e30c52d45b00"
     assert override_recipe(recipe, {"corpus.num_negatives": 2}).digest("corpus") != recipe.digest("corpus")
 
 
