@@ -12,6 +12,7 @@ from hbt_ray.cluster import connect
 from hbt_ray.errors import HbtError
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
+from hbt_ray.release.study_cards import write_study_cards
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 from hbt_ray.tracking.uri import ui_command
@@ -63,6 +64,7 @@ def decide_study(study: Study, uri: str) -> str:
     except HbtError as error:
         return f"no recommendation: {error}; `python jobs/report.py {recipe.name}` makes the report later"
     say(f"report {written[0]}")
+    write_study_cards(uri, analysis, say)
     recommended = [trial.run_id for trial in analysis.recommended.trials] if analysis.recommended else []
     finished = [trial.run_id for trial in analysis.study.finished]
     log_run_models(uri, chosen_runs(recipe.tracking.log_models, recommended, finished), say, step=recipe.train.steps)

@@ -47,6 +47,11 @@ class GatesConfig:
         require(0 < self.level < 1, "gates.level", self.level, "a probability between 0 and 1")
 
     @property
+    def compares(self) -> bool:
+        """Whether any gate looks at the champion."""
+        return self.max_loss_per_language is not None or bool(self.no_loss_in)
+
+    @property
     def minima(self) -> dict[str, float]:
         """Headline number -> least value."""
         return dict(map(self._parsed, self.min_scores))
