@@ -11,6 +11,8 @@ from mlflow import MlflowClient
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.release.gates import GateResult
+from hbt_ray.release.registry import Champion, crown, find_champion, register
 from hbt_ray.tracking.models import README, log_model, logged_models, replace_card, run_model
 from hbt_ray.tracking.runs import RunStore
 
@@ -76,6 +78,15 @@ def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch)
     assert log_model(client, run_id, str(encoder)).model_id == made.model_id  # once
     assert [model.model_id for model in logged_models(client, run_id)] == [made.model_id]
     replace_card(client, made, "# a card हिन्दी")
+    gate = GateResult(gate="max_rank_distance", on_set="dev", passed=True, reason="rank distance is 5.0")
+    assert find_champion(client, "retriever") is None
+    version = register(client, "retriever", made, [gate], tags={"hbt.study": "s"}, description="passed")
+    crown(client, "retriever", version)
+    assert find_champion(client, "retriever") == Champion(version=version, run_id=run_id)
+    crowned = mlflow.pyfunc.load_model("models:/retriever@champion")
+    np.testing.assert_allclose(crowned.predict(TEXTS), ours.encode(TEXTS, "query"), rtol=0, atol=1e-5)
+    tags = client.get_model_version("retriever", version).tags
+    assert tags["hbt.gate.dev.max_rank_distance"] == "pass: rank distance is 5.0"
     again = Path(mlflow.artifacts.download_artifacts(uri)) / "model.sentence_transformer" / README
     assert again.read_text(encoding="utf-8") == "# a card हिन्दी"
 
