@@ -1,6 +1,6 @@
 """Make a study's model the champion, where it passes the gates; says why, or why not.
 
-python jobs/promote.py STUDY [--dry-run] [--run RUN_ID] [--set dev ...] [gates.field=value ...]
+python jobs/promote.py STUDY [--dry-run] [--run RUN_ID] [--set SET] [gates.field=value ...]
 The gates are those of the study's recipe (section `gates`, hbt_ray/config/gates.py), with what is given here on top.
 Exit status: 0 all gates passed, 1 one failed, 2 nothing could be decided.
 """

@@ -76,7 +76,7 @@ class SystemSampler:
 
 @contextmanager
 def system_metrics(
-    publish: Publish, step: Callable[[], int], node: str, *, sample_s: float = SAMPLE_S
+    publish: Publish, step: Callable[[], int], node: str, *, sample_s: float | None = None
 ) -> Iterator[None]:
     """Sample this machine while the block runs, in a thread that mostly sleeps.
 
@@ -84,13 +84,14 @@ def system_metrics(
         publish: receives (step, metrics) at most once a step, and never waits.
         step: of the training, now.
         node: which machine it is, a part of the metrics' names.
-        sample_s: seconds between two samples.
+        sample_s: seconds between two samples; None: `SAMPLE_S`.
     """
+    pause = SAMPLE_S if sample_s is None else sample_s
     done = threading.Event()
 
     def watch() -> None:
         sampler, last = SystemSampler(), step()
-        while not done.wait(sample_s):
+        while not done.wait(pause):
             sampler.sample()
             if (now := step()) != last:
                 last = now
