@@ -13,6 +13,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from hbt_ray.tracking.models import logged_models
 from jobs import tune
 
 pytestmark = pytest.mark.ray
@@ -92,9 +93,10 @@ def test_a_study_is_scored_recorded_and_extended_without_repeating_anything(run,
         assert len(matrix["values"]) == 4
         assert trial.info.run_id in printed
     assert parent.info.status == "FINISHED"
-    (best,) = (run for run in found.values() if client.get_run(run.info.run_id).outputs)
-    assert f"recommended alpha = {best.data.params['plan.alpha']}" in printed
-    assert f"models in MLflow: models:/{best.outputs.model_outputs[0].model_id}" in printed
+    logged = {name: logged_models(client, trial.info.run_id) for name, trial in found.items()}
+    ((best, (model,)),) = ((name, models) for name, models in logged.items() if models)
+    assert f"recommended {best.split()[0].replace('=', ' = ')}" in printed
+    assert f"models in MLflow: {model.model_uri}" in printed
     xx, xy = (found[f"alpha={alpha} seed=0"].data.metrics["train/xx_share"] for alpha in (1, 0))
     assert (xx, xy) == (1.0, 0.0)
 
