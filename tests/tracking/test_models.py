@@ -15,6 +15,7 @@ from hbt_ray.release.gates import GateResult
 from hbt_ray.release.registry import Champion, crown, find_champion, register
 from hbt_ray.tracking.models import README, log_model, logged_models, replace_card, run_model
 from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 
 TEXTS = ["What is the currency of Japan?", "Ποιο είναι το νόμισμα;", "货币是什么?", ""]
 
@@ -119,3 +120,16 @@ def test_a_model_that_did_not_arrive_whole_is_not_taken_for_one(store, encoder, 
     assert logged_models(client, run_id) == []
     whole = log_model(client, run_id, str(encoder))
     assert [model.model_id for model in logged_models(client, run_id)] == [whole.model_id]
+
+
+def test_what_is_logged_of_a_study_and_what_could_not_be_is_said(store, encoder):
+    assert chosen_runs("best", ["a"], ["a", "b"]) == ["a"]
+    assert chosen_runs("all", ["a"], ["a", "b"]) == ["a", "b"]
+    assert chosen_runs("none", ["a"], ["a", "b"]) == []
+    trained, other = (store.get_or_create(key, key, {}) for key in ("trained", "other"))
+    store.log_bytes(trained, "model.txt", f"{encoder}\n".encode())
+    said = []
+    log_run_models(store.tracking_uri, [trained, other], said.append, step=5)
+    (model,) = logged_models(store.client, trained)
+    assert said[0].startswith(f"note: the model of run {other} is not in MLflow: run {other} names no model")
+    assert said[1:] == [f"models in MLflow: {model.model_uri}"]
