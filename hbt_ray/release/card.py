@@ -97,7 +97,9 @@ def model_card(analysis: StudyAnalysis, trial: Trial, scored: Scored, facts: Fac
 
 
 def trained_langs(trial: Trial, facts: Facts, scored: Scored) -> list[str]:
-    """Languages of the training data where they are known, else those that were scored."""
+    """Languages that were trained in where they are known, else those that were scored."""
+    if chosen := trial.config.get("plan.langs"):
+        return list(chosen)
     if facts.corpus:
         return [row["lang"] for row in facts.corpus["langs"] if row["rows"]]
     listed = list(trial.config.get("corpus.langs") or ())

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import numpy as np
@@ -11,7 +12,7 @@ from mlflow import MlflowClient
 
 from hbt_ray.errors import ConfigError, EvaluationError
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.release.card import base_licence
+from hbt_ray.release.card import Facts, base_licence, trained_langs
 from hbt_ray.tracking.datasets import DatasetInfo
 from hbt_ray.tracking.models import logged_models
 from hbt_ray.tracking.runs import RunStore
@@ -196,6 +197,17 @@ def test_what_cannot_be_compared_or_found_is_said(studies, run):
         "gates.model=renewed",
     )
     assert status == 0
+
+
+def test_the_languages_of_a_card_are_those_of_the_training():
+    scored = SimpleNamespace(scores={"dev": made_up_scores(0, noise=1, bias=0, num_items=3)})
+    for config, corpus, expected in (
+        ({"plan.langs": ["en"], "corpus.langs": ["de", "en"]}, CORPUS_CARD, ["en"]),
+        ({"plan.langs": []}, CORPUS_CARD, ["de", "en"]),
+        ({"corpus.langs": ["de", "hi"]}, None, ["de", "hi"]),
+        ({}, None, ["ar", "de", "en", "zh"]),
+    ):
+        assert trained_langs(SimpleNamespace(config=config), Facts(name="m", corpus=corpus), scored) == expected
 
 
 def test_the_licence_of_a_base_model_is_what_its_card_states(tmp_path):
