@@ -32,7 +32,7 @@ BAD = [
     ("plan.alpha_schedule", "staged", "first stage at 0"),
     ("model.base", "", "`tiny`, a Hugging Face name, or a model directory"),
     ("model.temperature", 0.0, "above 0, at most 1"),
-    ("train.steps", 0, "at least 1"),
+    ("train.steps", -1, "0 (no training) or above"),
     ("train.lr", 0.0, "above 0"),
     ("train.weight_decay", -0.1, "0 or above"),
     ("train.warmup", 1.0, "a share of the steps, 0 to below 1"),

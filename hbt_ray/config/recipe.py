@@ -52,7 +52,7 @@ class Recipe:
             f"a multiple of resources.num_workers={self.resources.num_workers}",
         )
 
-        if self.tune.asha:
+        if self.tune.asha and self.train.steps:  # without steps there is nothing to stop
             steps, every = self.train.steps, self.train.eval_every
             require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with tune.asha")
             grace = self.tune.asha_grace_steps

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
     if checkpoint:
         with checkpoint.as_directory() as directory:
             loop.restore(Path(directory))
-    if slices is None:
+    if slices is None and state:
         # Tune may have missed the last report of a run that had ended; without it the trial would have no score
         ray.train.report({**loop.metrics, "step": loop.step})
         return
@@ -64,8 +65,8 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         log.log_params(
             spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.stepper.chunking).items()}}
         )
-    with slices:
-        loop.run(iter(slices), hooks)
+    with slices or nullcontext(()) as parts:  # a run of no steps has none
+        loop.run(iter(parts), hooks)
 
 
 def num_threads(spec: RunSpec, state: RunState | None, local_workers: int) -> int:
