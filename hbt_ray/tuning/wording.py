@@ -30,6 +30,9 @@ def title(analysis: StudyAnalysis) -> str:
     decision, point = analysis.decision, analysis.recommended
     if decision is None or point is None:
         return "No recommendation"
+    if analysis.winners:
+        won = listed([control.title for control in analysis.winners])
+        return f"No point beats {won}; best of the search: {point.label}"
     if decision.state == "unknown":
         return f"Best of single runs: {point.label}"
     if decision.state == "noise":
@@ -47,9 +50,12 @@ def recommendation_line(analysis: StudyAnalysis) -> str:
     best = number(target, float(point.means[main.on_set.at(target)]))
     allowed = len(decision.rivals) + 1
     others = f" of {allowed} points whose {name}/{GUARD} is not significantly below the best" if allowed > 1 else ""
-    return (
+    line = (
         f"recommended {point.label}: best mean {name}/{target} = {best}{others}, {_seeds(decision)}; {_short(analysis)}"
     )
+    if analysis.unbeaten and decision.state != "unknown":
+        line += f"; NOT AHEAD of the controls: {listed([control.title for control in analysis.unbeaten])}"
+    return line
 
 
 def _short(analysis: StudyAnalysis) -> str:
@@ -180,6 +186,8 @@ def findings(analysis: StudyAnalysis) -> list[Finding]:
     if decision.state in ("noise", "unknown"):
         rows.append(Finding("To settle it", "plain", outlook_text(analysis)))
     rows += [against(analysis, control) for control in analysis.controls]
+    if found := not_beaten(analysis):
+        rows.insert(1, found)
     if analysis.base == decision.recommended:
         rows.append(
             Finding("Against X-X", "plain", "The recommended point is the X-X baseline itself: mixing gained nothing.")
@@ -195,6 +203,31 @@ def findings(analysis: StudyAnalysis) -> list[Finding]:
     if found := languages(analysis):
         rows.append(found)
     return rows
+
+
+def not_beaten(analysis: StudyAnalysis) -> Finding | None:
+    """The controls outside of the choice that the recommended point is not ahead of; None where there are none."""
+    decision = analysis.decision
+    tested = [control for control in analysis.unbeaten if _verdict(analysis, control) != "unknown"]
+    if decision is None or not tested:
+        return None
+    label = METRICS[decision.target][0]
+    won = [control.title for control in tested if control in analysis.winners]
+    level = [control.title for control in tested if control not in analysis.winners]
+    parts = [f"{listed(won)} {'is' if len(won) == 1 else 'are'} ahead of it in {label}, beyond chance"] if won else []
+    if level:
+        parts.append(f"it cannot be told from {listed(level)} in {label}")
+    text = f"The best point of the search does not beat every control: {'; '.join(parts)}."
+    if won:
+        text += (
+            " Ship it only for what it gains elsewhere: a control is no point of this search, and is not recommended."
+        )
+    return Finding("Not beaten", "poor" if won else "fair", text)
+
+
+def _verdict(analysis: StudyAnalysis, control: Control) -> str:
+    row = control.versus(analysis.target)
+    return "unknown" if row is None else row.verdict
 
 
 def against(analysis: StudyAnalysis, control: Control) -> Finding:
