@@ -15,9 +15,9 @@ from hbt_ray.tracking.naming import json_text
 from hbt_ray.tracking.plots import figure_png
 from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.tuning.claims import OVERALL, Claims, Part, judge
+from hbt_ray.tuning.phrases import signed
 from hbt_ray.tuning.point_scores import FOUR, shown
 from hbt_ray.tuning.study_data import NO_MIX
-from hbt_ray.tuning.wording import signed
 
 MARKDOWN, JSON = "claims.md", "claims.json"
 SETTINGS = {

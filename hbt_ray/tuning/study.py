@@ -139,8 +139,17 @@ def _drawn(study: Study, known: list[TrialResult], baselines: set[str]) -> Searc
     of_study = recipe.tune.num_samples * seeds
     # A point is asked for with all its seeds: those that are known answer at once, and take a place each.
     num_asked = of_study - num_complete(drawn, seeds) * seeds
-    told = [result for result in known if in_space(result.spec.point, recipe)]
-    unfinished = [spec for spec in study.directory.unfinished() if in_space(spec.point, recipe)]
+    names = {result.spec.name for result in known}
+    whole = [  # of a baseline that failed with some of its seeds nothing is told: it would be asked for again
+        result
+        for result in known
+        if result.spec.name in baselines
+        and in_space(result.spec.point, recipe)
+        and names.issuperset(TrialSpec.of(result.spec.point, seed).name for seed in recipe.tune.seeds)
+    ]
+    told = drawn + whole
+    begun = [spec for spec in study.directory.unfinished() if spec.name not in baselines]
+    unfinished = [spec for spec in begun if in_space(spec.point, recipe)]
     return Search(of_study - len(drawn), {}, num_asked, make_searcher(recipe, told, unfinished))
 
 

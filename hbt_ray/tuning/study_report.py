@@ -15,9 +15,10 @@ from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.tuning.charts import BOTTOM as CHART_BOTTOM
 from hbt_ray.tuning.charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Panel, alpha_panels, trade_panels
 from hbt_ray.tuning.decision import Versus
+from hbt_ray.tuning.phrases import signed
 from hbt_ray.tuning.point_scores import FOUR, shown
 from hbt_ray.tuning.study_json import report_tree
-from hbt_ray.tuning.wording import caveats, findings, reason, recommendation_line, signed, title
+from hbt_ray.tuning.wording import caveats, findings, reason, recommendation_line, title
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "decision.json"
 """Names of the artifacts of a study's run."""

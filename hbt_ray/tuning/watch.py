@@ -34,7 +34,10 @@ def make_watch(study: Study, spec_of: Callable[[dict[str, Any]], TrialSpec], rep
             again = trial.trial_id in self.running
             self.running[trial.trial_id] = spec
             self.labels[study.trial_key(spec)] = spec.label
-            report(f"{spec.label}: started{' again' if again else ''}")
+            if not again:
+                report(f"{spec.label}: started")
+            elif study.directory.result(spec) is None:  # else it has failed for good, and Tune only asks once more
+                report(f"{spec.label}: its driver died; started again")
 
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

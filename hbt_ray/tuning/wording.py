@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
 from hbt_ray.evaluation.lang_names import code_and_name
 from hbt_ray.evaluation.wording import METRICS, listed, number
-from hbt_ray.tuning.analysis import Control, SetAnalysis, StudyAnalysis
+from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.tuning.decision import GUARD, Decision, Outlook, Versus
+from hbt_ray.tuning.phrases import Finding, against, label_of, not_beaten, signed
 from hbt_ray.tuning.power import MAX_SEEDS
 
 NUM_NAMED = 4
 """Points or languages that a sentence names before it counts the rest."""
 MORE_SEEDS = "train at least 3 seeds a point (tune.seeds)"
-
-
-class Finding(NamedTuple):
-    """One line of the summary; `level` is good, fair, poor or plain."""
-
-    topic: str
-    level: str
-    text: str
 
 
 def title(analysis: StudyAnalysis) -> str:
@@ -126,7 +115,7 @@ def sure(analysis: StudyAnalysis) -> Finding:
         return Finding(
             topic,
             "good" if decision.seeds_known else "fair",
-            f"Sure: it is ahead of {rivals} beyond chance; the nearest, {_label(main, nearest.other)}, is "
+            f"Sure: it is ahead of {rivals} beyond chance; the nearest, {label_of(main, nearest.other)}, is "
             f"{_difference(nearest, absolute=True)} behind.{_limits(analysis)}",
         )
     names = _points(main, [rival.other for rival in decision.open_rivals])
@@ -134,9 +123,9 @@ def sure(analysis: StudyAnalysis) -> Finding:
     return Finding(
         topic,
         "fair",
-        f"{scope}it cannot be told from {names}. Against the nearest, {_label(main, nearest.other)}, the difference in "
-        f"{METRICS[decision.target][0]} is {_difference(nearest)}; with other {_what(analysis)} it would lead in "
-        f"{decision.lead:.0%} of the cases.{_limits(analysis)}",
+        f"{scope}it cannot be told from {names}. Against the nearest, {label_of(main, nearest.other)}, the "
+        f"difference in {METRICS[decision.target][0]} is {_difference(nearest)}; with other {_what(analysis)} it would "
+        f"lead in {decision.lead:.0%} of the cases.{_limits(analysis)}",
     )
 
 
@@ -172,8 +161,8 @@ def outlook_text(analysis: StudyAnalysis) -> str:
     sd = number(decision.target, decision.seed_sd)
     return (
         f"{said[0].upper()}{said[1:]}: an estimate for 80% power at the 5% level, if the true difference to "
-        f"{_label(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen here; "
-        f"the standard deviation between seeds of a point is {sd}."
+        f"{label_of(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen "
+        f"here; the standard deviation between seeds of a point is {sd}."
     )
 
 
@@ -203,52 +192,6 @@ def findings(analysis: StudyAnalysis) -> list[Finding]:
     if found := languages(analysis):
         rows.append(found)
     return rows
-
-
-def not_beaten(analysis: StudyAnalysis) -> Finding | None:
-    """The controls outside of the choice that the recommended point is not ahead of; None where there are none."""
-    decision = analysis.decision
-    tested = [control for control in analysis.unbeaten if _verdict(analysis, control) != "unknown"]
-    if decision is None or not tested:
-        return None
-    label = METRICS[decision.target][0]
-    won = [control.title for control in tested if control in analysis.winners]
-    level = [control.title for control in tested if control not in analysis.winners]
-    parts = [f"{listed(won)} {'is' if len(won) == 1 else 'are'} ahead of it in {label}, beyond chance"] if won else []
-    if level:
-        parts.append(f"it cannot be told from {listed(level)} in {label}")
-    text = f"The best point of the search does not beat every control: {'; '.join(parts)}."
-    if won:
-        text += (
-            " Ship it only for what it gains elsewhere: a control is no point of this search, and is not recommended."
-        )
-    return Finding("Not beaten", "poor" if won else "fair", text)
-
-
-def _verdict(analysis: StudyAnalysis, control: Control) -> str:
-    row = control.versus(analysis.target)
-    return "unknown" if row is None else row.verdict
-
-
-def against(analysis: StudyAnalysis, control: Control) -> Finding:
-    """The recommended point against one baseline."""
-    better = [_named(row) for row in control.differences if row.better]
-    worse = [_named(row) for row in control.differences if row.worse]
-    open_rows = [_named(row) for row in control.differences if row.verdict != "real"]
-    label = _label(analysis.main, control.at)
-    topic = f"Against {control.name}"
-    if control.differences[0].verdict == "unknown":
-        return Finding(topic, "plain", f"Seen, not tested, against {label}: {listed(open_rows)}.")
-    parts = []
-    if better:
-        parts.append(f"better than {label} in {listed(better)}")
-    if worse:
-        parts.append(f"worse{'' if better else f' than {label}'} in {listed(worse)}")
-    text = f"It is {'; '.join(parts)}" if parts else f"Nothing is more than chance against {label}"
-    if open_rows:
-        text += f"; the rest is noise: {listed(open_rows)}" if parts else f": {listed(open_rows)}"
-    level = "good" if better and not worse else "poor" if worse and not better else "fair" if better else "plain"
-    return Finding(topic, level, text + ".")
 
 
 def languages(analysis: StudyAnalysis) -> Finding | None:
@@ -309,12 +252,8 @@ def _seeds(decision: Decision) -> str:
     return f"{decision.num_seeds} seed{'s' * (decision.num_seeds > 1)}"
 
 
-def _label(main: SetAnalysis, at: int) -> str:
-    return main.on_set.points[at].label
-
-
 def _points(main: SetAnalysis, places: tuple[int, ...] | list[int]) -> str:
-    return _some([_label(main, at) for at in places])
+    return _some([label_of(main, at) for at in places])
 
 
 def _some(names: list[str]) -> str:
@@ -327,17 +266,6 @@ def _difference(versus: Versus, *, absolute: bool = False) -> str:
     ends = [number(versus.metric, abs(end)) if absolute else signed(versus.metric, end) for end in (low, high)]
     value = number(versus.metric, abs(versus.difference)) if absolute else signed(versus.metric, versus.difference)
     return f"{value} (95% interval {ends[0]} to {ends[1]})"
-
-
-def signed(metric: str, value: float) -> str:
-    """A difference with its sign; a dash for NaN."""
-    return number(metric, value) if np.isnan(value) else f"{'+' if value > 0 else ''}{number(metric, value)}"
-
-
-def _named(row: Versus) -> str:
-    name = METRICS[row.metric][0]
-    name = name if name.startswith("mAP") else name[0].lower() + name[1:]
-    return f"{name} ({signed(row.metric, row.difference)})"
 
 
 def _what(analysis: StudyAnalysis) -> str:

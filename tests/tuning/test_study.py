@@ -200,7 +200,7 @@ def test_a_trial_whose_driver_died_is_tried_again_and_goes_on(ray_session, run, 
     killer.join()
     assert killed
     assert status == 0
-    assert "alpha=1 seed=0: started again" in printed
+    assert "alpha=1 seed=0: its driver died; started again" in printed
     assert runs("died")[1]["alpha=1 seed=0"].info.status == "FINISHED"
 
 
