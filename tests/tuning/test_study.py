@@ -105,7 +105,7 @@ def test_a_study_is_scored_recorded_and_extended_without_repeating_anything(run,
     status, printed = run("tune.seeds=[0, 1]", "tune.baselines=[xx, xy, source, untrained]")
     assert status == 0
     # X-X and X-Y are points of the space: what is left is their second seed, the language twice, and the base once
-    assert "5 trials, 2 at a time" in printed
+    assert "study chain: 5 trials" in printed
     _, found = runs("chain")
     points = [f"alpha={alpha} seed={seed}" for alpha in (0, 1) for seed in (0, 1)]
     assert set(found) == {"chain", *points, *(f"alpha=1 langs=en seed={seed}" for seed in (0, 1)), "steps=0 seed=0"}
