@@ -28,7 +28,6 @@ SETTINGS = {
     "model.temperature": "temperature",
     "corpus.max_query_tokens": "tokens of a question",
     "corpus.max_passage_tokens": "tokens of a passage",
-    "corpus.langs": "languages",
 }
 COLOURS = {"X-X": "#3b6fb6", "X-Y": "#d9822b", "hybrid": "#3a923a"}
 OTHER = "#777777"
@@ -98,6 +97,7 @@ def _settings(analysis: StudyAnalysis) -> dict[str, str]:
     }
     if "base model" in found and found["base model"].startswith(("/", "~", ".")):  # where it lay is nobody's business
         found["base model"] = found["base model"].rstrip("/").rsplit("/", 1)[-1]
+    found["languages trained"] = ", ".join(study.config.get("corpus.langs") or ["all of the corpus"])
     seeds = sorted({trial.seed for trial in study.finished})
     return found | {
         "seeds": ", ".join(map(str, seeds)),

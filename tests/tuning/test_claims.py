@@ -141,6 +141,7 @@ def test_planted_differences_by_question_are_found_and_written_down(analysis):
         assert f"| {claim} | **{verdict}** |" in text
     assert "![the trainings on dev](claims-dev.png)" in text
     assert "| no fine-tuning | 1 |" in text
+    assert "| languages trained | all of the corpus |" in text
     assert "| hybrid (alpha = 0.5) | 3 |" in text
     tables = re.findall(r"(?m)(?:^\|.*\|\n)+", text)
     assert len(tables) == 4
