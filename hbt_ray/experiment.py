@@ -98,7 +98,7 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
         report=report,
     )
     _check_dev(recipe, corpus, report)
-    _check_plans(recipes, corpus, report)
+    check_plans(recipes, corpus, report)
     datasets = [*corpus_datasets(corpus, recipe.evaluation), *datasets]
     return Experiment(recipe, workspace, base, corpus, sets, tuple(datasets))
 
@@ -121,7 +121,8 @@ def _check_dev(recipe: Recipe, corpus: Corpus, report: Report) -> None:
             )
 
 
-def _check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> None:
+def check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> None:
+    """PlanError where the corpus cannot supply the plan of one of `recipes`; what the plans leave out is reported."""
     index = ItemIndex.of(corpus)
     notes: dict[str, None] = {}
     for recipe in {(r.digest("plan"), r.train.steps, r.train.seed): r for r in recipes}.values():

@@ -16,6 +16,7 @@ from hbt_ray.release.study_cards import write_study_cards
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 from hbt_ray.tracking.uri import ui_command
+from hbt_ray.tuning.baselines import baseline_names, check_baselines
 from hbt_ray.tuning.points import check_metric, check_space, known_recipes
 from hbt_ray.tuning.results import StudyDirectory
 from hbt_ray.tuning.study import Study, record_verdict, run_study
@@ -35,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say, known_recipes(recipe))
+        check_baselines(recipe, experiment.corpus)
         check_metric(recipe, has_dev=experiment.corpus.manifest.splits["dev"].num_items > 0)
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
         study_id = directory.claim(recipe, experiment.made_from)
@@ -48,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         study.log.flush()
         run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec)) or "" for result in results}
         for name in scored_sets(results):
-            show(study_table(name, results, run_ids))
+            show(study_table(name, results, run_ids, baseline_names(recipe, results)))
         say(said)
         for result in failed:
             say(f"failed {result.spec.label}: {result.error}")

@@ -54,9 +54,10 @@ class Recipe:
             f"a multiple of resources.num_workers={self.resources.num_workers}",
         )
 
-        if self.tune.asha:
+        if self.tune.stops_early and self.train.steps:  # without steps there is nothing to stop
             steps, every = self.train.steps, self.train.eval_every
-            require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with tune.asha")
+            how = "tune.asha" if self.tune.asha else "tune.median_stopping"
+            require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with {how}")
             grace = self.tune.asha_grace_steps
             require(grace < steps, "tune.asha_grace_steps", grace, f"below train.steps={steps}")
 

@@ -56,9 +56,9 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
     if checkpoint:
         with checkpoint.as_directory() as directory:
             loop.restore(Path(directory))
-    if slices is None:
+    if slices is None and state:
         # Tune may have missed the last report of a run that had ended; without it the trial would have no score
-        ray.train.report({**loop.metrics, "step": loop.step})
+        ray.train.report({**loop.metrics, "step": loop.step, "pairs": loop.step * spec.recipe.plan.batch_size})
         return
     if loop.rank == 0:
         used = {"precision_used": loop.stepper.precision.name, "why": loop.stepper.precision.reason}
@@ -67,8 +67,8 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         log.log_params(
             spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.stepper.chunking).items()}}
         )
-    with slices, _watched(spec, log, loop):
-        loop.run(iter(slices), hooks)
+    with slices or nullcontext(()) as parts, _watched(spec, log, loop):  # a run of no steps has none
+        loop.run(iter(parts), hooks)
 
 
 def _watched(spec: RunSpec, log: RunLog, loop: TrainLoop) -> AbstractContextManager[None]:
@@ -124,7 +124,7 @@ def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
             log_matrix(log, spec.key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
-        report = {**metrics, "step": step}
+        report = {**metrics, "step": step, "pairs": step * spec.recipe.plan.batch_size}
         if train.get_context().get_world_rank() != 0:
             train.report(report, checkpoint=None, checkpoint_dir_name=checkpoint_name(step))
             return
