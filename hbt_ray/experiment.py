@@ -24,6 +24,7 @@ from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.benchmarks import HUB, load_set
 from hbt_ray.languages import canonical_lang
+from hbt_ray.tracking.datasets import DatasetInfo, corpus_datasets, set_dataset
 
 SAMPLE, TINY = "sample", "tiny"
 TINY_ROWS_A_LANG = 3_000
@@ -45,6 +46,7 @@ class Experiment:
     base: str
     corpus: Corpus
     sets: tuple[str, ...]
+    datasets: tuple[DatasetInfo, ...] = ()
 
     @property
     def runs(self) -> str:
@@ -78,8 +80,11 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     workspace = resolve_workspace(recipe.workspace)
     check_shared(workspace)
     sets = tuple(absolute_set(name) for name in recipe.evaluation.sets)
+    datasets = []
     for name in sets:
-        for note in load_set(name).notes:
+        found = load_set(name)
+        datasets.append(set_dataset(found, name))
+        for note in found.notes:
             report(f"note: {name}: {note}")
     config = resolve_input(recipe.corpus, workspace, report)
     base = resolve_base(recipe, config, workspace, report)
@@ -93,8 +98,9 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
         report=report,
     )
     _check_dev(recipe, corpus, report)
-    _check_plans(recipes, corpus, report)
-    return Experiment(recipe, workspace, base, corpus, sets)
+    check_plans(recipes, corpus, report)
+    datasets = [*corpus_datasets(corpus, recipe.evaluation), *datasets]
+    return Experiment(recipe, workspace, base, corpus, sets, tuple(datasets))
 
 
 def _check_models(recipes: Sequence[Recipe], base: str) -> None:
@@ -115,7 +121,8 @@ def _check_dev(recipe: Recipe, corpus: Corpus, report: Report) -> None:
             )
 
 
-def _check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> None:
+def check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> None:
+    """PlanError where the corpus cannot supply the plan of one of `recipes`; what the plans leave out is reported."""
     index = ItemIndex.of(corpus)
     notes: dict[str, None] = {}
     for recipe in {(r.digest("plan"), r.train.steps, r.train.seed): r for r in recipes}.values():

@@ -1,6 +1,7 @@
 """The decision report of a study, at any time, from MLflow alone: HTML, Markdown and JSON.
 
 python jobs/report.py STUDY [--workspace build | --tracking-uri http://host:5000] [--set dev] [--out DIR]
+python jobs/report.py STUDY --claims docs/paper-small     # the paper's claims too: hold, do not hold, not resolved
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hbt_ray.cli import run_job, say
 from hbt_ray.cluster import resolve_workspace
 from hbt_ray.config import Recipe, TrackingConfig
 from hbt_ray.tracking.uri import resolve_tracking_uri
-from hbt_ray.tuning.study_output import report_study
+from hbt_ray.tuning.study_output import report_study, write_claims
 from hbt_ray.tuning.wording import recommendation_line
 
 
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--experiment", default=TrackingConfig().experiment, help="MLflow experiment")
     parser.add_argument("--set", default="", help="set to decide on; empty: the one that the study ranks points by")
     parser.add_argument("--out", default="", help="directory of the report; empty: WORKSPACE/runs/STUDY")
+    parser.add_argument("--claims", default="", help="directory for the verdicts on the paper's claims; empty: none")
     return parser
 
 
@@ -38,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     uri = resolve_tracking_uri(args.tracking_uri, Path(workspace) / "mlflow")
     directory = args.out or f"{workspace}/runs/{args.study}"
     analysis, written = report_study(uri, args.experiment, args.study, directory, args.set)
-    for file in written:
+    for file in [*written, *(write_claims(analysis, args.claims) if args.claims else [])]:
         say(f"report {file}")
     say(recommendation_line(analysis))
     return 0

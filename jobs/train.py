@@ -13,8 +13,10 @@ from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
 from hbt_ray.storage import claim_id
 from hbt_ray.tracking.artifacts import log_config
+from hbt_ray.tracking.models import LOCATION
 from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
+from hbt_ray.tracking.study_models import log_run_models
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.training.trainer import RunSpec, begun, fit
 
@@ -41,6 +43,7 @@ def main(argv: Sequence[str]) -> int:
         log = open_log()
         log.start_run(key, recipe.name, {"hbt.kind": "train", "hbt.seed": str(recipe.train.seed)})
         log_config(log, key, recipe.resolved())
+        log.log_datasets(key, experiment.datasets)
         from_step = f", from step {state.step}" if state else ""
         say(f"run {recipe.name}: {recipe.train.steps} steps on {recipe.resources.num_workers} workers{from_step}")
         try:
@@ -49,11 +52,15 @@ def main(argv: Sequence[str]) -> int:
         except BaseException as error:
             log.finish_run(key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
+        log.log_artifact_text(key, LOCATION, result.model + "\n")
         log.finish_run(key, "finished")
         for name, value in result.metrics.items():
             say(f"{name:32} {value:12.4f}")
         say(f"model   {result.model}")
-        say(f"run id  {log.run_id(key)}")
+        run_id = log.run_id(key)
+        say(f"run id  {run_id}")
+        if run_id and recipe.tracking.log_models != "none" and log.flush():
+            log_run_models(uri, [run_id], say, step=recipe.train.steps)
         say(f"MLflow  {ui_command(uri)}")
     return 0
 

@@ -12,8 +12,11 @@ from hbt_ray.cluster import connect
 from hbt_ray.errors import HbtError
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
+from hbt_ray.release.study_cards import write_study_cards
 from hbt_ray.tracking.session import tracking
+from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 from hbt_ray.tracking.uri import ui_command
+from hbt_ray.tuning.baselines import baseline_names, check_baselines
 from hbt_ray.tuning.points import check_metric, check_space, known_recipes
 from hbt_ray.tuning.results import StudyDirectory
 from hbt_ray.tuning.study import Study, record_verdict, run_study
@@ -33,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say, known_recipes(recipe))
+        check_baselines(recipe, experiment.corpus)
         check_metric(recipe, has_dev=experiment.corpus.manifest.splits["dev"].num_items > 0)
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
         study_id = directory.claim(recipe, experiment.made_from)
@@ -46,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         study.log.flush()
         run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec)) or "" for result in results}
         for name in scored_sets(results):
-            show(study_table(name, results, run_ids))
+            show(study_table(name, results, run_ids, baseline_names(recipe, results)))
         say(said)
         for result in failed:
             say(f"failed {result.spec.label}: {result.error}")
@@ -62,6 +66,10 @@ def decide_study(study: Study, uri: str) -> str:
     except HbtError as error:
         return f"no recommendation: {error}; `python jobs/report.py {recipe.name}` makes the report later"
     say(f"report {written[0]}")
+    write_study_cards(uri, analysis, say)
+    recommended = [trial.run_id for trial in analysis.recommended.trials] if analysis.recommended else []
+    finished = [trial.run_id for trial in analysis.study.finished]
+    log_run_models(uri, chosen_runs(recipe.tracking.log_models, recommended, finished), say, step=recipe.train.steps)
     return recommendation_line(analysis)
 
 

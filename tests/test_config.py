@@ -32,7 +32,7 @@ BAD = [
     ("plan.alpha_schedule", "staged", "first stage at 0"),
     ("model.base", "", "`tiny`, a Hugging Face name, or a model directory"),
     ("model.temperature", 0.0, "above 0, at most 1"),
-    ("train.steps", 0, "at least 1"),
+    ("train.steps", -1, "0 (no training) or above"),
     ("train.lr", 0.0, "above 0"),
     ("train.weight_decay", -0.1, "0 or above"),
     ("train.warmup", 1.0, "a share of the steps, 0 to below 1"),
@@ -56,6 +56,11 @@ BAD = [
     ("tune.seeds", [], "distinct seeds"),
     ("tune.seeds", [1, 1], "distinct seeds"),
     ("tune.asha_reduction", 1.0, "above 1"),
+    ("tune.baselines", ["xx", "xx"], "distinct names"),
+    ("tune.metric", [], "one, or distinct ones"),
+    ("tune.metric", ["dev/multi_map", "dev/multi_map"], "one, or distinct ones"),
+    ("tune.metric", ["dev/multi_map", "dev/mono_map"], "with search=optuna and no early stopping several"),
+    ("tune.median_min_trials", 0, "at least 1"),
     ("tune.max_concurrent", -1, "0 (as many as fit) or above"),
     ("corpus.num_negatives", -1, "0 (none) or above"),
     ("clean.max_copied", 1.5, "a share, 0 to 1"),
@@ -76,6 +81,13 @@ BAD = [
     ("translate.max_output_ratio", 0.5, "at least 1"),
     ("translate.repetition_penalty", 0.0, "above 0"),
     ("translate.tokens_per_second", -1.0, "0 or above"),
+    ("gates.model", "a/b", "a name without / and :"),
+    ("gates.min_scores", ["multi_map>0.4"], "NAME>=VALUE"),
+    ("gates.min_scores", ["rank_distance>=4"], "NAME>=VALUE"),
+    ("gates.max_rank_distance", -1.0, "0 or above, or null (no gate)"),
+    ("gates.max_loss_per_language", NAN, "0 or above, or null (no gate)"),
+    ("gates.no_loss_in", ["map"], "some of mono_map"),
+    ("gates.level", 1.0, "a probability between 0 and 1"),
     ("name", "a b", "letters, digits"),
     ("name", "", "letters, digits"),
 ]
@@ -169,14 +181,20 @@ OTHER = {
     "tune.search": "random",
     "tune.space": {"plan.alpha": [0.3]},
     "tune.seeds": [1, 2],
-    "tune.mode": "min",
+    "tune.baselines": ["xx"],
     "train.token_budget": 512,
     "train.kept_tokens": 4096,
     "train.packing": "off",
     "resources.sharding": "fsdp",
+    "tracking.log_models": "none",
     "model.lora_targets": ["query"],
     "translate.engine": "transformers",
     "translate.precision": "int8",
+    "gates.min_scores": ["multi_map>=0.4"],
+    "gates.max_rank_distance": 10.0,
+    "gates.min_worst_lang_map": 0.1,
+    "gates.min_worst_lang_recall": 0.1,
+    "gates.no_loss_in": [],
 }
 
 
@@ -212,6 +230,7 @@ def test_every_field_is_kept_by_resolved_and_changes_the_digest(field):
 def test_fields_of_later_do_not_part_runs_from_what_they_were():
     recipe = Recipe()
     assert recipe.digest("corpus") == "1807dc5d71ff"
+    assert recipe.digest() == recipe.digest(*(name for name in recipe.resolved() if name != "gates"))
     assert override_recipe(recipe, {"corpus.num_negatives": 2}).digest("corpus") != recipe.digest("corpus")
 
 

@@ -14,6 +14,10 @@ PLAIN = sorted(
         *(ROOT / "hbt_ray" / "batches").rglob("*.py"),
         *(ROOT / "hbt_ray" / "model").rglob("*.py"),
         *(ROOT / "hbt_ray" / "evaluation" / f"{name}.py" for name in ("metrics", "bias", "ranks", "sets", "score")),
+        *(
+            ROOT / "hbt_ray" / "tuning" / f"{name}.py"
+            for name in ("analysis", "claims", "decision", "gains", "resampling")
+        ),
     ]
 )
 

@@ -27,6 +27,33 @@ def test_the_recipes_of_the_project_load(path):
         assert listed_trials(recipe)
 
 
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_the_sets_and_metrics_of_the_recipes_exist(path):
+    from hbt_ray.evaluation.benchmarks import BENCHMARKS, parse_name
+    from hbt_ray.evaluation.hub import SETS
+    from hbt_ray.tuning.points import check_metric
+
+    recipe = load_recipe(path)
+    check_metric(recipe)
+    for name in recipe.evaluation.sets:
+        kind, _, options = parse_name(name)
+        assert set(options["langs"].split(",")) <= set(SETS[BENCHMARKS[kind].hub or kind].langs)
+
+
+def test_the_papers_comparison_is_the_same_at_both_sizes():
+    full, small = (load_recipe(RECIPES[0].parent / f"{name}.yaml") for name in ("paper", "paper-small"))
+    assert (full.train.lr, full.train.weight_decay, full.plan.batch_size) == (3e-5, 0.01, 100)
+    assert set(full.corpus.langs) == {"ar", "zh", "en", "de", "hi", "ru", "es", "th", "tr"}
+    assert (full.corpus.query_prefix, full.corpus.passage_prefix) == ("Query: ", "Passage: ")
+    assert [name.partition(":")[0] for name in full.evaluation.sets] == ["xquad_r", "mlqa_r", "miracl"]
+    for recipe in (full, small):
+        assert {0.0, 0.5, 1.0} <= set(recipe.tune.space["plan.alpha"])
+        assert len(recipe.tune.seeds) >= 3
+        assert "untrained" in recipe.tune.baselines
+        assert (recipe.tune.search, recipe.plan.pairs, recipe.plan.lang_temperature) == ("grid", "mixed", None)
+    assert small.corpus.langs == ("en", "es", "fr", "pt", "ru", "ja")
+
+
 def test_there_are_recipes():
     assert RECIPES
 

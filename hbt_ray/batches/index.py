@@ -5,7 +5,8 @@ Items are numbered 0 .. num_items - 1 in the order of shards and rows; that numb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 from functools import lru_cache
 
 import numpy as np
@@ -51,6 +52,14 @@ class ItemIndex:
     def from_coverage(has_lang: np.ndarray, langs: Sequence[str], groups: Sequence[tuple[str, int]]) -> ItemIndex:
         """An index of one shard from bool [num_items, num_langs] (tests, notebooks)."""
         return ItemIndex(langs, [groups], np.packbits(has_lang, axis=1))
+
+    def only(self, langs: Collection[str]) -> ItemIndex:
+        """The same items, under the same numbers, with no other languages than `langs`; some may have none left."""
+        kept = copy(self)
+        kept._packed = self._packed & np.packbits([lang in langs for lang in self.langs])
+        kept.has_lang = lru_cache(maxsize=256)(kept._unpack)
+        kept.lang_counts, kept.multi_counts = kept._count()
+        return kept
 
     @property
     def num_items(self) -> int:

@@ -18,6 +18,7 @@ from hbt_ray.batches.schedule import alpha_at
 from hbt_ray.batches.streams import Stream
 from hbt_ray.config import PlanConfig
 from hbt_ray.errors import PlanError
+from hbt_ray.languages import canonical_lang
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ class BatchPlan:
     def __init__(self, index: ItemIndex, config: PlanConfig, *, seed: int, num_steps: int) -> None:
         """
         Raises:
-            PlanError: the corpus cannot supply the X-X or the X-Y batches that alpha asks for.
+            PlanError: the corpus cannot supply the X-X or the X-Y batches that alpha asks for, or lacks a language.
         """
+        if config.langs:
+            index = index.only(_wanted_langs(index, config))
         self.index, self.config, self.seed, self.num_steps = index, config, seed, num_steps
         self._weights = lang_weights(index, config)
         draws = np.random.Generator(np.random.Philox(key=seed)).random((num_steps, 2))
@@ -138,6 +141,13 @@ class BatchPlan:
                 f"X-Y steps need items with two languages or more, and plan.batch_size={size} needs {what}; the corpus "
                 f"has {num} in all; set plan.alpha=1 for X-X only, or add translations"
             )
+
+
+def _wanted_langs(index: ItemIndex, config: PlanConfig) -> set[str]:
+    wanted = {canonical_lang(code) for code in config.langs}
+    if absent := sorted(wanted - set(index.langs)):
+        raise PlanError(f"plan.langs: the corpus has no language {absent[0]!r}; it has {', '.join(index.langs)}")
+    return wanted
 
 
 def _draw(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:

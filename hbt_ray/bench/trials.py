@@ -19,6 +19,7 @@ OVERRIDES = (
     "evaluation.max_dev_items=20",
     "tune.max_concurrent=1",
     "tune.space={plan.alpha: [0.0, 0.25, 0.5, 1.0]}",
+    "tune.baselines=[]",
 )
 
 

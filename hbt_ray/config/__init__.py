@@ -7,6 +7,7 @@ No environment variable decides anything scientific, and `resolved()` of a recip
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.config.corpus import CorpusConfig
 from hbt_ray.config.evaluation import EvaluationConfig
+from hbt_ray.config.gates import GatesConfig
 from hbt_ray.config.model import ModelConfig
 from hbt_ray.config.plan import PlanConfig
 from hbt_ray.config.recipe import Recipe
@@ -20,6 +21,7 @@ __all__ = [
     "CleanConfig",
     "CorpusConfig",
     "EvaluationConfig",
+    "GatesConfig",
     "ModelConfig",
     "PlanConfig",
     "Recipe",

@@ -12,6 +12,7 @@ from hbt_ray.config.checks import FORBID_UNKNOWN, of_old, require
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.config.corpus import CorpusConfig
 from hbt_ray.config.evaluation import EvaluationConfig
+from hbt_ray.config.gates import GatesConfig
 from hbt_ray.config.model import ModelConfig
 from hbt_ray.config.plan import PlanConfig
 from hbt_ray.config.resource import ResourceConfig
@@ -39,6 +40,7 @@ class Recipe:
     resources: ResourceConfig = field(default_factory=ResourceConfig)
     tune: TuneConfig = field(default_factory=TuneConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    gates: GatesConfig = field(default_factory=GatesConfig)
     clean: CleanConfig = field(default_factory=CleanConfig)
     translate: TranslateConfig = field(default_factory=TranslateConfig)
 
@@ -52,9 +54,10 @@ class Recipe:
             f"a multiple of resources.num_workers={self.resources.num_workers}",
         )
 
-        if self.tune.asha:
+        if self.tune.stops_early and self.train.steps:  # without steps there is nothing to stop
             steps, every = self.train.steps, self.train.eval_every
-            require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with tune.asha")
+            how = "tune.asha" if self.tune.asha else "tune.median_stopping"
+            require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with {how}")
             grace = self.tune.asha_grace_steps
             require(grace < steps, "tune.asha_grace_steps", grace, f"below train.steps={steps}")
 
@@ -67,6 +70,8 @@ class Recipe:
         """12 hex digits that identify the values of `sections` (all when none is named)."""
         resolved = self.resolved()
         chosen = {name: self._of_old(name, resolved[name]) for name in sections or resolved}
+        if chosen.get("gates") == {}:  # a section of `later` fields alone
+            del chosen["gates"]
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
 
     def _of_old(self, name: str, resolved: Any) -> Any:

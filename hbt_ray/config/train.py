@@ -15,7 +15,7 @@ class TrainConfig:
     __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
 
     steps: int = 1000
-    """Optimiser steps."""
+    """Optimiser steps; 0 trains nothing, and scores the base model as it came."""
     lr: float = 3e-5
     """Peak learning rate of AdamW."""
     weight_decay: float = 0.01
@@ -48,7 +48,7 @@ class TrainConfig:
     """Steps between two checkpoints besides those of evaluations; 0 is none besides."""
 
     def __post_init__(self) -> None:
-        require(self.steps >= 1, "train.steps", self.steps, "at least 1")
+        require(self.steps >= 0, "train.steps", self.steps, "0 (no training) or above")
         require(self.lr > 0, "train.lr", self.lr, "above 0")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or above")
         require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the steps, 0 to below 1")

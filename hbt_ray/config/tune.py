@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from hbt_ray.config.checks import FORBID_UNKNOWN, require
+
+BaselineName = Literal["xx", "xy", "source", "untrained"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,26 +25,58 @@ class TuneConfig:
     """Points drawn by `random` and `optuna`."""
     seeds: tuple[int, ...] = (0,)
     """Every point is trained once a seed."""
-    metric: str = "dev/multi_map"
-    """What `optuna` and ASHA look at, and what ranks the points; of rank_distance less is better."""
+    baselines: tuple[BaselineName, ...] = get_args(BaselineName)
+    """Controls that are trained besides, unless the space has them, with the recipe's own values of all that is varied:
+    X-X only, X-Y only, training in `translate.source_lang` alone, and no training at all."""
+    equal_compute: bool = True
+    """Where plan.batch_size is varied (and train.steps is not): fewer steps of larger batches, so that every trial sees
+    as many pairs as train.steps of the recipe's plan.batch_size have."""
+    metric: str | tuple[str, ...] = "dev/multi_map"
+    """What early stopping and `optuna` look at, and what ranks the points; of rank_distance less is better. With
+    `optuna` there may be several: it seeks their Pareto front, and the first ranks the points."""
     asha: bool = False
-    """Stop weak trials early (asynchronous successive halving on `metric`)."""
+    """Stop weak trials early (asynchronous successive halving on `metric`); baselines are trained to the end."""
     asha_grace_steps: int = 0
-    """Steps before which no trial is stopped; 0 is one evaluation."""
+    """Steps before which no trial is stopped, by `median_stopping` too; 0 is one evaluation."""
     asha_reduction: float = 3.0
     """One of this many trials goes on at each rung."""
+    median_stopping: bool = False
+    """Stop a trial early whose best `metric` so far is below the median of the others' means up to that step."""
+    median_min_trials: int = 3
+    """Other trials that must have come as far before `median_stopping` stops one."""
     max_concurrent: int = 0
     """Trials at once; 0 is as many as fit with all their workers and data tasks."""
 
     @property
-    def mode(self) -> Literal["max", "min"]:
-        """Whether a larger or a smaller `metric` is better."""
-        return "min" if self.metric.endswith("/rank_distance") else "max"
+    def metrics(self) -> tuple[str, ...]:
+        """All of `metric`, the one that ranks the points first."""
+        return (self.metric,) if isinstance(self.metric, str) else self.metric
+
+    @property
+    def modes(self) -> tuple[Literal["max", "min"], ...]:
+        """Whether a larger or a smaller value is better, of each of `metrics`."""
+        return tuple("min" if metric.endswith("/rank_distance") else "max" for metric in self.metrics)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether trials may be stopped before their end."""
+        return self.asha or self.median_stopping
+
+    @property
+    def scales_steps(self) -> bool:
+        """Whether the steps of a trial follow from its batch size."""
+        return self.equal_compute and "plan.batch_size" in self.space and "train.steps" not in self.space
 
     def __post_init__(self) -> None:
         require(bool(self.space), "tune.space", self.space, "at least one field")
         require(self.num_samples >= 1, "tune.num_samples", self.num_samples, "at least 1")
         require(len(set(self.seeds)) == len(self.seeds) >= 1, "tune.seeds", self.seeds, "distinct seeds")
+        require(len(set(self.baselines)) == len(self.baselines), "tune.baselines", self.baselines, "distinct names")
+        require(len(set(self.metrics)) == len(self.metrics) >= 1, "tune.metric", self.metric, "one, or distinct ones")
+        single = len(self.metrics) == 1 or (self.search == "optuna" and not self.stops_early)
+        require(single, "tune.metric", self.metric, "one metric, or with search=optuna and no early stopping several")
+        require(not (self.asha and self.median_stopping), "tune.median_stopping", True, "false with tune.asha")
+        require(self.median_min_trials >= 1, "tune.median_min_trials", self.median_min_trials, "at least 1")
         require(self.asha_reduction > 1, "tune.asha_reduction", self.asha_reduction, "above 1")
         require(
             self.max_concurrent >= 0,

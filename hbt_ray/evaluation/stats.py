@@ -93,7 +93,7 @@ def compare(
     Raises EvaluationError where the two are not of one set, and as `intervals` does.
     """
     _check(a, num_resamples, confidence)
-    _check_same_set(a, b)
+    check_same_set(a, b)
     before, after = distinct_numbers(a), b.headline()
     (_, all_a), (_, all_b) = headline_cells(a), headline_cells(b)
     stratum = strata(cells_by_lang(all_a))
@@ -223,7 +223,8 @@ def _check(scores: Scores, num_resamples: int, confidence: float) -> None:
         )
 
 
-def _check_same_set(a: Scores, b: Scores) -> None:
+def check_same_set(a: Scores, b: Scores) -> None:
+    """EvaluationError unless both are scores of the same questions with the same answers."""
     same = (
         a.langs == b.langs
         and np.array_equal(a.per_query.keys, b.per_query.keys)

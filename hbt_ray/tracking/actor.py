@@ -7,6 +7,7 @@ should write to it. The handle's calls are sent without waiting, so tracking nev
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -26,10 +27,10 @@ REQUEST_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_
 class WriterActor:
     """A `RunWriter` behind Ray: `append` in the order of arrival, `wait` for calls that may take long."""
 
-    def __init__(self, tracking_uri: str, experiment: str) -> None:
+    def __init__(self, tracking_uri: str, experiment: str, unsent: str = "") -> None:
         for name, value in REQUEST_LIMITS.items():
             os.environ.setdefault(name, value)
-        self._writer = RunWriter(RunStore(tracking_uri, experiment))
+        self._writer = RunWriter(RunStore(tracking_uri, experiment), Path(unsent) if unsent else None)
 
     def append(self, method: str, *arguments: Any) -> None:
         """Calls a method of the writer that returns at once."""
@@ -42,7 +43,7 @@ class WriterActor:
 
 
 def get_or_start_writer(
-    tracking_uri: str, experiment: str, name: str, *, ready_timeout_s: float = 60.0
+    tracking_uri: str, experiment: str, name: str, *, unsent: str = "", ready_timeout_s: float = 60.0
 ) -> WriterHandle:
     """The writer of a study: started beside the caller the first time, found by name afterwards.
 
@@ -53,6 +54,7 @@ def get_or_start_writer(
         tracking_uri: as returned by `uri.resolve_tracking_uri`.
         experiment: MLflow experiment, created at need.
         name: of the study; one writer for each.
+        unsent: file for what the store has not taken in the end, and that is sent first; empty: none.
         ready_timeout_s: seconds to wait for the actor's process.
 
     Raises:
@@ -63,7 +65,7 @@ def get_or_start_writer(
         WriterActor
     )
     actor = actor_class.options(name=f"hbt-tracking-{name}", get_if_exists=True, scheduling_strategy=node).remote(
-        tracking_uri, experiment
+        tracking_uri, experiment, unsent
     )
     try:
         ray.get(actor.append.remote("stats"), timeout=ready_timeout_s)

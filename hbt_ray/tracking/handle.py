@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
 from hbt_ray.tracking.naming import Row, plain_rows
+
+if TYPE_CHECKING:
+    from hbt_ray.tracking.datasets import DatasetInfo
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class RunLog(Protocol):
     ) -> None: ...
     def log_params(self, key: str, params: Mapping[str, Any]) -> None: ...
     def log_metrics(self, key: str, rows: Iterable[Row]) -> None: ...
+    def log_datasets(self, key: str, datasets: Sequence[DatasetInfo]) -> None: ...
     def log_artifact_text(self, key: str, path: str, text: str) -> None: ...
     def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None: ...
     def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None: ...
@@ -83,6 +87,10 @@ class WriterHandle:
     def log_metrics(self, key: str, rows: Iterable[Row]) -> None:
         """See `RunWriter.log_metrics`; tensors are turned into numbers here, on the sender's device."""
         self._send("log_metrics", key, plain_rows(rows, int(time.time() * 1000)))
+
+    def log_datasets(self, key: str, datasets: Sequence[DatasetInfo]) -> None:
+        """See `RunWriter.log_datasets`."""
+        self._send("log_datasets", key, tuple(datasets))
 
     def log_artifact_text(self, key: str, path: str, text: str) -> None:
         """See `RunWriter.log_artifact_text`."""

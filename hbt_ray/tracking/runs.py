@@ -7,6 +7,7 @@ run instead of making a second one. Use it through `writer.RunWriter` wherever t
 from __future__ import annotations
 
 import getpass
+import json
 import logging
 import math
 import tempfile
@@ -17,9 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from hbt_ray.tracking.datasets import DatasetInfo
 from hbt_ray.tracking.handle import END_STATUS, EndStatus, check_end_status
 from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, plain_rows
 from hbt_ray.tracking.uri import artifact_location, sqlite_path
@@ -142,6 +145,17 @@ class RunStore:
             self._set_tags(run_id, {NONFINITE_TAG: str(self._num_nonfinite[run_id])})
         return num_nonfinite
 
+    def log_datasets(self, run_id: str, datasets: Sequence[DatasetInfo]) -> None:
+        """What the run learned from and was scored on, in MLflow's column of datasets; each once."""
+        inputs = []
+        for found in datasets:
+            source_type, source = _dataset_source(found.source)
+            dataset = Dataset(
+                found.name, found.digest, source_type, json.dumps(source), profile=json.dumps(dict(found.profile))
+            )
+            inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, found.context)]))
+        self.client.log_inputs(run_id, inputs)
+
     def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
         """An artifact from bytes, one of the same path is replaced; `path` such as `config/resolved.yaml`."""
         target = PurePosixPath(path)
@@ -208,6 +222,14 @@ def _source_tags() -> dict[str, str]:
     except (KeyError, OSError):  # a container user without a name
         user = "unknown"
     return {"mlflow.source.name": "hbt_ray", "mlflow.source.type": "JOB", "mlflow.user": user}
+
+
+def _dataset_source(place: str) -> tuple[str, dict[str, Any]]:
+    """Kind and description, of which `mlflow.data.get_source` makes a source that can be loaded."""
+    if place.startswith("/"):
+        return "local", {"uri": place}
+    scheme, separator, _ = place.partition("://")
+    return (scheme, {"uri": place}) if separator else ("code", {"tags": {"set": place}})
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:

@@ -33,10 +33,11 @@ def tracking(recipe: Recipe) -> Iterator[tuple[str, Callable[[], WriterHandle]]]
         raise ClusterError("tracking.uri is empty: a remote workspace cannot hold a SQLite file; name a server")
     uri = resolve_tracking_uri(recipe.tracking.uri, Path(workspace) / "mlflow")
     check_tracking(uri)
+    unsent = "" if "://" in workspace else f"{workspace}/mlflow/unsent-{recipe.name}.jsonl"
     opened: list[WriterHandle] = []
 
     def open_log() -> WriterHandle:
-        opened.append(get_or_start_writer(uri, recipe.tracking.experiment, recipe.name))
+        opened.append(get_or_start_writer(uri, recipe.tracking.experiment, recipe.name, unsent=unsent))
         return opened[-1]
 
     try:
@@ -44,4 +45,5 @@ def tracking(recipe: Recipe) -> Iterator[tuple[str, Callable[[], WriterHandle]]]
     finally:
         for log in opened:
             if not log.close(CLOSE_S):
-                logger.warning("tracking: not everything could be written to %s", uri)
+                kept = f"; it is kept in {unsent}, and the same command sends it" if Path(unsent).is_file() else ""
+                logger.warning("tracking: not everything could be written to %s%s", uri, kept)

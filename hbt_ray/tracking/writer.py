@@ -1,7 +1,8 @@
 """`RunWriter`: a buffer and one thread in front of a `RunStore`.
 
 Calls return at once. A store that is down or slow delays the records, never the caller; nothing is lost while
-the process lives. Runs are named by our own key, so that records can be handed in before the run exists.
+the process lives, and what is left at its end goes to a file (`unsent`). Runs are named by our own key, so that
+records can be handed in before the run exists.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import HbtError
+from hbt_ray.tracking.datasets import DatasetInfo
 from hbt_ray.tracking.handle import EndStatus, WriterStats, check_end_status
 from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
 from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tracking.unsent import Call, load_calls, save_calls
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +41,23 @@ REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", 
 class _Record:
     key: str
     what: str
+    call: Call
     write: Callable[[str], object]  # takes the run id
     starts: bool = False
     rows: list[dict[str, float]] | None = None
 
 
 class RunWriter:
-    """Writes records in the order in which they were handed in, from one thread."""
+    """Writes records in the order in which they were handed in, from one thread.
 
-    def __init__(self, store: RunStore) -> None:
-        self._store = store
+    Args:
+        store: where they go.
+        unsent: file for what the store has not taken when the writer is closed; what it holds is sent first.
+    """
+
+    def __init__(self, store: RunStore, unsent: Path | None = None) -> None:
+        self._store, self._unsent = store, unsent
+        self._in_hand: _Record | None = None
         self._records: deque[_Record] = deque()
         self._parked: dict[str, list[_Record]] = {}  # records of runs that nobody has started yet
         self._run_ids: dict[str, str] = {}
@@ -56,6 +67,8 @@ class RunWriter:
         self._num_dropped = self._num_nonfinite = 0
         self._thread = threading.Thread(target=self._work, name="hbt-tracking", daemon=True)
         self._thread.start()
+        for method, arguments in load_calls(unsent) if unsent else ():
+            getattr(self, method)(*arguments)
 
     def start_run(
         self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
@@ -69,19 +82,26 @@ class RunWriter:
                 parent = self._store.find(parent_key)
             self._run_ids[key] = self._store.get_or_create(key, name, kept, parent)
 
-        self._add(_Record(key, "start", start, starts=True))
+        self._add(_Record(key, "start", ("start_run", (key, name, kept, parent_key)), start, starts=True))
 
     def log_params(self, key: str, params: Mapping[str, Any]) -> None:
         """See `RunStore.log_params`."""
         kept = flatten_params(params)  # now: the caller may change its settings afterwards
-        self._add(_Record(key, "parameters", lambda run_id: self._store.log_params(run_id, kept)))
+        call = ("log_params", (key, kept))
+        self._add(_Record(key, "parameters", call, lambda run_id: self._store.log_params(run_id, kept)))
 
     def log_metrics(self, key: str, rows: Iterable[Row]) -> None:
         """See `RunStore.log_metrics`. Raises ValueError for a row without an integer `step`."""
         kept = plain_rows(rows, int(time.time() * 1000))
         for row in kept:
             self._latest.setdefault(key, {}).update(row)
-        self._add(_Record(key, "metrics", partial(self._write_metrics, rows=kept), rows=kept))
+        self._add(self._metrics(key, kept))
+
+    def log_datasets(self, key: str, datasets: Sequence[DatasetInfo]) -> None:
+        """See `RunStore.log_datasets`."""
+        kept = tuple(datasets)
+        call = ("log_datasets", (key, kept))
+        self._add(_Record(key, "datasets", call, lambda run_id: self._store.log_datasets(run_id, kept)))
 
     def log_artifact_text(self, key: str, path: str, text: str) -> None:
         """A text artifact at `path` inside the run's artifacts."""
@@ -89,13 +109,15 @@ class RunWriter:
 
     def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None:
         """A binary artifact at `path` inside the run's artifacts."""
-        self._add(_Record(key, f"artifact {path}", lambda run_id: self._store.log_bytes(run_id, path, content)))
+        call = ("log_artifact_bytes", (key, path, content))
+        self._add(_Record(key, f"artifact {path}", call, lambda run_id: self._store.log_bytes(run_id, path, content)))
 
     def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
         """See `RunStore.finish`. Raises ValueError for an unknown status."""
         check_end_status(status)
         kept = dict(tags or {})
-        self._add(_Record(key, f"end ({status})", lambda run_id: self._store.finish(run_id, status, kept)))
+        call = ("finish_run", (key, status, kept))
+        self._add(_Record(key, f"end ({status})", call, lambda run_id: self._store.finish(run_id, status, kept)))
 
     def run_id(self, key: str, timeout: float = 10.0) -> str | None:
         """The run id of a key, None if the store has not made the run within `timeout` seconds."""
@@ -116,13 +138,17 @@ class RunWriter:
             return self._changed.wait_for(lambda: not self._records and not self._busy, timeout)
 
     def close(self, timeout: float = 60.0) -> bool:
-        """Flushes, then stops the thread; later calls are dropped. False if records were left behind."""
+        """Flushes, then stops the thread; later calls are dropped. False if records were left behind.
+
+        Those go to the file of unsent records, where there is one.
+        """
         if not self._closed:
             self.flush(timeout)
             with self._changed:
                 self._closed = True
                 self._changed.notify_all()
             self._thread.join(timeout=1.0)
+            self._keep_unsent()
             if left := self.stats().num_pending:
                 logger.warning(
                     "MLflow at %s: %d records were not written before the end", self._store.tracking_uri, left
@@ -140,6 +166,17 @@ class RunWriter:
                 store_is_down=self._down,
             )
 
+    def _keep_unsent(self) -> None:
+        if self._unsent is None:
+            return
+        with self._changed:
+            parked = [record for records in self._parked.values() for record in records]
+            left = [*([self._in_hand] if self._in_hand else []), *self._records, *parked]
+        if left:
+            save_calls(self._unsent, [record.call for record in left])
+        else:
+            self._unsent.unlink(missing_ok=True)
+
     def _add(self, record: _Record) -> None:
         with self._changed:
             if self._closed:
@@ -148,18 +185,22 @@ class RunWriter:
             self._records.append(record)
             self._changed.notify_all()
 
+    def _metrics(self, key: str, rows: list[dict[str, float]]) -> _Record:
+        write = partial(self._write_metrics, rows=rows)
+        return _Record(key, "metrics", ("log_metrics", (key, rows)), write, rows=rows)
+
     def _write_metrics(self, run_id: str, rows: list[dict[str, float]]) -> None:
         self._num_nonfinite += self._store.log_metrics(run_id, rows)
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._busy = False
+                self._busy, self._in_hand = False, None
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._records or self._closed)
                 if self._closed:
                     return
-                record = self._take()
+                record = self._in_hand = self._take()
                 self._busy = True
             self._write_until_done(record)
 
@@ -180,7 +221,7 @@ class RunWriter:
             else:
                 others.append(follower)
         self._records = others + self._records
-        return _Record(record.key, record.what, partial(self._write_metrics, rows=rows), rows=rows)
+        return self._metrics(record.key, rows)
 
     def _write_until_done(self, record: _Record) -> None:
         for attempt in range(1_000_000_000):
@@ -195,7 +236,7 @@ class RunWriter:
                     pause = min(FIRST_RETRY_S * 2 ** min(attempt, 10), LONGEST_RETRY_S)
                     if self._changed.wait_for(lambda: self._closed, pause):
                         self._records.appendleft(record)
-                        self._busy = False
+                        self._busy, self._in_hand = False, None
                         return
             else:
                 if self._down:

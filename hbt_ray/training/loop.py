@@ -86,8 +86,15 @@ class TrainLoop:
         own.step, self.metrics = state.step, state.metrics
 
     def run(self, slices: Iterator[Slice], hooks: Hooks) -> dict[str, float]:
-        """Train on `slices`, which begin at `step`, to the end; returns the metrics of the last evaluation."""
+        """Train on `slices`, which begin at `step`, to the end; returns the metrics of the last evaluation.
+
+        Of no steps at all, the base model is scored and saved as it is.
+        """
         train, stepper = self.recipe.train, self.stepper
+        if not train.steps:
+            self.evaluate(hooks, final=True)
+            self._checkpoint(hooks)
+            return self.metrics
         meter = Meter(stepper.device)
         with Feed(slices, stepper.collate) as feed:
             for batch in feed:

@@ -90,7 +90,7 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
             },
         ),
         # called anew whenever workers (re)start, so that a restart begins at the checkpoint and not at step 0
-        datasets={"steps": lambda: _steps(spec, record)},
+        datasets={"steps": lambda: _steps(spec, record)} if recipe.train.steps else {},
         dataset_config=DataConfig(enable_shard_locality=False),  # locality would deal blocks out of order
         run_config=RunConfig(
             name=spec.name,

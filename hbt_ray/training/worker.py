@@ -6,10 +6,12 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray.train
+import ray.util
 import torch
 from ray.train.torch import get_device
 from transformers.utils import logging
@@ -21,6 +23,7 @@ from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.evaluation.score import Scores
 from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
+from hbt_ray.tracking.system import system_metrics
 from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
@@ -53,9 +56,9 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
     if checkpoint:
         with checkpoint.as_directory() as directory:
             loop.restore(Path(directory))
-    if slices is None:
+    if slices is None and state:
         # Tune may have missed the last report of a run that had ended; without it the trial would have no score
-        ray.train.report({**loop.metrics, "step": loop.step})
+        ray.train.report({**loop.metrics, "step": loop.step, "pairs": loop.step * spec.recipe.plan.batch_size})
         return
     if loop.rank == 0:
         used = {"precision_used": loop.stepper.precision.name, "why": loop.stepper.precision.reason}
@@ -64,8 +67,20 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
         log.log_params(
             spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.stepper.chunking).items()}}
         )
-    with slices:
-        loop.run(iter(slices), hooks)
+    with slices or nullcontext(()) as parts, _watched(spec, log, loop):  # a run of no steps has none
+        loop.run(iter(parts), hooks)
+
+
+def _watched(spec: RunSpec, log: RunLog, loop: TrainLoop) -> AbstractContextManager[None]:
+    """One worker of each node records how busy the node is."""
+    context = ray.train.get_context()
+    if context.get_local_rank() != 0 or not spec.recipe.tracking.system_metrics:
+        return nullcontext()
+    node = f"node_{context.get_node_rank()}"
+    log.log_params(spec.key, {"system": {node: ray.util.get_node_ip_address()}})
+    return system_metrics(
+        lambda step, found: log.log_metrics(spec.key, [{"step": step, **found}]), lambda: loop.step, node
+    )
 
 
 def num_threads(spec: RunSpec, state: RunState | None, local_workers: int) -> int:
@@ -109,7 +124,7 @@ def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
             log_matrix(log, spec.key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
-        report = {**metrics, "step": step}
+        report = {**metrics, "step": step, "pairs": step * spec.recipe.plan.batch_size}
         if train.get_context().get_world_rank() != 0:
             train.report(report, checkpoint=None, checkpoint_dir_name=checkpoint_name(step))
             return

@@ -14,7 +14,7 @@ from hbt_ray.tuning.gains import Kind, LangGain, lang_gains
 from hbt_ray.tuning.pareto import beaten_by, pareto_front
 from hbt_ray.tuning.point_scores import FOUR, Point, PointsOnSet, TrialScores, points_on_set
 from hbt_ray.tuning.resampling import Draws, draw
-from hbt_ray.tuning.study_data import StudyData, Trial, scored_sets
+from hbt_ray.tuning.study_data import NAMES, NO_MIX, StudyData, Trial, scored_sets
 
 CONTROLS = {"X-X": 1.0, "X-Y": 0.0}
 """Baseline -> alpha: monolingual batches only, cross-lingual batches only."""
@@ -48,7 +48,18 @@ class Control:
     at: int
     """The baseline's position among the points."""
     differences: tuple[Versus, ...]
-    """In the four numbers, corrected for these."""
+    """Of the recommended point, in the four numbers, corrected for these."""
+    outside: bool
+    """Whether it takes no part in the choice, because it lies outside of the search space."""
+
+    @property
+    def title(self) -> str:
+        """`X-X only`, `no fine-tuning`."""
+        return f"{self.name} only" if self.name in CONTROLS else self.name
+
+    def versus(self, metric: str) -> Versus | None:
+        """The difference in one number; None where the set does not define it."""
+        return next((row for row in self.differences if row.metric == metric), None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +85,18 @@ class StudyAnalysis:
     def recommended(self) -> Point | None:
         """The recommended point."""
         return None if self.decision is None else self.main.on_set.points[self.decision.recommended]
+
+    @property
+    def unbeaten(self) -> list[Control]:
+        """Controls outside of the choice that the recommended point is not ahead of beyond chance in the target."""
+        rows = [(control, control.versus(self.target)) for control in self.controls if control.outside]
+        return [control for control, row in rows if row is not None and not row.better]
+
+    @property
+    def winners(self) -> list[Control]:
+        """Those of `unbeaten` that are ahead of the recommended point beyond chance."""
+        rows = [(control, control.versus(self.target)) for control in self.unbeaten]
+        return [control for control, row in rows if row is not None and row.worse]
 
     def control(self, name: str) -> Control | None:
         """The comparison with a baseline; None where the study has none, or it is what is recommended."""
@@ -106,7 +129,7 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
     main = sets[0]
     decision = decide(main.on_set, main.draws, target)
     recommended = None if decision is None else main.on_set.points[decision.recommended]
-    base = _baseline(main.on_set, CONTROLS["X-X"], recommended)
+    base = find_baseline(main.on_set, CONTROLS["X-X"], recommended)
     gains: dict[int, dict[Kind, list[LangGain]]] = {}
     if base is not None:
         for at, point in enumerate(main.on_set.points):
@@ -117,7 +140,7 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
         target=target,
         sets=sets,
         decision=decision,
-        controls=tuple(_controls(main, decision)),
+        controls=tuple(_controls(main, decision, target)),
         gains=gains,
         base=base,
     )
@@ -145,19 +168,29 @@ def analyse_set(on_set: PointsOnSet) -> SetAnalysis:
     )
 
 
-def _controls(main: SetAnalysis, decision: Decision | None) -> list[Control]:
+def _controls(main: SetAnalysis, decision: Decision | None, target: str) -> list[Control]:
     if decision is None:
         return []
-    on_set, controls = main.on_set, []
-    for name, alpha in CONTROLS.items():
-        at = _baseline(on_set, alpha, on_set.points[decision.recommended])
+    on_set = main.on_set
+    places = {
+        name: find_baseline(on_set, alpha, on_set.points[decision.recommended]) for name, alpha in CONTROLS.items()
+    }
+    places |= {NAMES[name]: _no_mix(on_set, name) for name in NO_MIX}
+    metrics = [metric for metric in dict.fromkeys((*FOUR, target)) if metric in on_set.metrics]
+    controls = []
+    for name, at in places.items():
         if at is None or at == decision.recommended:
             continue
-        four = [metric for metric in FOUR if metric in on_set.metrics]
-        pair = [(decision.recommended, at)]
-        rows = [compare_points(on_set, main.draws, pair, metric)[0] for metric in four]
-        controls.append(Control(name=name, at=at, differences=tuple(_corrected(rows))))
+        rows = [compare_points(on_set, main.draws, [(decision.recommended, at)], metric)[0] for metric in metrics]
+        outside = bool(on_set.points[at].control)
+        controls.append(Control(name=name, at=at, differences=tuple(_corrected(rows)), outside=outside))
     return controls
+
+
+def _no_mix(on_set: PointsOnSet, name: str) -> int | None:
+    """The control of this name with the most seeds."""
+    found = [at for at, point in enumerate(on_set.points) if point.control == name]
+    return max(found, key=lambda at: on_set.points[at].num_seeds, default=None)
 
 
 def _corrected(rows: list[Versus]) -> list[Versus]:
@@ -168,14 +201,15 @@ def _corrected(rows: list[Versus]) -> list[Versus]:
     ]
 
 
-def _baseline(on_set: PointsOnSet, alpha: float, like: Point | None) -> int | None:
+def find_baseline(on_set: PointsOnSet, alpha: float, like: Point | None) -> int | None:
     """The trained point with this alpha throughout that has most values in common with `like`, the most seeds first."""
     found = [
         at
         for at, point in enumerate(on_set.points)
         if (config := point.trials[0].config).get("plan.alpha") == alpha
         and config.get("plan.alpha_schedule", "constant") == "constant"
-        and config.get("train.steps") != 0
+        and point.trained
+        and point.control not in NO_MIX
     ]
 
     def likeness(at: int) -> tuple[int, int]:

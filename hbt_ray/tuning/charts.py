@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from hbt_ray.evaluation.wording import METRICS, number
 from hbt_ray.tuning.analysis import SetAnalysis
 from hbt_ray.tuning.point_scores import FOUR, shown
+from hbt_ray.tuning.study_data import NO_MIX
 
 ALPHA = "plan.alpha"
 WIDTH, HEIGHT = 350, 240
@@ -41,7 +42,7 @@ class Mark(NamedTuple):
     label: str
     title: str
     kind: str
-    """`chosen`, `front` or `other`."""
+    """`chosen`, `control`, `front` or `other`."""
 
 
 class Panel(NamedTuple):
@@ -53,6 +54,8 @@ class Panel(NamedTuple):
     marks: list[Mark]
     lines: list[str]
     """Polylines through the means, as SVG points."""
+    levels: list[tuple[float, str]]
+    """Height and name of the controls that stand for no alpha."""
     x_ticks: Ticks
     y_ticks: Ticks
 
@@ -65,15 +68,17 @@ def alpha_panels(found: SetAnalysis, chosen: int | None) -> list[Panel]:
 def trade_panels(found: SetAnalysis, chosen: int | None) -> list[Panel]:
     """`TRADES`, less those of a number that the set does not define; none for a single point."""
     defined = [trade for trade in TRADES if set(trade) <= set(found.on_set.metrics)]
-    return [_trade(found, trade, chosen) for trade in defined if len(found.on_set.points) > 1]
+    num_mixes = sum(point.control not in NO_MIX for point in found.on_set.points)
+    return [_trade(found, trade, chosen) for trade in defined if num_mixes > 1]
 
 
 def _trade(found: SetAnalysis, trade: tuple[str, str], chosen: int | None) -> Panel:
     on_set = found.on_set
+    drawn = [at for at, point in enumerate(on_set.points) if point.control not in NO_MIX]
     values = [np.array([point.means[on_set.at(metric)] for point in on_set.points]) for metric in trade]
     ends = [np.array(found.intervals[metric]) for metric in trade]
-    x_scale = _scale(np.concatenate([values[0], ends[0].ravel()]), LEFT, WIDTH - RIGHT, 4)
-    y_scale = _scale(np.concatenate([values[1], ends[1].ravel()]), HEIGHT - BOTTOM, TOP, 5)
+    x_scale = _scale(np.concatenate([values[0][drawn], ends[0][drawn].ravel()]), LEFT, WIDTH - RIGHT, 4)
+    y_scale = _scale(np.concatenate([values[1][drawn], ends[1][drawn].ravel()]), HEIGHT - BOTTOM, TOP, 5)
     marks = [
         Mark(
             x=x_scale.at(values[0][at]),
@@ -84,10 +89,10 @@ def _trade(found: SetAnalysis, trade: tuple[str, str], chosen: int | None) -> Pa
             right=x_scale.known(ends[0][at, 1]),
             seeds=(),
             label=_short_label(found, at),
-            title=f"{point.label}: {number(trade[0], values[0][at])}, {number(trade[1], values[1][at])}",
+            title=f"{on_set.points[at].label}: {number(trade[0], values[0][at])}, {number(trade[1], values[1][at])}",
             kind=_kind(found, at, chosen),
         )
-        for at, point in enumerate(on_set.points)
+        for at in drawn
     ]
     return Panel(
         heading=f"{SHORT[trade[1]].capitalize()} against {SHORT[trade[0]]}",
@@ -95,6 +100,7 @@ def _trade(found: SetAnalysis, trade: tuple[str, str], chosen: int | None) -> Pa
         x_label=METRICS[trade[0]][0],
         marks=marks,
         lines=[],
+        levels=[],
         x_ticks=x_scale.ticks,
         y_ticks=y_scale.ticks,
     )
@@ -135,51 +141,76 @@ def _by_alpha(found: SetAnalysis, metric: str, chosen: int | None) -> Panel:
     column = on_set.at(metric)
     ends = np.array(found.intervals[metric])
     seeds = [point.numbers[:, column] for point in on_set.points]
-    scale = _scale(np.concatenate([ends.ravel(), *seeds]), HEIGHT - BOTTOM, TOP, 5)
     places, x_ticks, x_label, families = _places(found)
-    marks = [
-        Mark(
-            x=places[at],
-            y=scale.at(float(point.means[column])),
+    drawn = [at for at, place in enumerate(places) if place is not None]
+    values = np.concatenate([ends[drawn].ravel(), *(seeds[at] for at in drawn)])
+    beside = {at: float(on_set.points[at].means[column]) for at, place in enumerate(places) if place is None}
+    near = _near(values, beside)
+    scale = _scale(np.concatenate([values, list(near.values())]), HEIGHT - BOTTOM, TOP, 5)
+    marks = {
+        at: Mark(
+            x=places[at] or 0.0,
+            y=scale.at(float(on_set.points[at].means[column])),
             low=scale.known(ends[at, 0]),
             high=scale.known(ends[at, 1]),
             left=None,
             right=None,
-            seeds=tuple(scale.at(float(value)) for value in seeds[at]) if point.num_seeds > 1 else (),
+            seeds=tuple(scale.at(float(value)) for value in seeds[at]) if len(seeds[at]) > 1 else (),
             label="",
-            title=f"{point.label}: {number(metric, float(point.means[column]))}",
+            title=f"{on_set.points[at].label}: {number(metric, float(on_set.points[at].means[column]))}",
             kind=_kind(found, at, chosen),
         )
-        for at, point in enumerate(on_set.points)
-    ]
+        for at in drawn
+    }
     lines = [" ".join(f"{marks[at].x},{marks[at].y}" for at in family) for family in families if len(family) > 1]
     better = "lower is fairer" if metric == "rank_distance" else "higher is better"
-    return Panel(METRICS[metric][0], better, x_label, marks, lines, x_ticks, scale.ticks)
+    far = [f"{on_set.points[at].label} {number(metric, value)}" for at, value in beside.items() if at not in near]
+    return Panel(
+        heading=METRICS[metric][0],
+        note="; off the chart: ".join([better, ", ".join(far)]) if far else better,
+        x_label=x_label,
+        marks=list(marks.values()),
+        lines=lines,
+        levels=[(scale.at(value), on_set.points[at].label) for at, value in near.items()],
+        x_ticks=x_ticks,
+        y_ticks=scale.ticks,
+    )
 
 
-def _places(found: SetAnalysis) -> tuple[list[float], Ticks, str, list[list[int]]]:
-    """Where points stand from left to right, and which are joined: those that differ in alpha alone."""
+def _near(values: np.ndarray, beside: dict[int, float]) -> dict[int, float]:
+    """Of what is drawn beside `values`, what does not squeeze them: it at most doubles their range on either side."""
+    known = values[np.isfinite(values)]
+    span = float(np.ptp(known))
+    return {at: value for at, value in beside.items() if known.min() - span <= value <= known.max() + span}
+
+
+def _places(found: SetAnalysis) -> tuple[list[float | None], Ticks, str, list[list[int]]]:
+    """Where points stand from left to right, None for controls of no alpha, and which are joined: those that differ in
+    alpha alone."""
     points = found.on_set.points
-    if not all(isinstance(point.values.get(ALPHA), int | float) for point in points):
+    mixes = [at for at, point in enumerate(points) if point.control not in NO_MIX]
+    if not mixes or not all(isinstance(points[at].values.get(ALPHA), int | float) for at in mixes):
         step = (WIDTH - LEFT - RIGHT) / len(points)
-        places = [round(LEFT + (at + 0.5) * step, 1) for at in range(len(points))]
+        numbered = [round(LEFT + (at + 0.5) * step, 1) for at in range(len(points))]
         every = max(1, -(-len(points) // 20))
-        return places, [(places[at], str(at + 1)) for at in range(0, len(points), every)], "point, see the table", []
+        ticks = [(numbered[at], str(at + 1)) for at in range(0, len(points), every)]
+        return list(numbered), ticks, "point, see the table", []
     families: dict[str, list[int]] = {}
-    for at, point in enumerate(points):
-        rest = {name: value for name, value in point.values.items() if name != ALPHA}
+    for at in mixes:
+        rest = {name: value for name, value in points[at].values.items() if name != ALPHA}
         families.setdefault(json.dumps(rest, sort_keys=True), []).append(at)
-    alphas = np.array([float(point.values[ALPHA]) for point in points])
+    alphas = {at: float(points[at].values[ALPHA]) for at in mixes}
     scale = _Scale(-0.04, 1.04, LEFT, WIDTH - RIGHT, [])
-    places = [scale.at(float(alpha)) for alpha in alphas]
+    places = {at: scale.at(alpha) for at, alpha in alphas.items()}
     joined = [sorted(family, key=lambda at: alphas[at]) for family in families.values()]
-    crowded = len(set(places)) < len(places)
+    crowded = len(set(places.values())) < len(places)
     for index, family in enumerate(joined if crowded else []):
         for at in family:
             places[at] += round(DODGE * (index - (len(joined) - 1) / 2), 1)
-    distinct = sorted(set(alphas.tolist()))
-    ticks = distinct if len(distinct) <= 11 else np.linspace(0, 1, 6).tolist()
-    return places, [(scale.at(value), f"{value:g}") for value in ticks], "alpha: share of monolingual batches", joined
+    distinct = sorted(set(alphas.values()))
+    ticked = distinct if len(distinct) <= 11 else np.linspace(0, 1, 6).tolist()
+    x_ticks = [(scale.at(value), f"{value:g}") for value in ticked]
+    return [places.get(at) for at in range(len(points))], x_ticks, "alpha: share of monolingual batches", joined
 
 
 def _short_label(found: SetAnalysis, at: int) -> str:
@@ -188,4 +219,6 @@ def _short_label(found: SetAnalysis, at: int) -> str:
 
 
 def _kind(found: SetAnalysis, at: int, chosen: int | None) -> str:
-    return "chosen" if at == chosen else "front" if found.front[at] else "other"
+    if at == chosen:
+        return "chosen"
+    return "control" if found.on_set.points[at].control else "front" if found.front[at] else "other"

@@ -2,7 +2,8 @@
 
 The rule: the best target (mAP in the mix unless the study says otherwise) among the points whose mAP inside a language
 is not significantly below the best. Points with fewer seeds than the others are left out: a point that lost its bad
-seeds to failures or early stopping would look better than it is.
+seeds to failures or early stopping would look better than it is. Controls, which lie outside of the search space, are
+no points to choose; that one is not beaten is said beside the choice.
 """
 
 from __future__ import annotations
@@ -100,11 +101,14 @@ class Decision:
 
 
 def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
-    """Apply the rule to the points of one set; None where no point was scored by the target."""
+    """Apply the rule to the points of one set; None where no point of the search was scored by the target."""
     if not on_set.points or target not in on_set.metrics or GUARD not in on_set.metrics:
         return None
-    num_seeds = max(point.num_seeds for point in on_set.points)
-    taking_part = [at for at, point in enumerate(on_set.points) if point.num_seeds == num_seeds]
+    of_search = [at for at, point in enumerate(on_set.points) if not point.control]
+    if not of_search:
+        return None
+    num_seeds = max(on_set.points[at].num_seeds for at in of_search)
+    taking_part = [at for at in of_search if on_set.points[at].num_seeds == num_seeds]
     mono = {at: float(on_set.points[at].means[on_set.at(GUARD)]) for at in taking_part}
     best_mono = max(taking_part, key=lambda at: mono[at])
     mono_tests = compare_points(on_set, draws, [(at, best_mono) for at in taking_part if at != best_mono], GUARD)
@@ -124,7 +128,7 @@ def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
     return Decision(
         target=target,
         recommended=recommended,
-        left_out=tuple(at for at in range(len(on_set.points)) if at not in taking_part),
+        left_out=tuple(at for at in of_search if at not in taking_part),
         best_mono=best_mono,
         mono_tests=tuple(mono_tests),
         excluded=tuple(excluded),

@@ -58,7 +58,7 @@ def lang_gains(on_set: PointsOnSet, point: Point, base: Point, kind: Kind, *, se
         [np.array([found.sums / found.counts.sum(axis=0) for found in of_point]) for of_point in cells],
     )
     rng = np.random.default_rng((seed, 2))
-    effective = 1 / (1 / len(after) + 1 / len(before))
+    effective = 1 / sum(1 / each.num_seeds for each in (point, base) if each.trained)
     flips, drawn = spread.noise(NUM_FLIPS, effective, rng), spread.noise(NUM_DRAWS, effective, rng)
     if cells:
         new, old = (mean_cells(cells[on_set.points.index(each)])[0] for each in (point, base))

@@ -13,7 +13,7 @@ import numpy as np
 from hbt_ray.evaluation.arrays import FloatArray
 from hbt_ray.evaluation.cells import Cells, headline_cells
 from hbt_ray.evaluation.score import Scores
-from hbt_ray.tuning.study_data import Trial
+from hbt_ray.tuning.study_data import NAMES, Trial
 
 FOUR = ("mono_map", "cross_map", "multi_map", "rank_distance")
 """The numbers that a mix of batches trades against each other."""
@@ -50,8 +50,20 @@ class Point:
     """Of each trial; empty where a trial has no scores by language."""
 
     @property
+    def control(self) -> str:
+        """Which baseline it is, where it lies outside of the search space; empty for a point of the search."""
+        return self.trials[0].baseline if self.trials[0].is_control else ""
+
+    @property
+    def trained(self) -> bool:
+        """Whether there were steps; else another seed would have given the same numbers."""
+        return self.trials[0].config.get("train.steps") != 0
+
+    @property
     def label(self) -> str:
-        """`alpha = 0.5, lr = 0.001`; the study's only point is called so."""
+        """`alpha = 0.5, lr = 0.001`; the study's only point is called so, and a control by its name."""
+        if self.control:
+            return NAMES.get(self.control, self.control)
         named = [f"{name.split('.')[-1]} = {shown(value)}" for name, value in self.values.items()]
         return ", ".join(named) or "the point"
 
@@ -75,7 +87,7 @@ class PointsOnSet:
     metrics: tuple[str, ...]
     """Headline numbers that the trials have: `FOUR` as far as defined, and what the study ranks points by."""
     points: tuple[Point, ...]
-    """In order of their values."""
+    """In order of their values, controls last."""
     langs: tuple[str, ...]
     """Languages of the set; empty where no trial has scores by language."""
     by_question: bool
@@ -103,7 +115,8 @@ def points_on_set(trials: Sequence[Trial], scores: Mapping[str, TrialScores], na
         notes.append(f"Not scored on {name}, and left out there: {left}.")
     groups: dict[str, list[Trial]] = {}
     for trial in whole:
-        groups.setdefault(json.dumps(dict(trial.point), sort_keys=True), []).append(trial)
+        control = trial.baseline if trial.is_control else ""
+        groups.setdefault(json.dumps([control, dict(trial.point)], sort_keys=True), []).append(trial)
     points = []
     for group in groups.values():
         group.sort(key=lambda trial: trial.seed)
@@ -116,7 +129,7 @@ def points_on_set(trials: Sequence[Trial], scores: Mapping[str, TrialScores], na
                 scored=scored if len(scored) == len(group) else (),
             )
         )
-    points.sort(key=lambda point: in_order(point.values))
+    points.sort(key=lambda point: (list(NAMES).index(point.control) if point.control else -1, in_order(point.values)))
     every = [found.scores for point in points for found in point.scored]
     known = [found for found in every if found is not None]
     complete = bool(known) and len(known) == sum(point.num_seeds for point in points)

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
@@ -61,8 +62,8 @@ class TrialSpec:
         return f"{re.sub(r'[^A-Za-z0-9.]+', '_', self.label)[:60]}-{digest}"
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """The study's recipe with this trial's values."""
-        return override_recipe(recipe, dict(self.overrides))
+        """The study's recipe with this trial's values, at the compute of the others (`tune.equal_compute`)."""
+        return at_equal_compute(override_recipe(recipe, dict(self.overrides)), recipe)
 
 
 def listed_trials(recipe: Recipe) -> list[TrialSpec]:
@@ -73,6 +74,24 @@ def listed_trials(recipe: Recipe) -> list[TrialSpec]:
     return list({trial.name: trial for trial in trials}.values())  # a point drawn twice is one trial
 
 
+def at_equal_compute(changed: Recipe, recipe: Recipe) -> Recipe:
+    """`changed` with as many steps of its batch size as see the pairs that `recipe` sees, less than a batch apart.
+
+    Evaluations and checkpoints are as many pairs apart too; where that is no whole number of steps, a step later.
+    """
+    before, now = recipe.plan.batch_size, changed.plan.batch_size
+    if not recipe.tune.scales_steps or now == before or not changed.train.steps:
+        return changed
+    every = {name: -(-getattr(changed.train, name) * before // now) for name in ("eval_every", "checkpoint_every")}
+    return override_recipe(
+        changed,
+        {
+            "train.steps": max(1, changed.train.steps * before // now),
+            **{f"train.{name}": steps for name, steps in every.items()},
+        },
+    )
+
+
 def known_recipes(recipe: Recipe) -> list[Recipe]:
     """The recipes of all trials; for a searcher, which has none yet, those of the corners of its space."""
     if recipe.tune.search != "optuna":
@@ -81,7 +100,8 @@ def known_recipes(recipe: Recipe) -> list[Recipe]:
         (values["low"], values["high"]) if isinstance(values, dict) else values for values in recipe.tune.space.values()
     ]
     points = itertools.islice(itertools.product(*corners), MAX_CORNERS)
-    return [override_recipe(recipe, dict(zip(recipe.tune.space, point, strict=True))) for point in points]
+    specs = [TrialSpec.of(dict(zip(recipe.tune.space, point, strict=True)), recipe.tune.seeds[0]) for point in points]
+    return [spec.recipe(recipe) for spec in specs]
 
 
 def check_space(recipe: Recipe) -> None:
@@ -98,16 +118,19 @@ def check_space(recipe: Recipe) -> None:
 
 def check_metric(recipe: Recipe, *, has_dev: bool = True) -> None:
     """ConfigError where no trial would have the metric that ranks points; `has_dev`: the corpus has dev items."""
-    metric = recipe.tune.metric
-    name, _, key = metric.rpartition("/")
     sets = [*(["dev"] if has_dev else []), *(part.partition(":")[0] for part in recipe.evaluation.sets)]
-    if name not in sets or key not in HEADLINE:
-        raise ConfigError(
-            f"tune.metric={metric!r}: trials are scored on {', '.join(sets) or 'nothing'} by {', '.join(HEADLINE)}; "
-            "use SET/METRIC, e.g. dev/multi_map, and keep dev items (corpus.dev_ids or corpus.dev_share)"
-        )
-    if (recipe.tune.asha or recipe.tune.search == "optuna") and name != "dev":
-        raise ConfigError(f"tune.metric={metric!r}: tune.asha and optuna need a dev metric, which is scored on the way")
+    for metric in recipe.tune.metrics:
+        name, _, key = metric.rpartition("/")
+        if name not in sets or key not in HEADLINE:
+            raise ConfigError(
+                f"tune.metric={metric!r}: trials are scored on {', '.join(sets) or 'nothing'} by "
+                f"{', '.join(HEADLINE)}; use SET/METRIC, e.g. dev/multi_map, and keep dev items (corpus.dev_ids or "
+                "corpus.dev_share)"
+            )
+        if (recipe.tune.stops_early or recipe.tune.search == "optuna") and name != "dev":
+            raise ConfigError(
+                f"tune.metric={metric!r}: early stopping and optuna need a dev metric, which is scored on the way"
+            )
 
 
 def is_whole(name: str) -> bool:
@@ -119,8 +142,13 @@ def is_whole(name: str) -> bool:
 
 def as_in_recipe(point: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Values as the recipe has them (1 is 1.0 where a float is meant), so that a point has one name."""
-    resolved = override_recipe(recipe, point).resolved()
-    return {name: reduce(getitem, name.split("."), resolved) for name in point}
+    return values_of(override_recipe(recipe, point), point)
+
+
+def values_of(recipe: Recipe, fields: Iterable[str]) -> dict[str, Any]:
+    """Dotted field -> value, as plain types."""
+    resolved = recipe.resolved()
+    return {name: reduce(getitem, name.split("."), resolved) for name in fields}
 
 
 def _grid(recipe: Recipe) -> list[dict[str, Any]]:
@@ -153,4 +181,6 @@ def _draw(name: str, values: Any, rng: np.random.Generator) -> Any:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return "+".join(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -122,13 +122,22 @@ class Draws:
 def draw(on_set: PointsOnSet, *, num_draws: int = NUM_DRAWS, seed: int = 0) -> Draws:
     """Draw all points of a set, the same questions for all of them; a function of the scores and `seed`."""
     cells = [point_cells(point, on_set.metrics) for point in on_set.points] if on_set.by_question else []
-    return draw_numbers([point.numbers for point in on_set.points], cells, num_draws=num_draws, seed=seed)
+    trained = [point.trained for point in on_set.points]
+    return draw_numbers([point.numbers for point in on_set.points], cells, trained, num_draws=num_draws, seed=seed)
 
 
 def draw_numbers(
-    numbers: Sequence[FloatArray], cells: Sequence[list[list[Cells]]], *, num_draws: int = NUM_DRAWS, seed: int = 0
+    numbers: Sequence[FloatArray],
+    cells: Sequence[list[list[Cells]]],
+    trained: Sequence[bool] = (),
+    *,
+    num_draws: int = NUM_DRAWS,
+    seed: int = 0,
 ) -> Draws:
-    """`draw` from the numbers [S, M] of each point, and its cells of each number and seed; none: not by question."""
+    """`draw` from the numbers [S, M] of each point, and its cells of each number and seed; none: not by question.
+
+    Points that are not `trained` (empty: all are) have no other seeds to differ by.
+    """
     questions = np.repeat(np.array([group.mean(axis=0) for group in numbers])[:, None], num_draws, axis=1)
     if cells:
         num_questions = len(cells[0][0][0].sums)
@@ -145,6 +154,7 @@ def draw_numbers(
     spread = seed_spread(numbers, parts)
     rng = np.random.default_rng((seed, 1))
     seeds = np.array([spread.noise(num_draws, len(group), rng) for group in numbers])
+    seeds[[at for at, has_seeds in enumerate(trained) if not has_seeds]] = 0
     return Draws(questions=questions, seeds=seeds, known=bool(cells) or spread.df > 0, spread=spread)
 
 

@@ -24,7 +24,10 @@ RESULT, TRIAL, STUDY = "result.json", "trial.json", "study.json"
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended: `stopped` is early by ASHA; `metrics` are of its last evaluation, at `step`."""
+    """How a trial ended: `stopped` is early by a scheduler; `metrics` are of its last evaluation, at `step`.
+
+    `session` is the call of Ray Tune in which it failed for good.
+    """
 
     spec: TrialSpec
     status: Status
@@ -32,6 +35,7 @@ class TrialResult:
     metrics: dict[str, float]
     model: str = ""
     error: str = ""
+    session: str = ""
 
 
 class StudyDirectory:
@@ -112,6 +116,8 @@ def _from_tree(tree: dict[str, Any]) -> TrialResult:
 
 def _before(recipe: Recipe, section: str, name: str) -> Any:
     """What a study had for a field that its section got later; None for others."""
+    if (section, name) == ("tune", "scales_steps"):
+        return False
     fields = dataclasses.fields(getattr(recipe, section)) if hasattr(recipe, section) else ()
     return next((field.default for field in fields if field.name == name and field.metadata.get(LATER)), None)
 
@@ -123,4 +129,6 @@ def _shared(recipe: Recipe) -> dict[str, dict[str, Any]]:
     for field in (*recipe.tune.space, "train.seed"):
         section, _, name = field.partition(".")
         sections.get(section, {}).pop(name, None)
+    if "plan.batch_size" in recipe.tune.space:
+        sections["tune"] = {"scales_steps": recipe.tune.scales_steps}
     return sections

@@ -10,17 +10,18 @@ from typing import Any
 
 from hbt_ray.cluster import check_capacity, driver_resources, find_cause
 from hbt_ray.config import Recipe
+from hbt_ray.errors import HbtError
 from hbt_ray.experiment import Experiment
 from hbt_ray.tracking.artifacts import log_config
 from hbt_ray.tracking.handle import RunLog, WriterHandle
 from hbt_ray.tracking.progress import progress
-from hbt_ray.training.state import MODEL, checkpoint_name
 from hbt_ray.training.trainer import RunSpec, fit
+from hbt_ray.tuning.baselines import baseline_of, baseline_trials, controls, in_space
 from hbt_ray.tuning.points import TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
-from hbt_ray.tuning.study_data import scored_sets
-
-HEADLINE = ("dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance")
+from hbt_ray.tuning.schedulers import PAIRS, make_scheduler
+from hbt_ray.tuning.study_data import BASELINE_TAG, CONTROLS_TAG, NO_MIX, scored_sets
+from hbt_ray.tuning.watch import make_watch
 
 Report = Callable[[str], None]
 
@@ -63,8 +64,10 @@ def run_study(study: Study, report: Report) -> list[TrialResult]:
     known = [result for result in study.directory.results() if result.status != "failed"]
     if known:
         report(f"study {recipe.name}: {len(known)} trials are done and are not run again")
-    study.log.start_run(study.key, recipe.name, {"hbt.kind": "study", "hbt.study": recipe.name})
+    outside = {CONTROLS_TAG: ",".join(controls(recipe)) or "none"}
+    study.log.start_run(study.key, recipe.name, {"hbt.kind": "study", "hbt.study": recipe.name, **outside})
     log_config(study.log, study.key, recipe.resolved())
+    study.log.log_datasets(study.key, study.experiment.datasets)
     try:
         _tune(study, known, report)
     except BaseException as error:
@@ -74,58 +77,111 @@ def run_study(study: Study, report: Report) -> list[TrialResult]:
 
 
 def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
-    from ray import tune
-
     recipe = study.recipe
     fitting = check_capacity(recipe)
     concurrent = min(recipe.tune.max_concurrent or fitting, fitting)
     if recipe.tune.max_concurrent > fitting:
         report(f"tune.max_concurrent={recipe.tune.max_concurrent} is lowered to {fitting}: no more trials fit at once")
     done = {result.spec.name for result in known}
-    searcher: Any = None
-    if recipe.tune.search == "optuna":
-        from hbt_ray.tuning.optuna_search import make_searcher, num_complete
-
-        of_study = recipe.tune.num_samples * len(recipe.tune.seeds)
-        num_trials = of_study - len(known)
-        # A point is asked for with all its seeds: those that are known answer at once, and take a place each.
-        num_asked = of_study - num_complete(known, len(recipe.tune.seeds)) * len(recipe.tune.seeds)
-        space: dict[str, Any] = {}
-        searcher = make_searcher(recipe, known, study.directory.unfinished())
-    else:
-        listed = listed_trials(recipe)
-        todo = [spec for spec in listed if spec.name not in done]
-        of_study, num_trials = len(listed), len(todo)
-        num_asked = 1
-        space = {"trial": tune.grid_search([dict(spec.overrides) for spec in todo])}
-    if num_trials <= 0:
-        report(f"study {recipe.name}: nothing is left to run")
-        return
+    baselines = baseline_trials(recipe)
+    listed = [] if recipe.tune.search == "optuna" else listed_trials(recipe)
+    drawn = recipe.tune.num_samples * len(recipe.tune.seeds) if recipe.tune.search == "optuna" else 0
+    together = {spec.name: spec for spec in (*listed, *baselines)}
     # Of the whole study, not of what is left: the trials share the cores by it, and a study that goes on after a stop
     # must compute with as many threads as before.
-    concurrent = min(concurrent, of_study)
-    report(f"study {recipe.name}: {num_trials} trials, {min(concurrent, num_trials)} at a time")
+    concurrent = min(concurrent, len(together) + drawn)
+    if recipe.tune.stops_early or drawn:
+        # A control that was stopped early would be none, and a searcher is told what the baselines scored.
+        first = [spec for spec in baselines if spec.name not in done]
+        if first:
+            report(f"study {recipe.name}: {len(first)} baselines, which are trained to the end")
+            _run(study, _listed(first), concurrent, report)
+            known = [result for result in study.directory.results() if result.status != "failed"]
+            done = {result.spec.name for result in known}
+    else:
+        first, listed = [], sorted(together.values(), key=lambda spec: recipe.tune.seeds.index(spec.seed))
+    if drawn:
+        search = _drawn(study, known, {spec.name for spec in baselines})
+        num_trials = search.num_trials
+    else:
+        todo = [spec for spec in listed if spec.name not in done and spec not in first]
+        search, num_trials = _listed(todo), len(todo)
+    if num_trials > 0:
+        report(f"study {recipe.name}: {num_trials} trials, {min(concurrent, num_trials)} at a time")
+        _run(study, search, concurrent, report, stops_early=recipe.tune.stops_early)
+    elif not first:
+        report(f"study {recipe.name}: nothing is left to run")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What Ray Tune is given to run: a list of trials, or a searcher that draws them."""
+
+    num_trials: int
+    space: dict[str, Any]
+    num_asked: int = 1
+    """Points that Tune asks for, with the searcher."""
+    searcher: Any = None
+
+
+def _listed(specs: list[TrialSpec]) -> Search:
+    from ray import tune
+
+    return Search(len(specs), {"trial": tune.grid_search([dict(spec.overrides) for spec in specs])})
+
+
+def _drawn(study: Study, known: list[TrialResult], baselines: set[str]) -> Search:
+    """What is left of an Optuna study; its baselines come on top of what it draws."""
+    from hbt_ray.tuning.optuna_search import make_searcher, num_complete
+
+    recipe = study.recipe
+    drawn = [result for result in known if result.spec.name not in baselines and in_space(result.spec.point, recipe)]
+    seeds = len(recipe.tune.seeds)
+    of_study = recipe.tune.num_samples * seeds
+    # A point is asked for with all its seeds: those that are known answer at once, and take a place each.
+    num_asked = of_study - num_complete(drawn, seeds) * seeds
+    names = {result.spec.name for result in known}
+    whole = [  # of a baseline that failed with some of its seeds nothing is told: it would be asked for again
+        result
+        for result in known
+        if result.spec.name in baselines
+        and in_space(result.spec.point, recipe)
+        and names.issuperset(TrialSpec.of(result.spec.point, seed).name for seed in recipe.tune.seeds)
+    ]
+    told = drawn + whole
+    begun = [spec for spec in study.directory.unfinished() if spec.name not in baselines]
+    unfinished = [spec for spec in begun if in_space(spec.point, recipe)]
+    return Search(of_study - len(drawn), {}, num_asked, make_searcher(recipe, told, unfinished))
+
+
+def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops_early: bool = False) -> None:
+    from ray import tune
+
+    recipe = study.recipe
+    session = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     trainable = tune.with_resources(
-        tune.with_parameters(_trial, study=study, concurrent=concurrent),
+        tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session),
         driver_resources(),
     )
-    watch = _watch(study, report)
+    watch = make_watch(study, lambda config: trial_spec(config, recipe), report)
     tuner = tune.Tuner(
         trainable,
-        param_space=space,
+        param_space=search.space,
         tune_config=tune.TuneConfig(
-            num_samples=num_asked,
-            search_alg=searcher,
-            scheduler=_scheduler(recipe),
+            num_samples=search.num_asked,
+            search_alg=search.searcher,
+            scheduler=make_scheduler(recipe) if stops_early else None,
             max_concurrent_trials=concurrent,
             # The next trial driver need not import everything again. Not with early stopping: a driver that is kept
             # goes on waiting for the workers of the trial that was stopped.
-            reuse_actors=not recipe.tune.asha,
+            reuse_actors=not stops_early,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
-            name=f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}",
+            name=session,
             storage_path=f"{study.directory.path}/.tune",
+            # Of drivers that died: workers are restarted by the trial itself.
+            failure_config=tune.FailureConfig(max_failures=recipe.resources.max_failures),
             callbacks=[watch],
             verbose=0,
         ),
@@ -134,26 +190,26 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
         tuner.fit()
     for spec in watch.running.values():  # Tune returns quietly when it is interrupted
         study.log.finish_run(study.trial_key(spec), "killed")
-    if watch.running or (searcher is None and watch.num_ended < num_trials):
+    if watch.running or (search.searcher is None and watch.num_ended < search.num_trials):
         raise KeyboardInterrupt
 
 
-def _trial(config: dict[str, Any], study: Study, concurrent: int) -> None:
+def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str) -> None:
     """The driver of one trial: runs beside Tune, starts the trial's Ray Train workers and waits for them."""
     from ray import tune
     from ray.tune.integration.ray_train import TuneReportCallback
 
     spec = trial_spec(config, study.recipe)
+    recipe = spec.recipe(study.recipe)
     known = study.directory.result(spec)
     if known and known.status != "failed":  # a searcher asks again for seeds of a point that are done
-        tune.report({**known.metrics, "step": known.step})
+        tune.report({**known.metrics, "step": known.step, PAIRS: known.step * recipe.plan.batch_size})
         return
+    if known and known.session == session:  # Tune tries again, and no restart mends what the trial ended by
+        raise HbtError(known.error)
     study.directory.begin(spec)
-    recipe = spec.recipe(study.recipe)
     key = study.trial_key(spec)
-    tags = {"hbt.kind": "trial", "hbt.study": study.recipe.name, "hbt.seed": str(spec.seed), "hbt.trial": spec.name}
-    study.log.start_run(key, spec.label, {**tags, "hbt.alpha": f"{recipe.plan.alpha:g}"}, study.key)
-    log_config(study.log, key, recipe.resolved())
+    log_trial(study.log, study, spec)
     run = RunSpec(
         recipe=study.experiment.runnable(recipe),
         corpus=study.experiment.corpus.directory,
@@ -166,10 +222,27 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int) -> None:
     try:
         result = fit(run, study.log, callbacks=[TuneReportCallback()])
     except Exception as error:
-        study.directory.save(TrialResult(spec, "failed", 0, {}, error=_error_line(error)))
+        study.directory.save(TrialResult(spec, "failed", 0, {}, error=_error_line(error), session=session))
         raise
     study.log.log_artifact_text(key, "model.txt", result.model + "\n")
     study.directory.save(TrialResult(spec, "finished", recipe.train.steps, result.metrics, result.model))
+
+
+def log_trial(log: RunLog, study: Study, spec: TrialSpec) -> None:
+    """Begin a trial's run in the tracking store, with what it is and all its settings."""
+    recipe, key = spec.recipe(study.recipe), study.trial_key(spec)
+    tags = {"hbt.kind": "trial", "hbt.study": study.recipe.name, "hbt.seed": str(spec.seed), "hbt.trial": spec.name}
+    settings = recipe.resolved()
+    name = baseline_of(spec, study.recipe)
+    if name:
+        tags[BASELINE_TAG] = name
+    if name not in NO_MIX:
+        tags["hbt.alpha"] = f"{recipe.plan.alpha:g}"
+    if not recipe.train.steps:
+        del settings["plan"]  # there were no batches, so nobody should sort this run by alpha
+    log.start_run(key, spec.label, tags, study.key)
+    log_config(log, key, settings)
+    log.log_datasets(key, study.experiment.datasets)
 
 
 def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
@@ -177,80 +250,7 @@ def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
     if "trial" in config:
         return TrialSpec(tuple(sorted(config["trial"].items())))
     point = as_in_recipe({name: config[name] for name in recipe.tune.space}, recipe)
-    return TrialSpec.of(point, recipe.tune.seeds[int(config.get("__trial_index__", 0))])
-
-
-def _scheduler(recipe: Recipe) -> Any:
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
-
-    tune, train = recipe.tune, recipe.train
-    if not tune.asha:
-        return FIFOScheduler()
-    return ASHAScheduler(
-        time_attr="step",
-        metric=tune.metric,
-        mode=tune.mode,
-        max_t=train.steps + 1,  # at max_t it would stop a trial that is about to end by itself
-        grace_period=tune.asha_grace_steps or train.eval_every or train.steps,
-        reduction_factor=tune.asha_reduction,
-    )
-
-
-def _watch(study: Study, report: Report) -> Any:
-    from ray.tune import Callback
-
-    steps = study.recipe.train.steps
-
-    class Watch(Callback):  # type: ignore[misc]
-        """In the driver: says how trials go, and records how they end."""
-
-        running: dict[str, TrialSpec]
-        labels: dict[str, str]
-        num_ended: int
-
-        def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            spec = trial_spec(trial.config, study.recipe)
-            self.running[trial.trial_id] = spec
-            self.labels[study.trial_key(spec)] = spec.label
-            report(f"{spec.label}: started")
-
-        def on_trial_result(
-            self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-        ) -> None:
-            if "step" not in result:
-                return
-            scores = [f"{name.split('/')[-1]} {result[name]:.4f}" for name in HEADLINE if name in result]
-            report(f"{trial_spec(trial.config, study.recipe).label}: step {result['step']}/{steps} {', '.join(scores)}")
-
-        def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            spec = self._end(trial)
-            early = False
-            if study.directory.result(spec) is None:  # stopped by the scheduler, perhaps at its very last step
-                last = trial.last_result or {}
-                step = int(last.get("step", 0))
-                early = step < steps
-                metrics = {name: float(value) for name, value in last.items() if "/" in name and _is_number(value)}
-                model = f"{study.directory.path}/{spec.name}/{checkpoint_name(step)}/{MODEL}"
-                study.directory.save(TrialResult(spec, "stopped" if early else "finished", step, metrics, model))
-            if early:
-                report(f"{spec.label}: stopped early at step {step}")
-            study.log.finish_run(study.trial_key(spec), "early_stopped" if early else "finished")
-
-        def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            spec = self._end(trial)
-            known = study.directory.result(spec)
-            line = known.error if known else "the trial's driver died; see the logs of the Ray session"
-            study.directory.save(TrialResult(spec, "failed", 0, {}, error=line))
-            study.log.finish_run(study.trial_key(spec), "failed", {"hbt.error": line[:250]})
-            report(f"{spec.label}: FAILED: {line}")
-
-        def _end(self, trial: Any) -> TrialSpec:
-            self.num_ended += 1
-            return self.running.pop(trial.trial_id, None) or trial_spec(trial.config, study.recipe)
-
-    watch = Watch()
-    watch.running, watch.labels, watch.num_ended = {}, {}, 0
-    return watch
+    return TrialSpec.of(point, recipe.tune.seeds[int(config["__trial_index__"])])
 
 
 def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str) -> None:
@@ -273,10 +273,6 @@ def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str)
         ]
         if points:
             log.log_artifact_bytes(key, f"{name}/alpha.png", figure_png(alpha_figure(points)))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _error_line(error: Exception) -> str:

@@ -6,6 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+NAMES: dict[str, str] = {
+    "xx": "X-X",
+    "xy": "X-Y",
+    "source": "source language only",
+    "untrained": "no fine-tuning",
+}
+"""Baseline -> what readers are told."""
+NO_MIX = ("source", "untrained")
+"""Baselines that stand for no value of alpha."""
+CONTROLS_TAG, BASELINE_TAG = "hbt.controls", "hbt.baseline"
+"""Of a study's run: which baselines lie outside of its space now. Of a trial's: which baseline it is."""
+
 TrialStatus = Literal["finished", "stopped", "failed", "killed", "running"]
 
 
@@ -31,6 +43,10 @@ class Trial:
     config: Mapping[str, Any]
     """All parameters: dotted field -> value."""
     error: str = ""
+    baseline: str = ""
+    """Which baseline of the study it is (`tuning.baselines.NAMES`); empty for any other trial."""
+    is_control: bool = False
+    """Whether it lies outside of the search space, and is there to be compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)

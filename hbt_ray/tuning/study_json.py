@@ -28,9 +28,14 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
         },
         "sets": {found.on_set.name: _set_tree(found) for found in analysis.sets},
         "controls": {
-            control.name: {"point": labels[control.at], "differences": _tests(control.differences, labels)}
+            control.name: {
+                "point": labels[control.at],
+                "outside_the_space": control.outside,
+                "differences": _tests(control.differences, labels),
+            }
             for control in analysis.controls
         },
+        "not_beaten": [control.name for control in analysis.unbeaten],
         "gains_over_xx": {
             labels[at]: {kind: [asdict(row) for row in rows] for kind, rows in kinds.items()}
             for at, kinds in analysis.gains.items()
@@ -41,6 +46,7 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
                 "label": trial.label,
                 "point": dict(trial.point),
                 "seed": trial.seed,
+                "baseline": trial.baseline,
                 "status": trial.status,
                 "error": trial.error,
                 "metrics": {name: value for name, value in trial.metrics.items() if not name.startswith("train/")},
@@ -77,6 +83,7 @@ def _set_tree(found: SetAnalysis) -> dict[str, Any]:
             {
                 "label": point.label,
                 "point": dict(point.values),
+                "control": point.control,
                 "seeds": [trial.seed for trial in point.trials],
                 "means": dict(zip(on_set.metrics, point.means.tolist(), strict=True)),
                 "intervals": {metric: list(ends[at]) for metric, ends in found.intervals.items()},

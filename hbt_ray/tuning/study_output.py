@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from mlflow.exceptions import MlflowException
@@ -10,6 +11,7 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.storage import write_whole
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tuning.analysis import StudyAnalysis, analyse
+from hbt_ray.tuning.claims_report import claims_files
 from hbt_ray.tuning.study_reader import read_study, store_error
 from hbt_ray.tuning.study_report import report_files
 from hbt_ray.tuning.trial_scores import read_trial_scores
@@ -29,13 +31,7 @@ def report_study(
     study = read_study(tracking_uri, experiment, name)
     analysis = analyse(study, partial(read_trial_scores, study), set_name)
     files = report_files(analysis)
-    written = []
-    for file, text in files.items():
-        written.append(f"{directory.rstrip('/')}/{file}")
-        try:
-            write_whole(written[-1], text.encode())
-        except OSError as error:
-            raise ConfigError(f"report {written[-1]} cannot be written ({error.strerror}); use --out DIR") from None
+    written = _write(directory, {file: text.encode() for file, text in files.items()}, "--out")
     store = RunStore(tracking_uri, experiment)
     try:
         for file, text in files.items():
@@ -43,3 +39,23 @@ def report_study(
     except (MlflowException, OSError) as error:
         raise store_error(tracking_uri, error) from error
     return analysis, written
+
+
+def write_claims(analysis: StudyAnalysis, directory: str) -> list[str]:
+    """Write the verdicts on the paper's claims to `directory`; returns the files.
+
+    Raises:
+        ConfigError: they cannot be written there.
+    """
+    return _write(directory, claims_files(analysis), "--claims")
+
+
+def _write(directory: str, files: Mapping[str, bytes], option: str) -> list[str]:
+    written = []
+    for file, content in files.items():
+        written.append(f"{directory.rstrip('/')}/{file}")
+        try:
+            write_whole(written[-1], content)
+        except OSError as error:
+            raise ConfigError(f"report {written[-1]} cannot be written ({error.strerror}); use {option} DIR") from None
+    return written

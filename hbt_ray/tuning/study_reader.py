@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mlflow import MlflowClient
@@ -15,7 +15,7 @@ from hbt_ray.errors import ClusterError, ConfigError
 from hbt_ray.tracking.runs import EARLY_STOPPED_TAG
 from hbt_ray.tracking.uri import check_tracking, sqlite_path
 from hbt_ray.tuning.points import SEED
-from hbt_ray.tuning.study_data import StudyData, Trial, TrialStatus
+from hbt_ray.tuning.study_data import BASELINE_TAG, CONTROLS_TAG, StudyData, Trial, TrialStatus
 
 STATUS: dict[str, TrialStatus] = {
     "FINISHED": "finished",
@@ -26,6 +26,8 @@ STATUS: dict[str, TrialStatus] = {
 }
 SECTIONS = ("corpus", "plan", "model", "train")
 """Sections of a recipe that decide what a model becomes; trials that differ here are different points."""
+FOLLOWS = ("train.steps", "train.eval_every", "train.checkpoint_every")
+"""Fields that follow from the batch size at equal compute, and tell no points apart unless they are varied."""
 PAGE = 1000
 
 
@@ -66,6 +68,8 @@ def read_study(tracking_uri: str, experiment: str, name: str) -> StudyData:
         raise store_error(tracking_uri, error) from error
     config = _values(parent)
     runs = [run for run in reversed(children) if run.data.tags.get("hbt.kind") == "trial"]
+    outside = {name for name in parent.data.tags.get(CONTROLS_TAG, "").split(",") if name}
+    metric = config.get("tune.metric", "dev/multi_map")
     notes = []
     if len(named) > 1:
         notes.append(f"{len(named)} studies are called {name}; this is the newest, run {parent.info.run_id}.")
@@ -73,8 +77,8 @@ def read_study(tracking_uri: str, experiment: str, name: str) -> StudyData:
         name=name,
         run_id=str(parent.info.run_id),
         tracking_uri=tracking_uri,
-        trials=tuple(_trials(runs, config)),
-        metric=str(config.get("tune.metric", "dev/multi_map")),
+        trials=tuple(_trials(runs, config, outside)),
+        metric=str(metric[0] if isinstance(metric, list) else metric),
         config=config,
         notes=tuple(notes),
     )
@@ -106,26 +110,32 @@ def _search(client: MlflowClient, experiments: list[str], query: str) -> list[Ru
             return runs
 
 
-def _trials(runs: Sequence[Run], config: Mapping[str, Any]) -> list[Trial]:
+def _trials(runs: Sequence[Run], config: Mapping[str, Any], outside: Collection[str]) -> list[Trial]:
     values = [_values(run) for run in runs]
+    baselines = [run.data.tags.get(BASELINE_TAG, "") for run in runs]
     space = {name.removeprefix("tune.space.") for name in config if name.startswith("tune.space.")}
     # A searcher's range is logged as tune.space.FIELD.low and so on; its field is what the trials differ in.
-    fields = sorted({name for found in values for name in found if name.partition(".")[0] in SECTIONS} - {SEED})
-    varied = [name for name in fields if name in space or len({json.dumps(found.get(name)) for found in values}) > 1]
+    of_search = [found for found, name in zip(values, baselines, strict=True) if name not in outside]
+    fields = sorted({name for found in of_search for name in found if name.partition(".")[0] in SECTIONS} - {SEED})
+    told = [name for name in fields if name not in FOLLOWS]
+    varied = [name for name in told if len({json.dumps(found.get(name)) for found in of_search}) > 1]
+    varied = sorted({*varied, *(name for name in fields if name in space)})
     trials = []
-    for run, found in zip(runs, values, strict=True):
+    for run, found, baseline in zip(runs, values, baselines, strict=True):
         tags = run.data.tags
         status: TrialStatus = "stopped" if EARLY_STOPPED_TAG in tags else STATUS[run.info.status]
         trials.append(
             Trial(
                 run_id=str(run.info.run_id),
                 label=str(run.info.run_name),
-                point={name: found.get(name) for name in varied},
+                point={name: found.get(name) for name in varied if baseline != "untrained"},
                 seed=int(tags.get("hbt.seed", found.get(SEED, 0))),
                 status=status,
                 metrics={name: value for name, value in run.data.metrics.items() if math.isfinite(value)},
                 config=found,
                 error=tags.get("hbt.error", "") if status == "failed" else "",
+                baseline=baseline,
+                is_control=baseline in outside,
             )
         )
     return trials

@@ -15,9 +15,10 @@ from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.tuning.charts import BOTTOM as CHART_BOTTOM
 from hbt_ray.tuning.charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Panel, alpha_panels, trade_panels
 from hbt_ray.tuning.decision import Versus
+from hbt_ray.tuning.phrases import signed
 from hbt_ray.tuning.point_scores import FOUR, shown
 from hbt_ray.tuning.study_json import report_tree
-from hbt_ray.tuning.wording import caveats, findings, reason, recommendation_line, signed, title
+from hbt_ray.tuning.wording import caveats, findings, reason, recommendation_line, title
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "decision.json"
 """Names of the artifacts of a study's run."""
@@ -92,7 +93,8 @@ def places(analysis: StudyAnalysis) -> dict[int, str]:
     decision = analysis.decision
     if decision is None:
         return {}
-    said = dict.fromkeys(decision.left_out, "fewer seeds")
+    said = {at: "control" for at, point in enumerate(analysis.main.on_set.points) if point.control}
+    said |= dict.fromkeys(decision.left_out, "fewer seeds")
     said |= dict.fromkeys(decision.excluded, "loses inside a language")
     for rival in decision.rivals:
         said[rival.other] = (
@@ -115,12 +117,13 @@ def _tests(analysis: StudyAnalysis) -> list[tuple[str, Sequence[Versus]]]:
 
 def _facts(analysis: StudyAnalysis) -> dict[str, str]:
     study, on_set = analysis.study, analysis.main.on_set
-    varied = {name for trial in study.trials for name in trial.point}
+    varied = {name for trial in study.trials for name in trial.point if not trial.is_control}
     seeds = sorted({trial.seed for trial in study.finished})
     facts = {
         "study": study.name,
         "varied": ", ".join(sorted(varied)) or "nothing",
-        "points": f"{len(on_set.points)}",
+        "points": f"{sum(not point.control for point in on_set.points)}",
+        "controls": ", ".join(point.label for point in on_set.points if point.control) or "none besides the points",
         "seeds": ", ".join(map(str, seeds)),
         "trials": f"{len(study.finished)} finished of {len(study.trials)}",
         "decided on": on_set.name,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
 from hbt_ray.evaluation.lang_names import code_and_name
 from hbt_ray.evaluation.wording import METRICS, listed, number
-from hbt_ray.tuning.analysis import Control, SetAnalysis, StudyAnalysis
+from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.tuning.decision import GUARD, Decision, Outlook, Versus
+from hbt_ray.tuning.phrases import Finding, against, label_of, not_beaten, signed
 from hbt_ray.tuning.power import MAX_SEEDS
 
 NUM_NAMED = 4
@@ -17,19 +14,14 @@ NUM_NAMED = 4
 MORE_SEEDS = "train at least 3 seeds a point (tune.seeds)"
 
 
-class Finding(NamedTuple):
-    """One line of the summary; `level` is good, fair, poor or plain."""
-
-    topic: str
-    level: str
-    text: str
-
-
 def title(analysis: StudyAnalysis) -> str:
     """`Recommended: alpha = 0.5`."""
     decision, point = analysis.decision, analysis.recommended
     if decision is None or point is None:
         return "No recommendation"
+    if analysis.winners:
+        won = listed([control.title for control in analysis.winners])
+        return f"No point beats {won}; best of the search: {point.label}"
     if decision.state == "unknown":
         return f"Best of single runs: {point.label}"
     if decision.state == "noise":
@@ -47,9 +39,12 @@ def recommendation_line(analysis: StudyAnalysis) -> str:
     best = number(target, float(point.means[main.on_set.at(target)]))
     allowed = len(decision.rivals) + 1
     others = f" of {allowed} points whose {name}/{GUARD} is not significantly below the best" if allowed > 1 else ""
-    return (
+    line = (
         f"recommended {point.label}: best mean {name}/{target} = {best}{others}, {_seeds(decision)}; {_short(analysis)}"
     )
+    if analysis.unbeaten and decision.state != "unknown":
+        line += f"; NOT AHEAD of the controls: {listed([control.title for control in analysis.unbeaten])}"
+    return line
 
 
 def _short(analysis: StudyAnalysis) -> str:
@@ -120,7 +115,7 @@ def sure(analysis: StudyAnalysis) -> Finding:
         return Finding(
             topic,
             "good" if decision.seeds_known else "fair",
-            f"Sure: it is ahead of {rivals} beyond chance; the nearest, {_label(main, nearest.other)}, is "
+            f"Sure: it is ahead of {rivals} beyond chance; the nearest, {label_of(main, nearest.other)}, is "
             f"{_difference(nearest, absolute=True)} behind.{_limits(analysis)}",
         )
     names = _points(main, [rival.other for rival in decision.open_rivals])
@@ -128,9 +123,9 @@ def sure(analysis: StudyAnalysis) -> Finding:
     return Finding(
         topic,
         "fair",
-        f"{scope}it cannot be told from {names}. Against the nearest, {_label(main, nearest.other)}, the difference in "
-        f"{METRICS[decision.target][0]} is {_difference(nearest)}; with other {_what(analysis)} it would lead in "
-        f"{decision.lead:.0%} of the cases.{_limits(analysis)}",
+        f"{scope}it cannot be told from {names}. Against the nearest, {label_of(main, nearest.other)}, the "
+        f"difference in {METRICS[decision.target][0]} is {_difference(nearest)}; with other {_what(analysis)} it would "
+        f"lead in {decision.lead:.0%} of the cases.{_limits(analysis)}",
     )
 
 
@@ -166,8 +161,8 @@ def outlook_text(analysis: StudyAnalysis) -> str:
     sd = number(decision.target, decision.seed_sd)
     return (
         f"{said[0].upper()}{said[1:]}: an estimate for 80% power at the 5% level, if the true difference to "
-        f"{_label(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen here; "
-        f"the standard deviation between seeds of a point is {sd}."
+        f"{label_of(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen "
+        f"here; the standard deviation between seeds of a point is {sd}."
     )
 
 
@@ -180,6 +175,8 @@ def findings(analysis: StudyAnalysis) -> list[Finding]:
     if decision.state in ("noise", "unknown"):
         rows.append(Finding("To settle it", "plain", outlook_text(analysis)))
     rows += [against(analysis, control) for control in analysis.controls]
+    if found := not_beaten(analysis):
+        rows.insert(1, found)
     if analysis.base == decision.recommended:
         rows.append(
             Finding("Against X-X", "plain", "The recommended point is the X-X baseline itself: mixing gained nothing.")
@@ -195,27 +192,6 @@ def findings(analysis: StudyAnalysis) -> list[Finding]:
     if found := languages(analysis):
         rows.append(found)
     return rows
-
-
-def against(analysis: StudyAnalysis, control: Control) -> Finding:
-    """The recommended point against one baseline."""
-    better = [_named(row) for row in control.differences if row.better]
-    worse = [_named(row) for row in control.differences if row.worse]
-    open_rows = [_named(row) for row in control.differences if row.verdict != "real"]
-    label = _label(analysis.main, control.at)
-    topic = f"Against {control.name}"
-    if control.differences[0].verdict == "unknown":
-        return Finding(topic, "plain", f"Seen, not tested, against {label}: {listed(open_rows)}.")
-    parts = []
-    if better:
-        parts.append(f"better than {label} in {listed(better)}")
-    if worse:
-        parts.append(f"worse{'' if better else f' than {label}'} in {listed(worse)}")
-    text = f"It is {'; '.join(parts)}" if parts else f"Nothing is more than chance against {label}"
-    if open_rows:
-        text += f"; the rest is noise: {listed(open_rows)}" if parts else f": {listed(open_rows)}"
-    level = "good" if better and not worse else "poor" if worse and not better else "fair" if better else "plain"
-    return Finding(topic, level, text + ".")
 
 
 def languages(analysis: StudyAnalysis) -> Finding | None:
@@ -276,12 +252,8 @@ def _seeds(decision: Decision) -> str:
     return f"{decision.num_seeds} seed{'s' * (decision.num_seeds > 1)}"
 
 
-def _label(main: SetAnalysis, at: int) -> str:
-    return main.on_set.points[at].label
-
-
 def _points(main: SetAnalysis, places: tuple[int, ...] | list[int]) -> str:
-    return _some([_label(main, at) for at in places])
+    return _some([label_of(main, at) for at in places])
 
 
 def _some(names: list[str]) -> str:
@@ -294,17 +266,6 @@ def _difference(versus: Versus, *, absolute: bool = False) -> str:
     ends = [number(versus.metric, abs(end)) if absolute else signed(versus.metric, end) for end in (low, high)]
     value = number(versus.metric, abs(versus.difference)) if absolute else signed(versus.metric, versus.difference)
     return f"{value} (95% interval {ends[0]} to {ends[1]})"
-
-
-def signed(metric: str, value: float) -> str:
-    """A difference with its sign; a dash for NaN."""
-    return number(metric, value) if np.isnan(value) else f"{'+' if value > 0 else ''}{number(metric, value)}"
-
-
-def _named(row: Versus) -> str:
-    name = METRICS[row.metric][0]
-    name = name if name.startswith("mAP") else name[0].lower() + name[1:]
-    return f"{name} ({signed(row.metric, row.difference)})"
 
 
 def _what(analysis: StudyAnalysis) -> str:

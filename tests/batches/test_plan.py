@@ -263,3 +263,25 @@ def test_steps_outside_the_plan():
     for step in (-1, 3):
         with pytest.raises(IndexError, match="of a plan of 3 steps"):
             plan.step(step)
+
+
+@given(indexes(min_langs=2), configs, st.integers(0, 2**40), st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_plan_in_some_languages_is_that_of_a_corpus_which_has_no_others(index, config, seed, data):
+    kept = data.draw(st.lists(st.sampled_from(index.langs), min_size=1, unique=True))
+    groups = list(zip((index.sources[at] for at in index.group_source), np.diff(index.group_start), strict=True))
+    less = index_of(coverage(index) & np.isin(index.langs, kept), groups)
+    try:
+        expected = plan_of(less, 20, seed=seed, **config)
+    except PlanError:
+        with pytest.raises(PlanError):
+            plan_of(index, 20, seed=seed, langs=tuple(kept), **config)
+        return
+    plan = plan_of(index, 20, seed=seed, langs=tuple(kept), **config)
+    assert all(same(plan.step(number), expected.step(number)) for number in range(20))
+    assert plan.streams == expected.streams
+
+
+def test_a_language_that_the_corpus_lacks_is_named():
+    with pytest.raises(PlanError, match=r"plan\.langs: the corpus has no language 'fr'; it has ar, de, en"):
+        plan_of(full_index(20, 3), 3, batch_size=5, alpha=1.0, langs=("en", "fr"))

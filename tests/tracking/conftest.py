@@ -53,6 +53,18 @@ class Server:
                 return
         raise RuntimeError((self.directory / "server.log").read_text()[-2000:])
 
+    def pause(self):
+        """Takes connections, as its socket is open, and answers none."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def terminate(self):
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(timeout=30)
+        self.process = None
+
     def stop(self):
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)

@@ -1,10 +1,14 @@
 import os
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
 
 from hbt_ray.recipes import build_recipe
 from hbt_ray.training.state import RunState
 from hbt_ray.training.trainer import RunSpec
-from hbt_ray.training.worker import num_threads
+from hbt_ray.training.worker import _watched, num_threads
 
 
 def spec_of(threads_per_worker=0, concurrent=1):
@@ -25,3 +29,33 @@ def test_a_run_goes_on_with_the_threads_it_began_with():
     assert num_threads(spec_of(threads_per_worker=3), state, local_workers=2) == 7
     on_gpus = replace(state, threads=0)
     assert num_threads(spec_of(threads_per_worker=3), on_gpus, local_workers=2) == 3
+
+
+@pytest.mark.parametrize(("local_rank", "wanted", "watches"), [(0, True, True), (1, True, False), (0, False, False)])
+def test_one_worker_of_each_node_records_how_busy_it_is(monkeypatch, local_rank, wanted, watches):
+    context = SimpleNamespace(get_local_rank=lambda: local_rank, get_node_rank=lambda: 3)
+    monkeypatch.setattr("ray.train.get_context", lambda: context)
+    monkeypatch.setattr("hbt_ray.tracking.system.SAMPLE_S", 0.001)
+    spec = spec_of()
+    spec = replace(spec, recipe=build_recipe({"name": "test", "tracking": {"system_metrics": wanted}}))
+    params, rows, seen = {}, [], threading.Event()
+
+    class Log:
+        def log_params(self, key, found):
+            params.update(found)
+
+        def log_metrics(self, key, found):
+            rows.extend(found)
+            seen.set()
+
+    loop = SimpleNamespace(step=1)
+    with _watched(spec, Log(), loop):
+        for loop.step in range(2, 200 if watches else 4):
+            if seen.wait(0.01):
+                break
+    assert bool(rows) == watches
+    assert list(params) == (["system"] if watches else [])
+    if watches:
+        assert rows[0]["step"] > 1
+        assert "system/node_3/cpu_utilization_percentage" in rows[0]
+        assert list(params["system"]) == ["node_3"]

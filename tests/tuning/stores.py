@@ -8,6 +8,8 @@ from hbt_ray.evaluation.parallel import parallel_set
 from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.evaluation.score import score
 from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tuning.point_scores import from_scores
+from hbt_ray.tuning.study_data import StudyData, Trial
 
 EXPERIMENT = "hbt_ray"
 LANGS = ("en", "de", "zh", "ar")
@@ -34,22 +36,39 @@ def made_up_scores(seed, *, noise, bias, num_items=80, langs=LANGS, name="dev", 
 
 
 def write_study(
-    directory, name, points, *, scores, seeds=(0,), metric="dev/multi_map", by_question=True, statuses=(), space=None
+    directory,
+    name,
+    points,
+    *,
+    scores,
+    seeds=(0,),
+    metric="dev/multi_map",
+    by_question=True,
+    statuses=(),
+    space=None,
+    controls=None,
 ):
     """Record a study; returns its tracking URI.
 
     points: list of dicts, dotted field -> value. scores: (point, seed) -> list of Scores, one a set.
     statuses: {(position of the point, seed): status} of trials that did not finish.
+    controls: baseline -> its point, outside of the space; "untrained" comes with the first seed alone.
     """
     uri = f"sqlite:///{directory}/mlflow.db"
     store = RunStore(uri, EXPERIMENT)
-    parent = store.get_or_create(f"{name}-0", name, {"hbt.kind": "study", "hbt.study": name})
+    tags = {"hbt.kind": "study", "hbt.study": name, **({"hbt.controls": ",".join(controls)} if controls else {})}
+    parent = store.get_or_create(f"{name}-0", name, tags)
+    every = [("", point) for point in points] + list((controls or {}).items())
     fields = {field: sorted({json.dumps(point[field]) for point in points}) for field in points[0]}
     store.log_params(parent, {"tune": {"metric": metric, "space": space or fields}, "train.steps": 20})
     for seed in seeds:
-        for at, point in enumerate(points):
-            label = " ".join([*(f"{field.split('.')[-1]}={value:g}" for field, value in point.items()), f"seed={seed}"])
+        for at, (baseline, point) in enumerate(every):
+            if baseline == "untrained" and seed != seeds[0]:
+                continue
+            named = [f"{field.split('.')[-1]}={_short(value)}" for field, value in point.items()]
+            label = " ".join([*named, f"seed={seed}"])
             tags = {"hbt.kind": "trial", "hbt.study": name, "hbt.seed": str(seed)}
+            tags |= {"hbt.baseline": baseline} if baseline else {}
             run = store.get_or_create(f"{name}-0/{label}", label, tags, parent)
             store.log_params(run, {"plan.alpha_schedule": "constant", "train.seed": seed, "train.steps": 20, **point})
             status = dict(statuses).get((at, seed), "finished")
@@ -61,6 +80,40 @@ def write_study(
             store.finish(run, status, {"hbt.error": "the loss is NaN"} if status == "failed" else None)
     store.finish(parent, "finished")
     return uri
+
+
+def made_study(name, points, *, scores, seeds=(0,), controls=None):
+    """(study, how its scores are read), as `write_study` and the store would give them, without a store."""
+    trials, found = [], {}
+    for seed in seeds:
+        for at, (baseline, point) in enumerate([("", point) for point in points] + list((controls or {}).items())):
+            if baseline == "untrained" and seed != seeds[0]:
+                continue
+            run_id = f"{at}-{seed}"
+            of_sets = scores(point, seed)
+            found.update({(run_id, each.name): from_scores(each) for each in of_sets})
+            metrics = {f"{each.name}/{key}": value for each in of_sets for key, value in each.headline().items()}
+            trials.append(
+                Trial(
+                    run_id=run_id,
+                    label=f"{point} seed={seed}",
+                    point={field: value for field, value in point.items() if field in points[0]},
+                    seed=seed,
+                    status="finished",
+                    metrics=metrics,
+                    config={"plan.alpha_schedule": "constant", "train.steps": 20, **point},
+                    baseline=baseline,
+                    is_control=bool(baseline),
+                )
+            )
+    study = StudyData(
+        name=name, run_id="0", tracking_uri="", trials=tuple(trials), metric="dev/multi_map", config={"train.steps": 20}
+    )
+    return study, lambda some, set_name: {trial.run_id: found[trial.run_id, set_name] for trial in some}
+
+
+def _short(value):
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 ALPHAS = [{"plan.alpha": alpha} for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)]

@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 from mlflow import MlflowClient
+from ray.util.state import list_actors
 
+from hbt_ray.tracking.models import logged_models
 from jobs import tune
 
 pytestmark = pytest.mark.ray
@@ -25,7 +28,7 @@ RECIPE = {
     "train": {"steps": 20, "lr": 1e-3, "log_every": 5, "eval_every": 10},
     "evaluation": {"max_dev_items": 20},
     "resources": {"cpus_per_worker": 0.5, "cpus_per_data_task": 0.5, "max_failures": 0},
-    "tune": {"space": {"plan.alpha": [0.0, 1.0]}},
+    "tune": {"space": {"plan.alpha": [0.0, 1.0]}, "baselines": []},
 }
 
 
@@ -93,6 +96,10 @@ def test_a_study_is_scored_recorded_and_extended_without_repeating_anything(run,
         assert len(matrix["values"]) == 4
         assert trial.info.run_id in printed
     assert parent.info.status == "FINISHED"
+    logged = {name: logged_models(client, trial.info.run_id) for name, trial in found.items()}
+    ((best, (model,)),) = ((name, models) for name, models in logged.items() if models)
+    assert f"recommended {best.split()[0].replace('=', ' = ')}" in printed
+    assert f"models in MLflow: {model.model_uri}" in printed
     xx, xy = (found[f"alpha={alpha} seed=0"].data.metrics["train/xx_share"] for alpha in (1, 0))
     assert (xx, xy) == (1.0, 0.0)
 
@@ -101,11 +108,26 @@ def test_a_study_is_scored_recorded_and_extended_without_repeating_anything(run,
     assert "2 trials are done" in printed
     assert "nothing is left to run" in printed
 
-    status, printed = run("tune.seeds=[0, 1]")
+    status, printed = run("tune.seeds=[0, 1]", "tune.baselines=[xx, xy, source, untrained]")
     assert status == 0
-    assert "2 trials, 2 at a time" in printed
+    # X-X and X-Y are points of the space: what is left is their second seed, the language twice, and the base once
+    assert "study chain: 5 trials" in printed
     _, found = runs("chain")
-    assert set(found) == {"chain", *(f"alpha={alpha} seed={seed}" for alpha in (0, 1) for seed in (0, 1))}
+    points = [f"alpha={alpha} seed={seed}" for alpha in (0, 1) for seed in (0, 1)]
+    assert set(found) == {"chain", *points, *(f"alpha=1 langs=en seed={seed}" for seed in (0, 1)), "steps=0 seed=0"}
+    tags = {name: trial.data.tags.get("hbt.baseline") for name, trial in found.items()}
+    assert tags["alpha=1 seed=1"] == "xx"
+    assert tags["alpha=1 langs=en seed=0"] == "source"
+    base = found["steps=0 seed=0"]
+    assert (base.info.status, base.data.tags["hbt.baseline"]) == ("FINISHED", "untrained")
+    assert "train/loss" not in base.data.metrics
+    assert "plan.alpha" not in base.data.params
+    assert 0 < base.data.metrics["dev/multi_map"] < 1
+    assert found["chain"].data.tags["hbt.controls"] == "source,untrained"
+    page = (workspace / "runs" / "chain" / "report.md").read_text()
+    assert "| no fine-tuning | 1 |" in page
+    assert "## alpha = 1 against no fine-tuning" in page or "## alpha = 0 against no fine-tuning" in page
+    assert "source language only" in printed
 
 
 def test_a_study_whose_driver_was_killed_ends_with_the_weights_of_one_that_was_not(ray_session, run, workspace):
@@ -172,6 +194,29 @@ def test_failed_and_early_stopped_trials_do_not_end_the_study(run, runs):
     assert found["lr=1e+30 seed=0"].info.status == "FAILED"
     assert "vectors" in found["lr=1e+30 seed=0"].data.tags["hbt.error"]
     assert found["mixed"].info.status == "FAILED"
+
+
+def test_a_trial_whose_driver_died_is_tried_again_and_goes_on(ray_session, run, runs, workspace):
+    arguments = ("name=died", "tune.space={plan.alpha: [1.0]}", "train.steps=40", "train.checkpoint_every=8")
+    killed = []
+
+    def kill_the_driver():
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not list((workspace / "runs" / "died").glob("*/resume.json")):
+            time.sleep(0.02)
+        alive = [("class_name", "=", "ImplicitFunc"), ("state", "=", "ALIVE")]
+        victim = list_actors(filters=alive, detail=True)[-1]
+        os.kill(victim.pid, signal.SIGKILL)
+        killed.append(victim.pid)
+
+    killer = threading.Thread(target=kill_the_driver)
+    killer.start()
+    status, printed = run(*arguments, "resources.max_failures=1")
+    killer.join()
+    assert killed
+    assert status == 0
+    assert "alpha=1 seed=0: its driver died; started again" in printed
+    assert runs("died")[1]["alpha=1 seed=0"].info.status == "FINISHED"
 
 
 def test_optuna_draws_points_and_goes_on_with_what_it_knows(run, runs):

@@ -15,7 +15,7 @@ from hbt_ray.tuning.study_reader import read_study
 from hbt_ray.tuning.study_report import report_files
 from hbt_ray.tuning.trial_scores import read_trial_scores
 from hbt_ray.tuning.wording import findings, recommendation_line, title
-from tests.tuning.stores import ALPHAS, EXPERIMENT, LANGS, made_up_scores, trade_scores, write_study
+from tests.tuning.stores import ALPHAS, EXPERIMENT, LANGS, made_study, made_up_scores, trade_scores, write_study
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "jobs"))
 import report
@@ -174,6 +174,83 @@ def test_other_spaces_and_studies_without_a_baseline(tmp_path):
     assert "no X-X baseline" in text_of(analysis)
     assert analysis.main.front == (True, True)
     assert "point, see the table" in report_files(analysis)["report.html"]
+
+
+OUTSIDE = {
+    "xx": {"plan.alpha": 1.0},
+    "source": {"plan.alpha": 1.0, "plan.langs": ["en"]},
+    "untrained": {"train.steps": 0},
+}
+
+
+def with_controls(source):
+    """A study of three alphas with controls outside of its space; `source`: (noise, bias) of the source language."""
+    levels = {"source": source, "untrained": (2.5, 0.8)}
+
+    def scores(point, seed):
+        control = "untrained" if "train.steps" in point else "source" if "plan.langs" in point else ""
+        if not control:
+            return trade_scores(point, seed)
+        noise, bias = levels[control]
+        return [made_up_scores(7000 + seed, noise=noise, bias=bias)]
+
+    points = [{"plan.alpha": alpha} for alpha in (0.0, 0.5, 0.75)]
+    return analyse(*made_study("controls", points, scores=scores, seeds=SEEDS, controls=OUTSIDE))
+
+
+def test_controls_are_compared_with_and_not_chosen():
+    analysis = with_controls(source=(0.75, 0.9))
+    on_set, decision = analysis.main.on_set, analysis.decision
+    assert [point.label for point in on_set.points] == [
+        "alpha = 0",
+        "alpha = 0.5",
+        "alpha = 0.75",
+        "X-X",
+        "source language only",
+        "no fine-tuning",
+    ]
+    assert analysis.recommended.values == {"plan.alpha": 0.5}
+    assert decision.left_out == ()  # that the base has one seed is no fault of it
+    assert {rival.other for rival in decision.rivals} <= {0, 1, 2}
+    assert [control.name for control in analysis.controls] == ["X-X", "X-Y", "source language only", "no fine-tuning"]
+    assert [control.outside for control in analysis.controls] == [True, False, True, True]
+    assert analysis.unbeaten == []
+    assert analysis.base == 3  # the X-X control, and never training in one language
+    files = report_files(analysis)
+    for text in files.values():
+        assert "no fine-tuning" in text
+    assert files["report.html"].count('class="mark control"') == 6  # X-X on each chart
+    assert "off the chart" in files["report.html"]
+    assert 'class="level"' in files["report.html"]
+    tree = json.loads(files["decision.json"])
+    assert [point["control"] for point in tree["sets"]["dev"]["points"]] == ["", "", "", *OUTSIDE]
+    assert tree["not_beaten"] == []
+
+
+def test_a_control_that_wins_is_said_to_win_and_is_still_not_recommended():
+    analysis = with_controls(source=(0.6, 0.05))
+    assert analysis.recommended.values == {"plan.alpha": 0.5}
+    assert [control.name for control in analysis.winners] == ["source language only"]
+    assert title(analysis) == "No point beats source language only; best of the search: alpha = 0.5"
+    assert "source language only is ahead of it in mAP in the mix, beyond chance" in text_of(analysis)
+    assert recommendation_line(analysis).endswith("NOT AHEAD of the controls: source language only")
+
+
+def test_a_control_that_is_level_is_not_called_beaten():
+    analysis = with_controls(source=(0.75, 0.1))
+    assert title(analysis).endswith("alpha = 0.5")
+    assert analysis.winners == []
+    assert "it cannot be told from source language only in mAP in the mix" in text_of(analysis)
+
+
+def test_a_control_that_has_come_into_the_space_takes_part(tmp_path):
+    uri = write_study(tmp_path, "grown", ALPHAS[:1], scores=trade_scores, controls={"xx": OUTSIDE["xx"]})
+    first = read_study(uri, EXPERIMENT, "grown")
+    assert [(trial.baseline, trial.is_control) for trial in first.trials] == [("", False), ("xx", True)]
+    MlflowClient(uri).set_tag(first.run_id, "hbt.controls", "none")
+    second = read_study(uri, EXPERIMENT, "grown")
+    assert [trial.is_control for trial in second.trials] == [False, False]
+    assert second.trials[1].point == {"plan.alpha": 1.0}
 
 
 def test_a_set_that_does_not_define_what_points_are_ranked_by(tmp_path):

@@ -1,0 +1,185 @@
+"""Whether a study's model becomes the champion: read, compare, decide, and write down why."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from hbt_ray.config import GatesConfig
+from hbt_ray.errors import HbtError
+from hbt_ray.experiment import resolve_model
+from hbt_ray.release.candidate import Scored, check_same_sets, chosen_trial, read_scored
+from hbt_ray.release.card import Facts, base_licence, read_corpus_card, write_model_card
+from hbt_ray.release.gates import GateResult, check_gates
+from hbt_ray.release.registry import REPLACES_TAG, Champion, crown, find_champion, register
+from hbt_ray.tracking.models import log_model, replace_card, run_model
+from hbt_ray.tracking.naming import json_text
+from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tuning.analysis import StudyAnalysis, analyse
+from hbt_ray.tuning.study_data import Trial
+from hbt_ray.tuning.study_reader import open_client, read_study, store_error
+from hbt_ray.tuning.trial_scores import read_trial_scores
+
+REPORT = "promotion.json"
+"""Artifact of the candidate's run: the last verdict on it."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Promotion:
+    """A verdict, and all that it was made of."""
+
+    model: str
+    """Registered model."""
+    analysis: StudyAnalysis
+    trial: Trial
+    why: str
+    """Why this trial is the candidate."""
+    candidate: Scored
+    champion: Champion | None
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate is passed."""
+        return all(result.passed for result in self.results)
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether the candidate has the alias already."""
+        return self.champion is not None and self.champion.run_id == self.candidate.run_id
+
+
+def judge(tracking_uri: str, experiment: str, study: str, gates: GatesConfig, run_id: str = "") -> Promotion:
+    """Hold a study's recommended trial (or that of `run_id`) against the gates and the champion; writes nothing.
+
+    Raises:
+        HbtError: store, study, trial or scores are not there, or candidate and champion answered different questions.
+    """
+    client = open_client(tracking_uri)
+    try:
+        data = read_study(tracking_uri, experiment, study)
+        analysis = analyse(data, partial(read_trial_scores, data))
+        trial, why = chosen_trial(analysis, run_id)
+        sets = list(gates.sets) or [analysis.main.on_set.name]
+        candidate = read_scored(client, trial.run_id, "the candidate", sets)
+        name = gates.model or experiment
+        champion = find_champion(client, name)
+        theirs = None
+        if champion is not None and gates.compares:
+            theirs = read_scored(client, champion.run_id, f"the champion (version {champion.version})", sets)
+            check_same_sets(candidate, theirs)
+    except MlflowException as error:
+        raise store_error(tracking_uri, error) from error
+    return Promotion(
+        model=name,
+        analysis=analysis,
+        trial=trial,
+        why=why,
+        candidate=candidate,
+        champion=champion,
+        results=tuple(check_gates(gates, candidate.scores, theirs.scores if theirs is not None else None)),
+    )
+
+
+def carry_out(tracking_uri: str, experiment: str, found: Promotion, *, licence: str, register_failed: bool) -> str:
+    """Write the verdict down, and where it is good register the model and move the alias; what was done, in a line.
+
+    A model that failed is registered only with `register_failed`, and never gets the alias. In every case the verdict
+    is an artifact of the candidate's run.
+
+    Raises:
+        HbtError: the store does not answer, or the model's files are not there any more.
+    """
+    client, store = open_client(tracking_uri), RunStore(tracking_uri, experiment)
+    run_id = found.candidate.run_id
+    try:
+        store.log_bytes(run_id, REPORT, json_text(verdict_tree(found)).encode())
+        if not (found.passed or register_failed):
+            return f"nothing is registered; the reasons are in {REPORT} of run {run_id}"
+        location = run_model(client, run_id)
+        facts = card_facts(client, found, licence)
+        text = write_model_card(location, found.analysis, found.trial, found.candidate, facts)
+        model = log_model(client, run_id, location, step=int(found.trial.config.get("train.steps", 0)))
+        replace_card(client, model, text)
+        tags = {"hbt.study": found.analysis.study.name, "hbt.trial": found.trial.label}
+        if found.passed and found.champion and not found.is_champion:
+            tags[REPLACES_TAG] = found.champion.version
+        version = register(client, found.model, model, found.results, tags=tags, description=description(found))
+        if not found.passed:
+            return f"version {version} of {found.model} is registered with the reasons, without the alias"
+        crown(client, found.model, version)
+    except MlflowException as error:
+        raise store_error(tracking_uri, error) from error
+    before = f" (before: version {found.champion.version})" if found.champion and not found.is_champion else ""
+    return f"version {version} of {found.model} is the champion{before}: models:/{found.model}@champion"
+
+
+def card_facts(client: MlflowClient, found: Promotion, licence: str) -> Facts:
+    """What the model's card says beside the scores."""
+    corpus, of_base = described(client, found.trial)
+    name = f"{found.model}: {found.analysis.study.name}, {found.trial.label}"
+    return Facts(name=name, licence=licence, base_licence=of_base, corpus=corpus, gates=found.results)
+
+
+def described(client: MlflowClient, trial: Trial) -> tuple[dict[str, object] | None, str]:
+    """The card of the corpus that a trial learned from, and the licence of its base model, as far as they are known."""
+    inputs = client.get_run(trial.run_id).inputs
+    places = [
+        json.loads(each.dataset.source).get("uri", "")
+        for each in (inputs.dataset_inputs if inputs else [])
+        if any(tag.value == "training" for tag in each.tags)
+    ]
+    corpus = next((card for place in places if place and (card := read_corpus_card(place))), None)
+    try:
+        base = resolve_model(str(trial.config.get("model.base", "")))
+    except HbtError:  # a package that is not installed here
+        return corpus, ""
+    return corpus, base_licence(base)
+
+
+def description(found: Promotion) -> str:
+    """The verdict as Markdown, for the page of the version."""
+    headline = "Every gate is passed." if found.passed else "Not every gate is passed."
+    lines = [
+        f"{headline} {found.analysis.study.name}, {found.trial.label}, {found.why}; run {found.candidate.run_id}.",
+        "",
+        "| gate | set | verdict | why |",
+        "|---|---|---|---|",
+    ]
+    for result in found.results:
+        verdict = "passed" if result.passed else "FAILED"
+        lines.append(f"| {result.gate} | {result.on_set} | {verdict} | {result.reason} |")
+    return "\n".join(lines)
+
+
+def verdict_tree(found: Promotion) -> dict[str, object]:
+    """The verdict as plain types, for programs."""
+    return {
+        "model": found.model,
+        "study": found.analysis.study.name,
+        "run_id": found.candidate.run_id,
+        "trial": found.trial.label,
+        "why": found.why,
+        "champion": asdict(found.champion) if found.champion else None,
+        "passed": found.passed,
+        "gates": [asdict(result) for result in found.results],
+    }
+
+
+def recorded_gates(tracking_uri: str, experiment: str, name: str) -> dict[str, object]:
+    """The section `gates` that a study was run with; empty for one that was made before there was such a section."""
+    study = read_study(tracking_uri, experiment, name)
+    known = {key.removeprefix("gates."): value for key, value in study.config.items() if key.startswith("gates.")}
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            client = MlflowClient(tracking_uri=tracking_uri)
+            found = Path(client.download_artifacts(study.run_id, "config/resolved.json", scratch))
+            return dict(json.loads(found.read_text(encoding="utf-8")).get("gates") or {})  # the latest settings
+    except (MlflowException, OSError, ValueError):
+        return known

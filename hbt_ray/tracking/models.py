@@ -1,0 +1,182 @@
+"""Trained encoders as MLflow models: the files as they are, in the flavour `mlflow.sentence_transformers`.
+
+`mlflow.sentence_transformers.load_model` and `mlflow.pyfunc.load_model` read what is logged here. The role of a text
+is the parameter `prompt_name`, "query" unless it is given: `predict(texts, params={"prompt_name": "passage"})`.
+Nothing is pickled, and no process is started to find out what the model needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.storage import file_hashes, is_local, open_fs
+
+NAME = "model"
+FILES_TAG = "hbt.files"
+"""Tag of a logged model: digest of its files, by which a second call finds it."""
+LOCATION = "model.txt"
+"""Artifact of a run: directory or URL of its model."""
+EXAMPLE = "What is the capital of France?"
+REQUIRED = ("sentence-transformers", "transformers", "torch", "numpy")
+README = "README.md"
+
+
+def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0) -> LoggedModel:
+    """Log the encoder at `location` as the model of a run; once, however often it is called.
+
+    Args:
+        client: of the tracking store.
+        run_id: the run that trained it.
+        location: directory or URL that `Encoder.save` wrote.
+        step: of training, at which the model is shown.
+
+    Raises:
+        ConfigError: there is no such model, or it brings code of its own, which MLflow would run at loading.
+        MlflowException: the store refuses or does not answer.
+    """
+    with local_model(location) as directory:
+        _check_code(directory, location)
+        digest = files_digest(directory)
+        known = [model for model in logged_models(client, run_id) if model.tags.get(FILES_TAG) == digest]
+        if known:
+            return known[0]
+        run = client.get_run(run_id)
+        made = client.create_logged_model(
+            run.info.experiment_id, name=NAME, source_run_id=run_id, tags={FILES_TAG: digest}, params=run.data.params
+        )
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                written = _write(Path(scratch) / NAME, directory, made, run_id)
+                client.log_model_artifacts(made.model_id, str(written))
+        except BaseException:
+            client.finalize_logged_model(made.model_id, "FAILED")
+            raise
+        client.finalize_logged_model(made.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=step)])
+        return client.get_logged_model(made.model_id)
+
+
+def logged_models(client: MlflowClient, run_id: str) -> list[LoggedModel]:
+    """The whole models that were logged for a run, the newest first."""
+    outputs = client.get_run(run_id).outputs
+    found = [client.get_logged_model(made.model_id) for made in (outputs.model_outputs if outputs else [])]
+    ready = [model for model in found if str(model.status) == "READY"]
+    return sorted(ready, key=lambda model: -model.creation_timestamp)
+
+
+def replace_card(client: MlflowClient, model: LoggedModel, text: str) -> None:
+    """Put another model card in the place of a logged model's."""
+    import mlflow.sentence_transformers as flavour
+
+    with tempfile.TemporaryDirectory() as scratch:
+        card = Path(scratch) / README
+        card.write_text(text, encoding="utf-8")
+        client.log_model_artifact(model.model_id, str(card), flavour.SENTENCE_TRANSFORMERS_DATA_PATH)
+
+
+def run_model(client: MlflowClient, run_id: str) -> str:
+    """Where the model of a run was saved, as the run says.
+
+    Raises:
+        ConfigError: it does not say: the run did not end, or is no training.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            return Path(client.download_artifacts(run_id, LOCATION, scratch)).read_text(encoding="utf-8").strip()
+    except (MlflowException, OSError) as error:
+        raise ConfigError(
+            f"run {run_id} names no model (artifact {LOCATION}): did its training end? ({error})"
+        ) from None
+
+
+def files_digest(directory: Path) -> str:
+    """12 hex digits of all files of a model but its card."""
+    return hashlib.sha256(json.dumps(file_hashes(directory)).encode()).hexdigest()[:12]
+
+
+@contextmanager
+def local_model(location: str) -> Iterator[Path]:
+    """The model at a directory or URL as a local directory, for the time of the block.
+
+    Raises:
+        ConfigError: there is no model in the layout of sentence-transformers.
+    """
+    fs, path = open_fs(location)
+    if not fs.exists(f"{path}/modules.json"):
+        raise ConfigError(f"model {location!r} is not there (no modules.json): was the workspace moved or cleaned?")
+    if is_local(fs):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        fs.get(f"{path.rstrip('/')}/", f"{scratch}/{NAME}/", recursive=True)
+        yield Path(scratch) / NAME
+
+
+def _check_code(directory: Path, location: str) -> None:
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    if config.get("auto_map"):
+        raise ConfigError(
+            f"model {location!r} names code of its own (auto_map in config.json), which MLflow would run wherever the "
+            "model is loaded; it is not logged. Use it from its directory, or set tracking.log_models=none"
+        )
+
+
+def _write(target: Path, directory: Path, made: LoggedModel, run_id: str) -> Path:
+    import mlflow.sentence_transformers as flavour
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import get_verbosity, set_verbosity
+
+    verbosity = get_verbosity()
+    set_verbosity(logging.ERROR)  # a pooler that the encoder does not use is missing: said at every loading
+    try:
+        model = SentenceTransformer(str(directory), device="cpu", local_files_only=True)
+        dim = int(model.encode([EXAMPLE], prompt_name="query", show_progress_bar=False).shape[1])
+        flavour.save_model(
+            model,
+            str(target),
+            mlflow_model=_description(made, run_id),
+            signature=signature(dim),
+            input_example=([EXAMPLE], {"prompt_name": "query"}),
+            pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
+        )
+    finally:
+        set_verbosity(verbosity)
+    # The files as training wrote them, which sentence-transformers would write anew without what it does not know:
+    # the lengths by role, and the card.
+    data = target / flavour.SENTENCE_TRANSFORMERS_DATA_PATH
+    shutil.rmtree(data)
+    shutil.copytree(directory, data)
+    return target
+
+
+def _description(made: LoggedModel, run_id: str) -> Model:
+    found: Any = Model(
+        artifact_path=made.artifact_location, run_id=run_id, model_uuid=made.model_id, model_id=made.model_id
+    )
+    return found  # type: ignore[no-any-return]
+
+
+def signature(dim: int) -> ModelSignature:
+    """Texts in, vectors [n, dim] out, and the role of the texts as a parameter."""
+    return ModelSignature(
+        inputs=Schema([ColSpec("string")]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, dim))]),
+        params=ParamSchema([ParamSpec("prompt_name", "string", "query")]),
+    )

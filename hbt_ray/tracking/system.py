@@ -1,0 +1,117 @@
+"""How busy the machines are: one sampler a node and run, its numbers beside the training curves.
+
+The names are MLflow's own (`system/<node>/cpu_utilization_percentage`), so that its page of system metrics shows them;
+the step is that of the training, so that they share an axis with the loss. Needs no MLflow in the worker.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+
+import psutil
+
+SAMPLE_S = 10.0
+"""Seconds between two samples; what is logged is the mean of the samples since the last step that was logged."""
+MB = 1e6
+
+Publish = Callable[[int, Mapping[str, float]], None]
+"""(step, metrics)"""
+
+
+class SystemSampler:
+    """CPU, memory, disk, network, and NVIDIA's GPUs of this machine."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._num = 0
+        psutil.cpu_percent()  # the first call has no time before it, and answers 0
+        network = psutil.net_io_counters()
+        self._received, self._sent = network.bytes_recv, network.bytes_sent
+        self._nvml = _nvml()
+
+    def sample(self) -> None:
+        """Look once."""
+        memory, disk, network = psutil.virtual_memory(), psutil.disk_usage(os.sep), psutil.net_io_counters()
+        found = {
+            "cpu_utilization_percentage": psutil.cpu_percent(),
+            "system_memory_usage_megabytes": memory.used / MB,
+            "system_memory_usage_percentage": memory.used / memory.total * 100,
+            "disk_usage_percentage": disk.percent,
+            "disk_usage_megabytes": disk.used / MB,
+            "disk_available_megabytes": disk.free / MB,
+            "network_receive_megabytes": (network.bytes_recv - self._received) / MB,
+            "network_transmit_megabytes": (network.bytes_sent - self._sent) / MB,
+            **self._gpus(),
+        }
+        for name, value in found.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._num += 1
+
+    def take(self) -> dict[str, float]:
+        """Means of the samples since the last call; empty where there are none."""
+        means = {name: total / self._num for name, total in self._sums.items()}
+        self._sums, self._num = {}, 0
+        return means
+
+    def _gpus(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        if self._nvml is None:
+            return found
+        for at in range(self._nvml.nvmlDeviceGetCount()):
+            try:
+                handle = self._nvml.nvmlDeviceGetHandleByIndex(at)
+                memory = self._nvml.nvmlDeviceGetMemoryInfo(handle)
+                found[f"gpu_{at}_memory_usage_megabytes"] = memory.used / MB
+                found[f"gpu_{at}_memory_usage_percentage"] = memory.used / memory.total * 100
+                found[f"gpu_{at}_utilization_percentage"] = self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu
+                found[f"gpu_{at}_power_usage_watts"] = self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+            except self._nvml.NVMLError:  # a card in slices tells only a part of these
+                continue
+        return found
+
+
+@contextmanager
+def system_metrics(
+    publish: Publish, step: Callable[[], int], node: str, *, sample_s: float | None = None
+) -> Iterator[None]:
+    """Sample this machine while the block runs, in a thread that mostly sleeps.
+
+    Args:
+        publish: receives (step, metrics) at most once a step, and never waits.
+        step: of the training, now.
+        node: which machine it is, a part of the metrics' names.
+        sample_s: seconds between two samples; None: `SAMPLE_S`.
+    """
+    pause = SAMPLE_S if sample_s is None else sample_s
+    done = threading.Event()
+
+    def watch() -> None:
+        sampler, last = SystemSampler(), step()
+        while not done.wait(pause):
+            sampler.sample()
+            if (now := step()) != last:
+                last = now
+                publish(now, {f"system/{node}/{name}": value for name, value in sampler.take().items()})
+
+    thread = threading.Thread(target=watch, name="hbt-system-metrics", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=1.0)
+
+
+def _nvml() -> ModuleType | None:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no card, or no driver
+        return None
+    found: ModuleType = pynvml
+    return found

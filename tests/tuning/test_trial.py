@@ -1,0 +1,110 @@
+"""A trial's driver and what is left of a study, without Ray running and without training."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from hbt_ray.errors import HbtError
+from hbt_ray.recipes import build_recipe
+from hbt_ray.training.trainer import RunResult
+from hbt_ray.tuning import study as module
+from hbt_ray.tuning.baselines import baseline_trials
+from hbt_ray.tuning.points import TrialSpec
+from hbt_ray.tuning.results import StudyDirectory, TrialResult
+from hbt_ray.tuning.study import Study, _drawn, _trial
+
+
+class Log:
+    """Keeps what runs were begun, with their tags and settings."""
+
+    def __init__(self):
+        self.tags, self.settings = {}, {}
+
+    def start_run(self, key, name, tags=None, parent_key=None):
+        self.tags[name] = dict(tags)
+
+    def log_datasets(self, *_): ...
+
+    def log_params(self, key, params):
+        self.settings[key.rsplit("/", 1)[-1]] = params
+
+    def log_artifact_text(self, *args):
+        pass
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.setattr("ray.tune.integration.ray_train.TuneReportCallback", object)  # wants to be in Tune
+    recipe = build_recipe({"name": "s", "train": {"steps": 10}})
+    experiment = SimpleNamespace(
+        datasets=(), runnable=lambda recipe: recipe, corpus=SimpleNamespace(directory="c"), base="b"
+    )
+    return Study(recipe, experiment, StudyDirectory(str(tmp_path)), Log(), "0")
+
+
+def run(study, spec, session):
+    _trial({"trial": dict(spec.overrides)}, study, 1, session)
+
+
+def test_a_trial_that_failed_for_good_is_not_run_again_by_the_same_call_and_is_by_the_next(study, monkeypatch):
+    calls = []
+
+    def fit(spec, log, callbacks):
+        calls.append(spec.name)
+        if len(calls) == 1:
+            raise HbtError("the training diverged")
+        return RunResult({"dev/multi_map": 0.5}, "model")
+
+    monkeypatch.setattr(module, "fit", fit)
+    spec = TrialSpec.of({"plan.alpha": 0.5}, 0)
+    for _ in range(3):  # Ray Tune tries again as often as drivers may die
+        with pytest.raises(HbtError, match="diverged"):
+            run(study, spec, "first")
+    assert calls == [spec.name]
+    assert study.directory.result(spec).status == "failed"
+    run(study, spec, "second")
+    assert study.directory.result(spec).status == "finished"
+    assert calls == [spec.name] * 2
+
+
+def test_runs_say_which_baseline_they_are_and_the_untrained_one_has_no_plan(study, monkeypatch):
+    monkeypatch.setattr(module, "fit", lambda *args, **kwargs: RunResult({}, "model"))
+    for spec in [TrialSpec.of({"plan.alpha": 0.5}, 0), *baseline_trials(study.recipe)]:
+        run(study, spec, "session")
+    tags = {name: (found.get("hbt.baseline"), found.get("hbt.alpha")) for name, found in study.log.tags.items()}
+    assert tags == {
+        "alpha=0.5 seed=0": (None, "0.5"),
+        "alpha=1 seed=0": ("xx", "1"),
+        "alpha=0 seed=0": ("xy", "0"),
+        "alpha=1 langs=en seed=0": ("source", None),
+        "steps=0 seed=0": ("untrained", None),
+    }
+    without = [name for name, settings in study.log.settings.items() if "plan" not in settings]
+    assert [name.startswith("steps_0") for name in without] == [True]
+
+
+def test_baselines_come_on_top_of_what_optuna_draws_and_are_told_to_it(tmp_path):
+    pytest.importorskip("optuna")
+    recipe = build_recipe(
+        {
+            "name": "s",
+            "tune": {
+                "search": "optuna",
+                "space": {"plan.alpha": {"low": 0.0, "high": 1.0}},
+                "num_samples": 3,
+                "seeds": [0, 1],
+            },
+        }
+    )
+    directory = StudyDirectory(str(tmp_path))
+    baselines = baseline_trials(recipe)
+    known = [
+        TrialResult(spec, "finished", 10, {"dev/multi_map": spec.point.get("plan.alpha", 0)}) for spec in baselines
+    ]
+    known = [result for result in known if result.spec.label != "alpha=0 seed=1"]  # X-Y failed with one seed
+    known.append(TrialResult(TrialSpec.of({"plan.alpha": 0.3}, 0), "finished", 10, {"dev/multi_map": 0.3}))
+    search = _drawn(SimpleNamespace(recipe=recipe, directory=directory), known, {spec.name for spec in baselines})
+    assert (search.num_trials, search.num_asked) == (5, 6)  # three points with two seeds, of which one trial is known
+    told = search.searcher._searcher._searcher._ot_study.get_trials()
+    assert [trial.params for trial in told if trial.values] == [{"plan.alpha": 1.0}]
+    assert search.searcher.suggest("a") == {"plan.alpha": 0.3, "__trial_index__": 0}
