@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         run_id = log.run_id(key)
         say(f"run id  {run_id}")
         if run_id and recipe.tracking.log_models != "none" and log.flush():
-            log_run_models(uri, [run_id], say, step=recipe.train.steps)
+            log_run_models(uri, [run_id], say)
         say(f"MLflow  {ui_command(uri)}")
     return 0
 

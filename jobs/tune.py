@@ -69,7 +69,7 @@ def decide_study(study: Study, uri: str) -> str:
     write_study_cards(uri, analysis, say)
     recommended = [trial.run_id for trial in analysis.recommended.trials] if analysis.recommended else []
     finished = [trial.run_id for trial in analysis.study.finished]
-    log_run_models(uri, chosen_runs(recipe.tracking.log_models, recommended, finished), say, step=recipe.train.steps)
+    log_run_models(uri, chosen_runs(recipe.tracking.log_models, recommended, finished), say)
     return recommendation_line(analysis)
 
 

@@ -16,20 +16,21 @@ Which = Literal["best", "all", "none"]
 Report = Callable[[str], None]
 
 
-def log_run_models(tracking_uri: str, run_ids: Sequence[str], report: Report, *, step: int = 0) -> None:
+def log_run_models(tracking_uri: str, run_ids: Sequence[str], report: Report) -> None:
     """Log the models of these runs where that was not done; what cannot be logged is said, and ends nothing.
 
     Args:
         tracking_uri: of the runs.
         run_ids: runs whose training ended.
         report: receives a line for each model that could not be logged, and one in the end.
-        step: of training, at which the models are shown.
     """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     client = MlflowClient(tracking_uri=tracking_uri)
     logged = []
     for run_id in run_ids:
         try:
+            # a run's own steps, which a study may vary
+            step = int(client.get_run(run_id).data.params.get("train.steps", 0))
             logged.append(log_model(client, run_id, run_model(client, run_id), step=step))
         except (HbtError, MlflowException, OSError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0][:300]

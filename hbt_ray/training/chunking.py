@@ -28,7 +28,7 @@ from hbt_ray.model.precision import autocast
 BUDGETS = {"cpu": (1024, 2048, 4096), "cuda": (8192, 16384, 32768, 65536, 131072)}
 """Tokens a chunk that `auto` tries, upwards until one is no faster than the one before."""
 NUM_TIMED = 2
-GAIN = 1.03
+GAIN = 1.02
 """A larger chunk must be this much faster: it takes more memory, and timings are noisy."""
 MEMORY_SHARE = 0.25
 
@@ -104,6 +104,7 @@ def known_budget(encoder: Encoder, device: torch.device, *, packed: bool, precis
         "model": [config.model_type, config.hidden_size, config.num_hidden_layers, config.intermediate_size],
         "lengths": sorted(encoder.max_tokens.values()),
         "settings": [packed, precision, _checkpointing(encoder)],
+        "tried": [*BUDGETS.get(device.type, BUDGETS["cuda"]), GAIN],
     }
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hbt_ray"

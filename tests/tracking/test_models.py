@@ -129,7 +129,9 @@ def test_what_is_logged_of_a_study_and_what_could_not_be_is_said(store, encoder)
     trained, other = (store.get_or_create(key, key, {}) for key in ("trained", "other"))
     store.log_bytes(trained, "model.txt", f"{encoder}\n".encode())
     said = []
-    log_run_models(store.tracking_uri, [trained, other], said.append, step=5)
+    store.client.log_param(trained, "train.steps", 5)
+    log_run_models(store.tracking_uri, [trained, other], said.append)
+    assert [output.step for output in store.client.get_run(trained).outputs.model_outputs] == [5]
     (model,) = logged_models(store.client, trained)
     assert said[0].startswith(f"note: the model of run {other} is not in MLflow: run {other} names no model")
     assert said[1:] == [f"models in MLflow: {model.model_uri}"]
