@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv/lib || true
 
-.PHONY: tune test lint setup dev clean bench-eval bench-train bench-prepare
+.PHONY: tune test drills lint setup dev clean bench-eval bench-train bench-prepare
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
@@ -13,6 +13,9 @@ tune: .venv/.runtime  ## the main job on the built-in sample corpus
 
 test: .venv/.dev lint  ## lint, types and every test
 	$(BIN)/python -m pytest
+
+drills: .venv/.dev  ## whole jobs, mostly killed ones: minutes each
+	$(BIN)/python -m pytest -m drill
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

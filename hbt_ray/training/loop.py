@@ -133,7 +133,7 @@ class TrainLoop:
     def _report_curve(self, meter: Meter, wait_s: float, hooks: Hooks) -> None:
         point = meter.point(wait_s)
         point["train/lr"] = self.stepper.lr
-        point["train/temperature"] = float(self.stepper.module.loss.temperature())
+        point["train/temperature"] = float(self.stepper.module.loss.temperature().detach())
         if self.rank == 0:
             hooks.curve(self.step, point)
 

@@ -101,12 +101,9 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     assert version.tags["hbt.gate.dev.min_scores: mono_map"].startswith("pass: mAP inside a language is 0.")
     assert "Every gate is passed" in version.description
     assert version.run_id == first
-    monkeypatch.setattr(mlflow, "_tracking_uri", None, raising=False)
-    mlflow.set_tracking_uri(studies.uri)
-    try:
+    with monkeypatch.context() as loading:
+        loading.setenv("MLFLOW_TRACKING_URI", studies.uri)  # for the loader, which takes no other
         loaded = mlflow.pyfunc.load_model(f"models:/{EXPERIMENT}@champion")
-    finally:
-        mlflow.set_tracking_uri(None)
     texts = ["What is the currency of Japan?", "货币是什么?"]
     ours = Encoder.load(first_model).encode(texts, "query")
     np.testing.assert_allclose(loaded.predict(texts), ours, rtol=0, atol=1e-5)

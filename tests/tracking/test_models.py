@@ -37,10 +37,9 @@ def store(tmp_path_factory):
 def place(request, store):
     """A tracking URI: a database with artifacts beside it, or a server that passes artifacts on."""
     uri = request.getfixturevalue("server").uri if request.param == "server" else store.tracking_uri
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)  # for the loaders, which take no other
     yield uri
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)  # and not back to what it was by default, which would become the environment's
 
 
 def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch):

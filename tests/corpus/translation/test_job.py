@@ -164,6 +164,7 @@ def test_what_is_done_is_not_done_again(whole, run, corpus, small_base, tmp_path
     assert prepared.manifest.splits["dev"].items_per_lang == {"de": 2, "el": 0, "en": 2}
 
 
+@pytest.mark.drill
 def test_a_killed_translator_redoes_no_finished_shard(run, ray_session, whole, tmp_path):
     from ray.util.state import list_actors
 
