@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         from_step = f", from step {state.step}" if state else ""
         say(f"run {recipe.name}: {recipe.train.steps} steps on {recipe.resources.num_workers} workers{from_step}")
         try:
-            with progress(log, recipe.train.steps, say):
+            with progress(log, lambda key: recipe.train.steps, say):
                 result = fit(spec, log)
         except BaseException as error:
             log.finish_run(key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")

@@ -14,7 +14,7 @@ INTERVAL_S = 15.0
 @contextmanager
 def progress(
     log: WriterHandle,
-    num_steps: int,
+    num_steps: Callable[[str], int],
     report: Callable[[str], None],
     *,
     label: Callable[[str], str] = lambda key: key.rsplit("/", 1)[-1],
@@ -24,7 +24,7 @@ def progress(
 
     Args:
         log: the writer that the runs report their curves to.
-        num_steps: steps of a run.
+        num_steps: steps of a run, from its key.
         report: receives the lines, from a thread.
         label: what a run is called, from its key.
         interval_s: seconds between two looks.
@@ -37,7 +37,7 @@ def progress(
             for key, row in log.latest().items():
                 if "train/loss" in row and row["step"] != seen.get(key):
                     seen[key] = row["step"]
-                    report(f"{label(key)}: {progress_line(row, num_steps)}")
+                    report(f"{label(key)}: {progress_line(row, num_steps(key))}")
 
     thread = threading.Thread(target=look, daemon=True, name="progress")
     thread.start()

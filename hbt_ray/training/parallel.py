@@ -6,6 +6,7 @@ gradients and moments on each worker and gathers a layer when it is computed, fo
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,9 @@ from hbt_ray.model.gather import world
 from hbt_ray.training.step import ContrastiveStep
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_NAMES = inspect.signature(DistributedDataParallel).parameters
+BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers"
+"""PyTorch 2.13 has given it another name; the buffers of an encoder are constants, so nothing is to be sent."""
 
 
 def share(module: ContrastiveStep, sharding: str) -> nn.Module:
@@ -39,7 +43,7 @@ def share(module: ContrastiveStep, sharding: str) -> nn.Module:
     if world()[1] == 1:
         return module
     if sharding == "ddp":
-        return DistributedDataParallel(module, broadcast_buffers=False, gradient_as_bucket_view=True)
+        return DistributedDataParallel(module, gradient_as_bucket_view=True, **{BUFFERS: False})
     backbone = module.encoder.backbone
     for layers in (part for part in backbone.modules() if isinstance(part, nn.ModuleList)):
         for layer in layers:

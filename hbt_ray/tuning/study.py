@@ -186,7 +186,12 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
             verbose=0,
         ),
     )
-    with progress(study.log, recipe.train.steps, report, label=lambda key: watch.labels.get(key, key)):
+    with progress(
+        study.log,
+        lambda key: watch.steps.get(key, recipe.train.steps),
+        report,
+        label=lambda key: watch.labels.get(key, key),
+    ):
         tuner.fit()
     for spec in watch.running.values():  # Tune returns quietly when it is interrupted
         study.log.finish_run(study.trial_key(spec), "killed")

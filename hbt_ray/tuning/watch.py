@@ -23,10 +23,11 @@ def make_watch(study: Study, spec_of: Callable[[dict[str, Any]], TrialSpec], rep
         return spec.recipe(study.recipe).train.steps
 
     class Watch(Callback):  # type: ignore[misc]
-        """`running` and `labels` of the trials that have begun, and how many have ended."""
+        """`running` trials, `labels` and `steps` by key of those that have begun, and how many have ended."""
 
         running: dict[str, TrialSpec]
         labels: dict[str, str]
+        steps: dict[str, int]
         num_ended: int
 
         def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -34,6 +35,7 @@ def make_watch(study: Study, spec_of: Callable[[dict[str, Any]], TrialSpec], rep
             again = trial.trial_id in self.running
             self.running[trial.trial_id] = spec
             self.labels[study.trial_key(spec)] = spec.label
+            self.steps[study.trial_key(spec)] = num_steps(spec)
             if not again:
                 report(f"{spec.label}: started")
             elif study.directory.result(spec) is None:  # else it has failed for good, and Tune only asks once more
@@ -75,7 +77,7 @@ def make_watch(study: Study, spec_of: Callable[[dict[str, Any]], TrialSpec], rep
             return self.running.pop(trial.trial_id, None) or spec_of(trial.config)
 
     watch = Watch()
-    watch.running, watch.labels, watch.num_ended = {}, {}, 0
+    watch.running, watch.labels, watch.steps, watch.num_ended = {}, {}, {}, 0
     return watch
 
 
