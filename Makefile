@@ -11,8 +11,9 @@ COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
 	$(BIN)/python jobs/tune.py --recipe jobs/recipes/sample.yaml
 
-test: .venv/.dev lint  ## lint, types and every test
-	$(BIN)/python -m pytest
+test: .venv/.dev lint  ## lint, types and every test: those with a Ray cluster one after the other, which is theirs
+	$(BIN)/python -m pytest -m 'not ray and not drill' -n $(or $(WORKERS),2) --dist loadfile
+	$(BIN)/python -m pytest -m 'ray and not drill'
 
 drills: .venv/.dev  ## whole jobs, mostly killed ones: minutes each
 	$(BIN)/python -m pytest -m drill

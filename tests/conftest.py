@@ -20,6 +20,8 @@ def pytest_configure(config):
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hbt-cache-")  # what is measured once a machine
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     os.environ.pop("RAY_ADDRESS", None)
+    if "PYTEST_XDIST_WORKER" in os.environ:  # before anything imports PyTorch: its threads would wait for each other
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ items in three languages), so it is not used. Which id goes to which partition d
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -19,13 +20,15 @@ from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.corpus.rows import SCHEMA, check_rows
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.corpus.spill import SpillWriter, has_partition, read_partition
+from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError
-from hbt_ray.storage import open_fs
 
 PARTITION_BYTES = 16 << 20
 """Of an input's files, and a quarter of what they hold unpacked."""
 PACKED = 4
 MIN_PARTITIONS, MAX_PARTITIONS = 4, 8192
+ROWS = "rows"
+"""Directory of the spilled rows."""
 UNIT_FIELDS = tuple(field.name for field in dataclasses.fields(Unit))
 
 Load = Callable[[], pa.Table]
@@ -40,78 +43,121 @@ def count_partitions(num_bytes: int, unpacked_bytes: int = 0) -> int:
     return int(np.clip(-(-size // PARTITION_BYTES), MIN_PARTITIONS, MAX_PARTITIONS))
 
 
-@contextmanager
-def spilled(
-    units: Sequence[Unit], langs: Sequence[str], num_partitions: int, directory: str, columns: Sequence[str] = ()
-) -> Iterator[list[str]]:
-    """Read and check all rows and spill them below `directory`, which is removed in the end.
+def spill(
+    work: WorkDirectory, units: Sequence[Unit], langs: Sequence[str], num_partitions: int, columns: Sequence[str] = ()
+) -> list[str]:
+    """Read and check all rows and spill them to disk.
 
     Args:
+        work: receives the files.
         units: of the input.
         langs: canonical codes to keep; empty keeps all.
         num_partitions: into which ids are spread.
-        directory: that all nodes share.
         columns: of `hbt_ray.corpus.rows.SCHEMA` that are needed; empty is all.
 
-    Yields:
+    Returns:
         The files of spilled rows, for `map_partitions`.
     """
-    fs, path = open_fs(directory)
-    fs.makedirs(path, exist_ok=True)
-    try:
-        wanted = tuple(columns or SCHEMA.names)
-        rows = [{"number": number, **dataclasses.asdict(unit)} for number, unit in enumerate(units)]
-        done = run_tasks(rows, _spill, (directory, tuple(langs), num_partitions, wanted))
-        yield sorted(row["file"] for row in done)
-    finally:
-        fs.rm(path, recursive=True)
+    wanted = tuple(columns or SCHEMA.names)
+    rows = [{"number": number, **dataclasses.asdict(unit)} for number, unit in enumerate(units)]
+    done = run_tasks(work, "rows", rows, _spill, (f"{work.directory}/{ROWS}", tuple(langs), num_partitions, wanted))
+    return [row["file"] for row in done]
 
 
 def map_partitions(
+    work: WorkDirectory,
     files: Sequence[str],
     num_partitions: int,
-    work: Callable[..., pa.Table],
+    task: Callable[..., pa.Table],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
     **resources: Any,
 ) -> list[dict[str, Any]]:
-    """`work(load, partition, *args)` for every partition that has rows; returns their small tables as rows, in order.
+    """`task(load, partition, *args)` for every partition that has rows; returns their small tables as rows, in order.
 
-    `load()` reads the rows, which then are `work`'s alone: it can let go of them.
+    `load()` reads the rows, which then are the task's alone: it can let go of them.
 
     Args:
-        files: of `spilled`.
+        work: with the spilled rows, which are removed in the end.
+        files: of `spill`.
         num_partitions: as they were spilled.
-        work: what is done with the rows of a partition.
-        args: of `work`.
+        task: what is done with the rows of a partition.
+        args: of `task`.
         count: receives progress.
         resources: of a task, as `ray.data.Dataset.map_batches` takes them.
     """
-    rows = [{"partition": part} for part in range(num_partitions)]
-    done = run_tasks(rows, _work, (tuple(files), work, args), count, **resources)
-    return sorted(done, key=lambda row: int(row["partition"]))
+    rows = [{"number": part} for part in range(num_partitions)]
+    done = run_tasks(work, "partitions", rows, _partition, (tuple(files), task, args), count, **resources)
+    work.remove(ROWS)
+    return done
 
 
 def run_tasks(
+    work: WorkDirectory,
+    stage: str,
     rows: list[dict[str, Any]],
     task: Callable[..., Iterator[pa.Table]],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
     **resources: Any,
 ) -> list[dict[str, Any]]:
-    """The rows that `task` makes of each of `rows`, which it gets as a batch of one; as many at once as fit."""
+    """The rows that `task` makes of each of `rows`, which it gets as a batch of one; as many at once as fit.
+
+    Those that are done, of this job or of one that was stopped, are not run again.
+
+    Args:
+        work: keeps what is done.
+        stage: name of these tasks.
+        rows: each with a `number` of its own.
+        task: makes small tables.
+        args: of `task`.
+        count: receives progress.
+        resources: of a task, as `ray.data.Dataset.map_batches` takes them.
+    """
+    known = work.done(stage)
+    if known:
+        count(len(known), len(rows))
+    todo = [row for row in rows if row["number"] not in known]
+    for number, _ in enumerate(stream(todo, _recorded, (work, stage, task, args), **resources) if todo else ()):
+        count(len(known) + number + 1, len(rows))
+    return work.given(stage)
+
+
+def stream(
+    rows: list[dict[str, Any]], task: Callable[..., Iterator[pa.Table]], args: tuple[Any, ...], **resources: Any
+) -> Iterator[dict[str, Any]]:
+    """The rows that `task` makes of each of `rows`, as they come."""
     import ray
 
     from hbt_ray.cluster import quiet_data_context, unwrapped
 
     quiet_data_context()
     tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    done: list[dict[str, Any]] = []
     with unwrapped():
-        for row in tasks.map_batches(task, batch_size=1, fn_args=args, **resources).iter_rows():
-            done.append(row)
-            count(len(done), len(rows))
-    return done
+        yield from tasks.map_batches(task, batch_size=1, fn_args=args, **resources).iter_rows()
+
+
+def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = ()) -> dict[str, str]:
+    """What decides how the work on an input is cut into tasks, for `WorkDirectory.begin`."""
+    parts = [(unit.kind, unit.path.rsplit("/", 1)[-1], unit.start, unit.stop, unit.columns) for unit in units]
+    return {
+        "units": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        "partitions": str(num_partitions),
+        "columns": ",".join(columns or SCHEMA.names),
+    }
+
+
+def _recorded(
+    batch: dict[str, Any],
+    work: WorkDirectory,
+    stage: str,
+    task: Callable[..., Iterator[pa.Table]],
+    args: tuple[Any, ...],
+) -> Iterator[pa.Table]:
+    made = list(task(batch, *args))
+    number = int(batch["number"][0])
+    work.record(stage, number, pa.concat_tables(made) if made else pa.table({}))
+    yield pa.table({"number": [number]})
 
 
 def _spill(
@@ -139,12 +185,12 @@ def _read(unit: Unit) -> Iterator[pa.Table]:
     return read_unit(unit)
 
 
-def _work(
-    batch: dict[str, Any], files: tuple[str, ...], work: Callable[..., pa.Table], args: tuple[Any, ...]
+def _partition(
+    batch: dict[str, Any], files: tuple[str, ...], task: Callable[..., pa.Table], args: tuple[Any, ...]
 ) -> Iterator[pa.Table]:
-    for partition in batch["partition"].tolist():
+    for partition in batch["number"].tolist():
         if has_partition(files, partition):
-            yield work(partial(read_partition, files, partition), partition, *args)
+            yield task(partial(read_partition, files, partition), partition, *args)
             pa.default_memory_pool().release_unused()  # a worker lives on, and its allocator would keep it all
 
 

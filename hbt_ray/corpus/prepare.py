@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,14 +19,15 @@ import numpy as np
 import pyarrow as pa
 
 from hbt_ray.config import CorpusConfig
-from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, map_partitions, spilled
+from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, cut_of, map_partitions, spill
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, FileInfo, Manifest, ShardInfo, Split
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
 from hbt_ray.corpus.stats import token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
-from hbt_ray.errors import CorpusError
+from hbt_ray.corpus.work import WorkDirectory
+from hbt_ray.errors import CorpusError, HbtError
 from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import open_fs, write_whole
 
@@ -43,7 +43,6 @@ class Job:
     base: str
     trust_remote_code: bool
     directory: str
-    run: str
     num_partitions: int
     dev_ids: frozenset[str] | None
 
@@ -58,6 +57,8 @@ def prepare(
     report: Report = print,
 ) -> Corpus:
     """Prepare `config.input` for the tokenizer of `base` under `root`; a no-op where that has been done.
+
+    A job that was stopped goes on; two that run at once make the same files.
 
     Args:
         config: what to read and how to tokenise it.
@@ -100,29 +101,36 @@ def prepare(
         report(line)
     for line in inputs.ignored:
         report(f"ignored {line}")
-    job = Job(config, langs, base, trust_remote_code, directory, secrets.token_hex(4), parts, dev_ids)
-    fs.makedirs(path, exist_ok=True)
+    job = Job(config, langs, base, trust_remote_code, directory, parts, dev_ids)
+    work = WorkDirectory(f"{directory}/.work")
     try:
-        corpus = _run(job, inputs, made_from, fingerprint, report)
-    except BaseException:
-        for file in fs.glob(f"{path}/*-{job.run}.*"):
-            fs.rm_file(file)
-        if not fs.ls(path, detail=False):
-            fs.rmdir(path)
+        corpus = _run(job, inputs, made_from, fingerprint, work, report)
+    except HbtError:  # else a job of the same settings goes on with what is there
+        if fs.exists(path) and not fs.exists(f"{path}/{MANIFEST}"):
+            fs.rm(path, recursive=True)
         raise
+    except Exception:
+        if not fs.exists(f"{path}/{MANIFEST}"):
+            raise
+        report(f"corpus {directory}: another job has prepared it meanwhile")
+        corpus = Corpus.open(directory)
+    work.remove()
     return corpus
 
 
-def _run(job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, report: Report) -> Corpus:
+def _run(
+    job: Job, inputs: Inputs, made_from: dict[str, str], fingerprint: str, work: WorkDirectory, report: Report
+) -> Corpus:
     columns = [name for name in SCHEMA.names if name != "negatives" or job.config.num_negatives]
+    if work.begin(cut_of(inputs.units, job.num_partitions, columns)):
+        report(f"corpus {job.directory}: going on where a stopped job was")
 
     def count(done: int, total: int) -> None:
         if total > MIN_PARTITIONS:
             report(f"prepared {done}/{total} partitions")
 
-    spill = f"{job.directory}/.spill-{job.run}"
-    with spilled(inputs.units, job.langs, job.num_partitions, spill, columns) as files:
-        results = map_partitions(files, job.num_partitions, _make_shards, (job,), count)
+    files = spill(work, inputs.units, job.langs, job.num_partitions, columns)
+    results = map_partitions(work, files, job.num_partitions, _make_shards, (job,), count)
     stats = PartitionStats()
     for result in results:
         stats.add(PartitionStats.from_json(result["stats"]))
@@ -188,9 +196,10 @@ def _make_shards(load: Load, part: int, job: Job) -> pa.Table:
             buffer = io.BytesIO()
             groups = write_shard(shard, buffer)
             data = buffer.getvalue()
-            name = f"{split}-{part:05d}-{job.run}.parquet"
-            _write(f"{job.directory}/{name}", data)
-            info = json.dumps([name, len(data), hashlib.sha256(data).hexdigest(), groups])
+            digest = hashlib.sha256(data).hexdigest()
+            name = f"{split}-{part:05d}-{digest[:8]}.parquet"
+            write_whole(f"{job.directory}/{name}", data)
+            info = json.dumps([name, len(data), digest, groups])
             bits = np.packbits(coverage(shard, langs), axis=1).tobytes()
         out[f"{split}_shard"] = [info]
         out[f"{split}_bits"] = [bits]
@@ -231,9 +240,10 @@ def _split(split: str, job: Job, results: list[dict[str, Any]], langs: tuple[str
     buffer = io.BytesIO()
     np.save(buffer, table, allow_pickle=False)
     data = buffer.getvalue()
-    name = f"{split}-coverage-{job.run}.npy"
-    _write(f"{job.directory}/{name}", data)
-    info = FileInfo(name, len(data), hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    name = f"{split}-coverage-{digest[:8]}.npy"
+    write_whole(f"{job.directory}/{name}", data)
+    info = FileInfo(name, len(data), digest)
     return Split(tuple(shards), info, dict(zip(langs, counts.tolist(), strict=True)))
 
 
@@ -288,11 +298,6 @@ def _read_dev_ids(path: str) -> frozenset[str] | None:
     if not ids:
         raise CorpusError(f"corpus.dev_ids={path!r} names no item; leave it out to use corpus.dev_share")
     return ids
-
-
-def _write(url: str, data: bytes) -> None:
-    fs, path = open_fs(url)
-    fs.pipe_file(path, data)
 
 
 def _digest(value: object) -> str:

@@ -7,25 +7,28 @@ with the partition of every batch. Who writes holds `RUN_BYTES` of rows, who rea
 from __future__ import annotations
 
 import io
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from hbt_ray.storage import open_fs
+from hbt_ray.storage import open_fs, write_whole
 
 RUN_BYTES = 32 << 20
 OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
 class SpillWriter:
-    """Writes one file of spilled rows; used as a context, at whose end the file is whole."""
+    """Writes one file of spilled rows; used as a context, at whose end the file is there, whole."""
 
     def __init__(self, location: str, schema: pa.Schema) -> None:
         self._location = location
         fs, path = open_fs(location)
-        self._file: Any = fs.open(path, "wb")
+        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        self._part = f"{path}.{secrets.token_hex(4)}.part"  # its own: a task that was given up may still be writing
+        self._file: Any = fs.open(self._part, "wb")
         self._writer = pa.ipc.new_file(self._file, schema, options=OPTIONS)
         self._tables: list[pa.Table] = []
         self._parts: list[np.ndarray] = []
@@ -40,11 +43,14 @@ class SpillWriter:
             self._flush()
         self._writer.close()
         self._file.close()
+        fs, path = open_fs(self._location)
         if kind is None:
             buffer = io.BytesIO()
             np.save(buffer, np.array(self._batches, np.int32), allow_pickle=False)
-            fs, path = open_fs(index_of(self._location))
-            fs.pipe_file(path, buffer.getvalue())
+            write_whole(index_of(self._location), buffer.getvalue())
+            fs.mv(self._part, path)
+        else:
+            fs.rm_file(self._part)
 
     def add(self, table: pa.Table, partitions: np.ndarray) -> None:
         """Take rows and the partition of each, int [n]."""

@@ -31,7 +31,9 @@ from hbt_ray.training.step import ContrastiveStep
 
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _NAMES = inspect.signature(DistributedDataParallel).parameters
-BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers"
+KEEP_BUFFERS: dict[str, Any] = {
+    "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers": False
+}
 """PyTorch 2.13 has given it another name; the buffers of an encoder are constants, so nothing is to be sent."""
 
 
@@ -43,7 +45,7 @@ def share(module: ContrastiveStep, sharding: str) -> nn.Module:
     if world()[1] == 1:
         return module
     if sharding == "ddp":
-        return DistributedDataParallel(module, gradient_as_bucket_view=True, **{BUFFERS: False})
+        return DistributedDataParallel(module, gradient_as_bucket_view=True, **KEEP_BUFFERS)
     backbone = module.encoder.backbone
     for layers in (part for part in backbone.modules() if isinstance(part, nn.ModuleList)):
         for layer in layers:

@@ -20,17 +20,18 @@ from hbt_ray.config import CleanConfig, CorpusConfig
 from hbt_ray.corpus.card.licences import LICENCES, stated_licences
 from hbt_ray.corpus.cleaning.contamination import KnownTexts, known_texts
 from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
-from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, remove_items
+from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
 from hbt_ray.corpus.cleaning.partition import CleanJob, clean_partition
-from hbt_ray.corpus.grouping import count_partitions, map_partitions, run_tasks, spilled
+from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
 from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_inputs
 from hbt_ray.corpus.rows import NOT_SELECTED
 from hbt_ray.corpus.sources.reader import SOURCE
-from hbt_ray.errors import CorpusError
+from hbt_ray.corpus.work import WorkDirectory
+from hbt_ray.errors import CorpusError, HbtError
 from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import open_fs, read_json, write_json
 
-SUMMARY = "clean.json"
+SUMMARY, REJECTED = "clean.json", "rejected"
 RULES_VERSION = 1
 """Changes when a rule says something else of the same row."""
 DEV_IDS = "dev_ids.txt"
@@ -65,7 +66,7 @@ class Cleaned:
 
 
 def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = "", report: Report = print) -> Cleaned:
-    """Clean `config.input` under `root`; a no-op where that has been done.
+    """Clean `config.input` under `root`; a no-op where that has been done, and a job that was stopped goes on.
 
     Args:
         config: what is read; only its input and languages matter.
@@ -99,41 +100,50 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
     if done:
         report(f"cleaned corpus {directory}: already there")
         return done
-    fs, path = open_fs(directory)
-    if fs.exists(path):  # of a job that was stopped
-        fs.rm(path, recursive=True)
-    for part in (KEPT, "rejected", ".work"):
-        fs.makedirs(f"{path}/{part}", exist_ok=True)
     for line in inputs.ignored:
         report(f"ignored {line}")
-    counts = _run(inputs, langs, CleanJob(rules, directory, _share(known)), report)
-    fs.rm(f"{path}/.work", recursive=True)
+    work = WorkDirectory(f"{directory}/.work")
+    try:
+        counts = _run(inputs, langs, CleanJob(rules, directory, _share(known)), work, report)
+    except HbtError:  # else a job of the same settings goes on with what is there
+        work.remove()
+        raise
     if not counts.kept.items:
+        work.remove()
         raise CorpusError(f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected")
     _copy_beside(config, f"{directory}/{KEPT}")
     write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
+    work.remove()
     return Cleaned(directory, settings, counts)
 
 
-def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, report: Report) -> CleanCounts:
+def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirectory, report: Report) -> CleanCounts:
     parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
+    if work.begin(cut_of(inputs.units, parts)):
+        report(f"{job.directory}: going on where a stopped job was")
+    else:
+        for stale in (KEPT, REJECTED):
+            fs, path = open_fs(f"{job.directory}/{stale}")
+            if fs.exists(path):
+                fs.rm(path, recursive=True)
 
     def count(done: int, total: int) -> None:
         report(f"cleaned {done}/{total} partitions")
 
-    with spilled(inputs.units, langs, parts, f"{job.directory}/.work/rows") as files:
-        gpus = {"num_gpus": 1} if job.config.model and _has_gpus() else {}
-        results = map_partitions(files, parts, clean_partition, (job,), count, **gpus)
+    files = spill(work, inputs.units, langs, parts)
+    gpus = {"num_gpus": 1} if job.config.model and _has_gpus() else {}
+    results = map_partitions(work, files, parts, clean_partition, (job,), count, **gpus)
     by_part = {int(row["partition"]): CleanCounts.from_json(row["counts"]) for row in results}
     if job.config.duplicates:
         num_items = {int(row["partition"]): int(row["num_items"]) for row in results}
         found = find_duplicates(job.directory, num_items, job.config.max_jaccard)
         report(f"{sum(map(len, found.values())):,} items are near-duplicates of others")
-        rows = [{"partition": part, "duplicates": json.dumps(items)} for part, items in sorted(found.items())]
-        for row in run_tasks(rows, _remove, (job.directory,)) if rows else []:
-            own = by_part[int(row["partition"])]
+        rows = [{"number": part, "duplicates": json.dumps(items)} for part, items in sorted(found.items())]
+        for row in run_tasks(work, "duplicates", rows, _remove, (job.directory,)):
+            own, left = by_part[int(row["partition"])], CleanCounts.from_json(row["counts"])
             own.kept = KeptCounts()
-            own.add(CleanCounts.from_json(row["counts"]))
+            own.add(left)
+            put_in_place(job.directory, int(row["partition"]), left.kept.rows.total())
     total = CleanCounts()
     for part in sorted(by_part):
         total.add(by_part[part])
@@ -143,7 +153,7 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, report: Report) 
 
 
 def _remove(batch: dict[str, Any], directory: str) -> Iterator[pa.Table]:
-    for part, items in zip(batch["partition"].tolist(), batch["duplicates"].tolist(), strict=True):
+    for part, items in zip(batch["number"].tolist(), batch["duplicates"].tolist(), strict=True):
         duplicates: dict[int, Item] = {int(place): item for place, item in json.loads(items).items()}
         counts = remove_items(directory, part, duplicates)
         yield pa.table({"partition": [part], "counts": [counts.to_json()]})

@@ -67,7 +67,9 @@ def find_duplicates(directory: str, num_items: dict[int, int], threshold: float)
 
 
 def remove_items(directory: str, part: int, duplicates: dict[int, Item]) -> CleanCounts:
-    """Take items out of what is kept of a partition, into a file of rejected rows of their own.
+    """Write what is kept of a partition without some items, and these into a file of rejected rows of their own.
+
+    What is kept takes its place when `put_in_place` is called, so that this can be done again.
 
     Args:
         directory: of the corpus that is cleaned.
@@ -99,9 +101,18 @@ def remove_items(directory: str, part: int, duplicates: dict[int, Item]) -> Clea
     counts.kept.count_rows(left)
     kept = PartWriter(table.schema)
     kept.write(left)
-    fs.rm_file(path)
-    kept.save(location)
+    kept.save(f"{directory}/.work/unique/part-{part:05d}.parquet")
     return counts
+
+
+def put_in_place(directory: str, part: int, num_rows: int) -> None:
+    """Put the rows that `remove_items` has left of a partition, `num_rows`, in the place of all; once is enough."""
+    fs, kept = open_fs(f"{directory}/kept/part-{part:05d}.parquet")
+    _, unique = open_fs(f"{directory}/.work/unique/part-{part:05d}.parquet")
+    if fs.exists(unique):
+        fs.mv(unique, kept)
+    elif not num_rows and fs.exists(kept):
+        fs.rm_file(kept)
 
 
 def _items(directory: str, part: int) -> pa.Table:

@@ -20,7 +20,7 @@ from hbt_ray.corpus.cleaning.sketches import sketches, within
 from hbt_ray.corpus.grouping import Load
 from hbt_ray.corpus.rows import SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, drop_problems, text_hash
-from hbt_ray.storage import open_fs
+from hbt_ray.storage import write_whole
 
 CHUNK_ROWS = 8192
 KEPT = pa.schema([SCHEMA.field(name) for name in ("id", "lang", "source", "question", "passage", "weight")])
@@ -83,11 +83,11 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
     num_items = sum(one.num_rows for one in firsts)
     if num_items:
         work = f"{job.directory}/.work/{part:05d}"
-        _write(f"{work}.sketch", np.concatenate([sketch for sketch, _ in found]).tobytes())
-        _write(f"{work}.bands", np.concatenate([keys for _, keys in found]).T.tobytes())  # a band after the other
+        write_whole(f"{work}.sketch", np.concatenate([sketch for sketch, _ in found]).tobytes())
+        write_whole(f"{work}.bands", np.concatenate([keys for _, keys in found]).T.tobytes())  # a band after the other
         buffer = io.BytesIO()
         pq.write_table(pa.concat_tables(firsts), buffer, compression="zstd")
-        _write(f"{work}.parquet", buffer.getvalue())
+        write_whole(f"{work}.parquet", buffer.getvalue())
     return pa.table({"partition": [part], "num_items": [num_items], "counts": [counts.to_json()]})
 
 
@@ -173,7 +173,7 @@ class PartWriter:
         """Write the file; none where there are no rows."""
         self._writer.close()
         if self._rows:
-            _write(location, self._buffer.getvalue())
+            write_whole(location, self._buffer.getvalue())
 
 
 def _count(chunk: pa.Table, judgement: Judgement, counts: CleanCounts) -> None:
@@ -193,8 +193,3 @@ def _fetch(known: Any) -> list[KnownTexts]:
 
     found: list[KnownTexts] = ray.get(known)
     return found
-
-
-def _write(url: str, data: bytes) -> None:
-    fs, path = open_fs(url)
-    fs.pipe_file(path, data)

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from hbt_ray.config import CleanConfig, CorpusConfig
-from hbt_ray.corpus import grouping
 from hbt_ray.corpus.card.write import write_clean_card
 from hbt_ray.corpus.cleaning import clean as clean_module
 from hbt_ray.corpus.cleaning import partition as module
@@ -107,22 +106,6 @@ def test_the_job_cleans_once_and_shows_rejected_rows(ray_session, spoiled, tmp_p
     assert "already there" in said
     assert "markup: passage (2)  de  i6  [s0]" in said
     assert f"against: {english(6)['question']}" in said
-
-
-@pytest.fixture
-def in_process(monkeypatch):
-    """Tasks run one after the other, without a cluster."""
-
-    def run_tasks(rows, task, args, count=lambda done, total: None, **resources):
-        done = []
-        for row in rows:
-            batch = {name: np.array([value], dtype=object) for name, value in row.items()}
-            done += [made for table in task(batch, *args) for made in table.to_pylist()]
-            count(len(done), len(rows))
-        return done
-
-    monkeypatch.setattr(grouping, "run_tasks", run_tasks)
-    monkeypatch.setattr(clean_module, "run_tasks", run_tasks)
 
 
 def all_rows(location):
@@ -225,6 +208,49 @@ def test_the_same_input_is_cleaned_alike_whatever_its_files_and_chunks(in_proces
         "markup: passage",
         "duplicate",
     }
+
+
+def test_a_stopped_job_goes_on_and_ends_alike(in_process, spoiled, tmp_path, monkeypatch):
+    path, _ = spoiled
+    config, rules = CorpusConfig(input=str(path)), CleanConfig(max_copied=0.7)
+    whole = clean(config, rules, str(tmp_path / "whole"), report=lambda line: None)
+    calls = Counter()
+
+    def stopping(name, at):
+        """The function of the module, interrupted after its work at its call number `at`."""
+        function = getattr(clean_module, name)
+
+        def call(*args):
+            calls[name] += 1
+            made = function(*args)
+            if calls[name] == at:
+                raise KeyboardInterrupt
+            return made
+
+        monkeypatch.setattr(clean_module, name, call)
+
+    stopping("clean_partition", 3)
+    stopping("find_duplicates", 1)
+    stopping("remove_items", 1)
+    stopping("put_in_place", 1)
+    news = []
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            clean(config, rules, str(tmp_path / "stopped"), report=news.append)
+    found = clean(config, rules, str(tmp_path / "stopped"), report=news.append)
+    parts = len(list(Path(whole.kept).glob("*.parquet")))
+    assert calls["clean_partition"] == parts + 1
+    assert calls["remove_items"] == 2
+    assert sum("going on where a stopped job was" in line for line in news) == 4
+    assert f"cleaned 2/{parts} partitions" in news
+    assert found.counts == whole.counts
+    for place in ("kept", "rejected"):
+        assert all_rows_of(f"{found.directory}/{place}") == all_rows_of(f"{whole.directory}/{place}")
+    assert not (Path(found.directory) / ".work").exists()
+
+
+def all_rows_of(directory):
+    return {path.name: pq.read_table(path).to_pylist() for path in sorted(Path(directory).glob("*.parquet"))}
 
 
 def test_an_input_of_which_nothing_is_left(in_process, tmp_path):

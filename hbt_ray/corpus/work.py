@@ -1,0 +1,71 @@
+"""The working directory of a job over a corpus, by which a job that was killed goes on: what its tasks have done.
+
+made_from.json            what decides how the work is cut; where that is another, all is thrown away
+done/STAGE/00003.arrow    what a task gave back, written when all it made was there
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hbt_ray.storage import open_fs, read_json, write_json, write_whole
+
+MADE_FROM = "made_from.json"
+READERS = 8
+
+
+@dataclass(frozen=True)
+class WorkDirectory:
+    """A directory (local or URL) that all nodes share; removed when the job has ended."""
+
+    directory: str
+
+    def begin(self, made_from: Mapping[str, str]) -> bool:
+        """Make it, or find that of a stopped job; returns whether there is something to go on with."""
+        fs, path = open_fs(self.directory)
+        location = f"{self.directory}/{MADE_FROM}"
+        known = read_json(location)
+        if known == made_from:
+            return any(fs.find(f"{path}/done"))
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+        write_json(location, dict(made_from))
+        return False
+
+    def done(self, stage: str) -> set[int]:
+        """Numbers of the tasks that are done."""
+        return {int(path.rsplit("/", 1)[-1].split(".")[0]) for path in self._records(stage)}
+
+    def record(self, stage: str, number: int, given: pa.Table) -> None:
+        """Note that a task is done, and what it gave back."""
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, given.schema) as writer:
+            writer.write_table(given)
+        write_whole(f"{self.directory}/done/{stage}/{number:05d}.arrow", sink.getvalue())
+
+    def given(self, stage: str) -> list[dict[str, Any]]:
+        """The rows that the tasks gave back, in order of their numbers."""
+        fs, _ = open_fs(self.directory)
+        with ThreadPoolExecutor(READERS) as pool:
+            records = list(pool.map(fs.cat_file, self._records(stage)))
+        return [row for record in records for row in pa.ipc.open_stream(record).read_all().to_pylist()]
+
+    def remove(self, part: str = "") -> None:
+        """Remove it, or a directory in it."""
+        fs, path = open_fs(f"{self.directory}/{part}".rstrip("/"))
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+
+    def _records(self, stage: str) -> list[str]:
+        fs, path = open_fs(f"{self.directory}/done/{stage}")
+        fs.invalidate_cache(path)
+        if not fs.isdir(path):
+            return []
+        found = [name for name in fs.ls(path, detail=False) if name.endswith(".arrow")]
+        return sorted(found, key=lambda name: int(name.rsplit("/", 1)[-1].split(".")[0]))

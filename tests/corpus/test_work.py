@@ -1,0 +1,149 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hbt_ray.bench.corpora import write_corpus
+from hbt_ray.config import CorpusConfig
+from hbt_ray.corpus import grouping
+from hbt_ray.corpus import prepare as module
+from hbt_ray.corpus.manifest import MANIFEST
+from hbt_ray.corpus.prepare import prepare
+from hbt_ray.corpus.work import WorkDirectory
+from hbt_ray.errors import CorpusError
+
+JOB = Path(__file__).parents[2] / "jobs" / "prepare.py"
+
+
+def write_rows(path, num_items, **texts):
+    rows = [
+        {"id": f"i{item}", "lang": lang, "question": f"{lang} {item}?", "passage": f"{lang} no. {item}", **texts}
+        for item in range(num_items)
+        for lang in ("en", "de")
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return CorpusConfig(input=str(path), dev_share=0.2)
+
+
+def test_what_tasks_gave_back_is_kept_in_their_order(tmp_path):
+    work = WorkDirectory(f"{tmp_path}/work")
+    assert not work.begin({"cut": "a"})
+    assert work.done("parts") == set()
+    assert work.given("parts") == []
+    work.record("parts", 100_000, pa.table({"name": ["c"], "bits": [b"\0"]}))
+    work.record("parts", 2, pa.table({"name": ["a", "b"], "bits": [b"", b"x"]}))
+    work.record("parts", 7, pa.table({}))
+    work.record("others", 1, pa.table({"x": [1]}))
+    assert work.begin({"cut": "a"})
+    assert work.done("parts") == {2, 7, 100_000}
+    assert [row["name"] for row in work.given("parts")] == ["a", "b", "c"]
+    assert not work.begin({"cut": "b"})
+    assert work.done("parts") == set()
+    work.remove()
+    assert not (tmp_path / "work").exists()
+
+
+def test_tasks_that_are_done_are_not_run_again(in_process, tmp_path):
+    ran, counted, broken = [], [], {2}
+    rows = [{"number": number} for number in range(4)]
+
+    def task(batch):
+        (number,) = batch["number"]
+        ran.append(number)
+        if number in broken:
+            raise KeyboardInterrupt
+        if number != 1:  # which gives nothing back
+            yield pa.table({"square": [number**2]})
+
+    work = WorkDirectory(f"{tmp_path}/work")
+    work.begin({})
+    with pytest.raises(KeyboardInterrupt):
+        grouping.run_tasks(work, "squares", rows, task, ())
+    broken.clear()
+    count = lambda done, total: counted.append((done, total))  # noqa: E731
+    assert grouping.run_tasks(work, "squares", rows, task, (), count) == [{"square": 0}, {"square": 4}, {"square": 9}]
+    assert ran == [0, 1, 2, 2, 3]
+    assert counted == [(2, 4), (3, 4), (4, 4)]
+
+
+def test_a_stopped_job_goes_on_and_ends_alike(in_process, tmp_path, small_base, monkeypatch):
+    config = write_rows(tmp_path / "in.parquet", 40)
+    whole = prepare(config, small_base, f"{tmp_path}/whole", report=lambda line: None)
+    make, calls, news = module._make_shards, [], []
+
+    def stopping(*args):
+        calls.append(args[1])
+        made = make(*args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return made
+
+    monkeypatch.setattr(module, "_make_shards", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(config, small_base, f"{tmp_path}/stopped", report=news.append)
+    monkeypatch.setattr(grouping, "_spill", None)  # nothing is read again
+    found = prepare(config, small_base, f"{tmp_path}/stopped", report=news.append)
+    assert calls == [0, 1, 2, 2, 3]
+    assert sum("going on where a stopped job was" in line for line in news) == 1
+    assert found.manifest == whole.manifest
+    found.verify()
+    assert files(found) == files(whole)
+
+
+def files(corpus):
+    return {
+        path.name for path in Path(corpus.directory).iterdir() if path.suffix in (".parquet", ".npy") or path.is_dir()
+    }
+
+
+def test_unusable_rows_leave_nothing_behind(in_process, tmp_path, small_base):
+    config = write_rows(tmp_path / "in.parquet", 40, passage=" ")
+    with pytest.raises(CorpusError, match="empty passage"):
+        prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_corpus_that_another_job_made_meanwhile_is_taken(in_process, tmp_path, small_base, monkeypatch):
+    config, news = write_rows(tmp_path / "in.parquet", 40), []
+    make, others = module._make_shards, []
+
+    def overtaken(*args):
+        if not others:
+            others.append(None)
+            others.append(prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None))
+        return make(*args)
+
+    monkeypatch.setattr(module, "_make_shards", overtaken)
+    found = prepare(config, small_base, f"{tmp_path}/out", report=news.append)
+    assert "another job has prepared it meanwhile" in news[-1]
+    assert found.manifest == others[1].manifest
+    found.verify()
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(600)
+def test_a_killed_job_goes_on(tmp_path, small_base):
+    write_corpus(tmp_path, 40_000, ("en", "de", "th"))
+    command = [sys.executable, str(JOB), f"workspace={tmp_path}/{{}}", f"corpus.input={tmp_path}/corpus"]
+    command += [f"model.base={small_base}"]
+    run = lambda where: [part.format(where) for part in command]  # noqa: E731
+    subprocess.run(run("whole"), check=True)
+    job = subprocess.Popen(run("killed"), start_new_session=True)
+    deadline = time.monotonic() + 300
+    while len(list((tmp_path / "killed").glob("corpora/*/.work/done/partitions/*.arrow"))) < 2:
+        assert job.poll() is None, "the job has ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(job.pid, signal.SIGKILL)
+    job.wait()
+    again = subprocess.run(run("killed"), check=True, capture_output=True, text=True)
+    assert "going on where a stopped job was" in again.stdout
+    whole, killed = (next((tmp_path / name).glob(f"corpora/*/{MANIFEST}")) for name in ("whole", "killed"))
+    assert json.loads(whole.read_text()) == json.loads(killed.read_text())
