@@ -17,6 +17,7 @@ from ray.util.state import list_actors
 
 from hbt_ray.tracking.models import logged_models
 from jobs import tune
+from tests.tracking.servers import Server
 
 pytestmark = pytest.mark.ray
 
@@ -222,6 +223,56 @@ def test_a_trial_whose_driver_died_is_tried_again_and_goes_on(ray_session, run, 
     assert status == 0
     assert "alpha=1 seed=0: its driver died; started again" in printed
     assert runs("died")[1]["alpha=1 seed=0"].info.status == "FINISHED"
+
+
+@pytest.mark.drill
+def test_a_study_loses_nothing_while_its_server_is_down(run, workspace):
+    server = Server(workspace, life_s=400)
+    server.start()
+    client = MlflowClient(server.uri)
+
+    def trials():
+        experiment = client.get_experiment_by_name("hbt_ray")
+        kind = "tags.`hbt.kind` = 'trial'"
+        return client.search_runs([experiment.experiment_id], kind) if experiment else []
+
+    outage = []
+
+    def stop_and_start():
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not any("train/loss" in trial.data.metrics for trial in trials()):
+            time.sleep(0.1)
+        server.terminate()
+        begun = len(list((workspace / "runs" / "outage").iterdir()))
+        while time.monotonic() < deadline and len(list((workspace / "runs" / "outage").glob("*/resume.json"))) < 2:
+            time.sleep(0.1)  # until the next trial has trained without it
+        server.start()
+        outage.append(begun)
+
+    helper = threading.Thread(target=stop_and_start)
+    helper.start()
+    try:
+        status, _ = run(
+            "name=outage",
+            ONE_WORKER,
+            f"tracking.uri={server.uri}",
+            "tune.max_concurrent=1",
+            "train.log_every=1",
+            "train.eval_every=5",
+            "train.checkpoint_every=5",
+        )
+        helper.join()
+        assert outage
+        assert status == 0
+        found = trials()
+        assert sorted(trial.data.params["plan.alpha"] for trial in found) == ["0.0", "1.0"]
+        for trial in found:
+            assert trial.info.status == "FINISHED"
+            for name, every in (("train/loss", 1), ("dev/multi_map", 5)):
+                points = client.get_metric_history(trial.info.run_id, name)
+                assert [point.step for point in points] == list(range(every, 21, every))
+    finally:
+        server.stop()
 
 
 @pytest.mark.drill
