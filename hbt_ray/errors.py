@@ -13,6 +13,10 @@ class CorpusError(HbtError, ValueError):
     """Input data or a prepared corpus is missing, malformed or does not match its manifest."""
 
 
+class UnreadableError(CorpusError):
+    """A file of the input could not be read, though it may be in order: a time-out, a lost connection."""
+
+
 class PlanError(HbtError, ValueError):
     """The corpus cannot supply the batches that the recipe asks for."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import fsspec
+from filelock import FileLock, Timeout
 
-from hbt_ray.errors import ConfigError
+from hbt_ray.errors import ConfigError, CorpusError, UnreadableError
 
 
 def open_fs(location: str) -> tuple[Any, str]:
@@ -57,6 +60,40 @@ def write_whole(location: str, data: bytes) -> None:
     part = f"{path}.{secrets.token_hex(4)}.part"  # its own: a task that was given up may still be writing
     fs.pipe_file(part, data)
     fs.mv(part, path)
+
+
+@contextmanager
+def only_job(directory: str, report: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, no other job that asks for the same directory gets on; it waits.
+
+    URLs cannot be locked; nor can some network file systems, which is said.
+    """
+    fs, path = open_fs(directory)
+    if not is_local(fs):
+        yield
+        return
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place.parent / f".{place.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        report(f"{directory}: another job is making it; waiting for that")
+        lock.acquire()
+    except NotImplementedError:
+        report(f"{directory}: this file system has no locks; let no other job make the same at the same time")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def unreadable(path: str, error: Exception, what: str) -> CorpusError:
+    """The error for a file that is `what`, or that only could not be read this time."""
+    line = " ".join(str(error).split())[:160]
+    if isinstance(error, OSError) and (error.errno is not None or isinstance(error, TimeoutError)):
+        return UnreadableError(f"{path}: cannot be read now ({line}); run the same command again")
+    return CorpusError(f"{path}: {what} ({line})")
 
 
 def claim_id(location: str) -> str:

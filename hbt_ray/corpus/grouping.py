@@ -21,7 +21,7 @@ from hbt_ray.corpus.rows import SCHEMA, check_rows
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.corpus.spill import SpillWriter, has_partition, read_partition
 from hbt_ray.corpus.work import WorkDirectory
-from hbt_ray.errors import CorpusError
+from hbt_ray.errors import ClusterError, CorpusError
 
 PARTITION_BYTES = 16 << 20
 """Of an input's files, and a quarter of what they hold unpacked."""
@@ -60,8 +60,9 @@ def spill(
     """
     wanted = tuple(columns or SCHEMA.names)
     rows = [{"number": number, **dataclasses.asdict(unit)} for number, unit in enumerate(units)]
-    done = run_tasks(work, "rows", rows, _spill, (f"{work.directory}/{ROWS}", tuple(langs), num_partitions, wanted))
-    return [row["file"] for row in done]
+    directory = f"{work.directory}/{ROWS}"
+    done = run_tasks(work, "rows", rows, _spill, (directory, tuple(langs), num_partitions, wanted))
+    return [f"{directory}/{row['file']}" for row in done]
 
 
 def map_partitions(
@@ -78,7 +79,7 @@ def map_partitions(
     `load()` reads the rows, which then are the task's alone: it can let go of them.
 
     Args:
-        work: with the spilled rows, which are removed in the end.
+        work: keeps what is done.
         files: of `spill`.
         num_partitions: as they were spilled.
         task: what is done with the rows of a partition.
@@ -87,9 +88,7 @@ def map_partitions(
         resources: of a task, as `ray.data.Dataset.map_batches` takes them.
     """
     rows = [{"number": part} for part in range(num_partitions)]
-    done = run_tasks(work, "partitions", rows, _partition, (tuple(files), task, args), count, **resources)
-    work.remove(ROWS)
-    return done
+    return run_tasks(work, "partitions", rows, _partition, (tuple(files), task, args), count, **resources)
 
 
 def run_tasks(
@@ -120,27 +119,37 @@ def run_tasks(
     todo = [row for row in rows if row["number"] not in known]
     for number, _ in enumerate(stream(todo, _recorded, (work, stage, task, args), **resources) if todo else ()):
         count(len(known) + number + 1, len(rows))
-    return work.given(stage)
+    return work.given(stage, (row["number"] for row in rows))
 
 
 def stream(
     rows: list[dict[str, Any]], task: Callable[..., Iterator[pa.Table]], args: tuple[Any, ...], **resources: Any
 ) -> Iterator[dict[str, Any]]:
-    """The rows that `task` makes of each of `rows`, as they come."""
-    import ray
+    """The rows that `task` makes of each of `rows`, as they come.
 
-    from hbt_ray.cluster import quiet_data_context, unwrapped
+    Raises:
+        HbtError: of a task, as it is; ClusterError for what went wrong in Ray.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    from hbt_ray.cluster import first_error, quiet_data_context, unwrapped
 
     quiet_data_context()
     tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    with unwrapped():
-        yield from tasks.map_batches(task, batch_size=1, fn_args=args, **resources).iter_rows()
+    try:
+        with unwrapped():
+            yield from tasks.map_batches(task, batch_size=1, fn_args=args, **resources).iter_rows()
+    except RayError as error:
+        line = first_error(str(error))
+        raise ClusterError(f"a task failed ({line}); what is done is kept, and the same command goes on") from error
 
 
 def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = ()) -> dict[str, str]:
     """What decides how the work on an input is cut into tasks, for `WorkDirectory.begin`."""
     parts = [(unit.kind, unit.path.rsplit("/", 1)[-1], unit.start, unit.stop, unit.columns) for unit in units]
     return {
+        "format": "1",  # of what tasks give back and of what they leave in the working directory
         "units": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         "partitions": str(num_partitions),
         "columns": ",".join(columns or SCHEMA.names),
@@ -167,16 +176,16 @@ def _spill(
     named = zip(*(batch[name].tolist() for name in ("number", *UNIT_FIELDS)), strict=True)
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     for number, kind, path, start, stop, names, _ in named:
-        location = f"{directory}/{number:06d}.arrow"
-        with SpillWriter(location, schema) as writer:
+        name = f"{number:06d}.arrow"
+        with SpillWriter(f"{directory}/{name}", schema) as writer:
             for table in _read(Unit(kind, path, start, stop, tuple(names))):
                 try:
                     table = check_rows(table, langs).select(columns)
-                except pa.ArrowException as error:  # bytes that are no UTF-8 in a column of strings or bytes
+                except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # bytes that are no UTF-8
                     raise CorpusError(f"{path}: a column is not text ({' '.join(str(error).split())[:160]})") from None
                 writer.add(table, partition_of(table["id"], num_partitions))
         pa.default_memory_pool().release_unused()
-        yield pa.table({"file": [location]})
+        yield pa.table({"file": [name]})
 
 
 def _read(unit: Unit) -> Iterator[pa.Table]:

@@ -27,9 +27,9 @@ from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_
 from hbt_ray.corpus.stats import token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.corpus.work import WorkDirectory
-from hbt_ray.errors import CorpusError, HbtError
+from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.languages import canonical_lang
-from hbt_ray.storage import open_fs, write_whole
+from hbt_ray.storage import is_local, only_job, open_fs, write_whole
 
 Report = Callable[[str], None]
 
@@ -58,7 +58,7 @@ def prepare(
 ) -> Corpus:
     """Prepare `config.input` for the tokenizer of `base` under `root`; a no-op where that has been done.
 
-    A job that was stopped goes on; two that run at once make the same files.
+    A job that was stopped goes on; one that runs at the same time is waited for.
 
     Args:
         config: what to read and how to tokenise it.
@@ -92,30 +92,38 @@ def prepare(
     name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
     fs, path = open_fs(directory)
-    if fs.exists(f"{path}/{MANIFEST}"):
-        corpus = Corpus.open(directory)
-        corpus.verify()
-        report(f"corpus {directory}: already prepared, checksums agree")
-        return corpus
-    for line in _what_changed(fs, path, name, made_from):
-        report(line)
-    for line in inputs.ignored:
-        report(f"ignored {line}")
     job = Job(config, langs, base, trust_remote_code, directory, parts, dev_ids)
     work = WorkDirectory(f"{directory}/.work")
-    try:
-        corpus = _run(job, inputs, made_from, fingerprint, work, report)
-    except HbtError:  # else a job of the same settings goes on with what is there
-        if fs.exists(path) and not fs.exists(f"{path}/{MANIFEST}"):
-            fs.rm(path, recursive=True)
-        raise
-    except Exception:
-        if not fs.exists(f"{path}/{MANIFEST}"):
-            raise
-        report(f"corpus {directory}: another job has prepared it meanwhile")
-        corpus = Corpus.open(directory)
-    work.remove()
+    with only_job(directory, report):
+        if fs.exists(f"{path}/{MANIFEST}"):
+            work.remove()  # of a job that was killed when all was done
+            corpus = Corpus.open(directory)
+            corpus.verify()
+            report(f"corpus {directory}: already prepared, checksums agree")
+            return corpus
+        for line in _what_changed(fs, path, name, made_from):
+            report(line)
+        for line in inputs.ignored:
+            report(f"ignored {line}")
+        try:
+            corpus = _run(job, inputs, made_from, fingerprint, work, report)
+        except CorpusError as error:
+            if not isinstance(error, UnreadableError) and fs.exists(path):
+                fs.rm(path, recursive=True)
+            raise  # after any other error a job of the same settings goes on with what is there
+        work.remove()
+        if is_local(fs):  # elsewhere it may be another job's
+            _remove_others(fs, path, corpus)
     return corpus
+
+
+def _remove_others(fs: Any, path: str, corpus: Corpus) -> None:
+    """Remove what tasks that were killed have left among the shards."""
+    names = {file.name for file in corpus.files}
+    for place in fs.ls(path, detail=False):
+        name = place.rsplit("/", 1)[-1]
+        if name.endswith(".part") or (name.endswith((".parquet", ".npy")) and name not in names):
+            fs.rm_file(place)
 
 
 def _run(

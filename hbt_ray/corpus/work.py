@@ -7,13 +7,14 @@ done/STAGE/00003.arrow    what a task gave back, written when all it made was th
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from hbt_ray.errors import ClusterError
 from hbt_ray.storage import open_fs, read_json, write_json, write_whole
 
 MADE_FROM = "made_from.json"
@@ -22,7 +23,9 @@ READERS = 8
 
 @dataclass(frozen=True)
 class WorkDirectory:
-    """A directory (local or URL) that all nodes share; removed when the job has ended."""
+    """A directory (local or URL) that all nodes share; removed when the job has ended.
+
+    Only one job at a time may work in it (`hbt_ray.storage.only_job`)."""
 
     directory: str
 
@@ -33,8 +36,7 @@ class WorkDirectory:
         known = read_json(location)
         if known == made_from:
             return any(fs.find(f"{path}/done"))
-        if fs.exists(path):
-            fs.rm(path, recursive=True)
+        self.remove()
         write_json(location, dict(made_from))
         return False
 
@@ -49,23 +51,32 @@ class WorkDirectory:
             writer.write_table(given)
         write_whole(f"{self.directory}/done/{stage}/{number:05d}.arrow", sink.getvalue())
 
-    def given(self, stage: str) -> list[dict[str, Any]]:
-        """The rows that the tasks gave back, in order of their numbers."""
-        fs, _ = open_fs(self.directory)
-        with ThreadPoolExecutor(READERS) as pool:
-            records = list(pool.map(fs.cat_file, self._records(stage)))
+    def given(self, stage: str, numbers: Iterable[int]) -> list[dict[str, Any]]:
+        """The rows that the tasks of these numbers gave back, in order of the numbers.
+
+        Raises:
+            ClusterError: there is none of one of them: somebody has removed it.
+        """
+        fs, path = open_fs(f"{self.directory}/done/{stage}")
+        try:
+            with ThreadPoolExecutor(READERS) as pool:
+                records = list(pool.map(fs.cat_file, [f"{path}/{number:05d}.arrow" for number in sorted(numbers)]))
+        except FileNotFoundError as error:
+            raise ClusterError(
+                f"{self.directory} was removed while a job worked in it ({error}); run the same command again, and "
+                "let no other job make the same at the same time"
+            ) from None
         return [row for record in records for row in pa.ipc.open_stream(record).read_all().to_pylist()]
 
-    def remove(self, part: str = "") -> None:
-        """Remove it, or a directory in it."""
-        fs, path = open_fs(f"{self.directory}/{part}".rstrip("/"))
+    def remove(self) -> None:
+        """Remove it; what a kill leaves of it is not taken for something to go on with."""
+        fs, path = open_fs(self.directory)
+        if fs.exists(f"{path}/{MADE_FROM}"):
+            fs.rm_file(f"{path}/{MADE_FROM}")
         if fs.exists(path):
             fs.rm(path, recursive=True)
 
     def _records(self, stage: str) -> list[str]:
         fs, path = open_fs(f"{self.directory}/done/{stage}")
         fs.invalidate_cache(path)
-        if not fs.isdir(path):
-            return []
-        found = [name for name in fs.ls(path, detail=False) if name.endswith(".arrow")]
-        return sorted(found, key=lambda name: int(name.rsplit("/", 1)[-1].split(".")[0]))
+        return [name for name in fs.ls(path, detail=False) if name.endswith(".arrow")] if fs.isdir(path) else []

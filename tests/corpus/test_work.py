@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from hbt_ray.corpus import prepare as module
 from hbt_ray.corpus.manifest import MANIFEST
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.work import WorkDirectory
-from hbt_ray.errors import CorpusError
+from hbt_ray.errors import ClusterError, CorpusError, UnreadableError
+from hbt_ray.storage import unreadable
 
 JOB = Path(__file__).parents[2] / "jobs" / "prepare.py"
 
@@ -36,14 +38,16 @@ def test_what_tasks_gave_back_is_kept_in_their_order(tmp_path):
     work = WorkDirectory(f"{tmp_path}/work")
     assert not work.begin({"cut": "a"})
     assert work.done("parts") == set()
-    assert work.given("parts") == []
+    assert work.given("parts", []) == []
     work.record("parts", 100_000, pa.table({"name": ["c"], "bits": [b"\0"]}))
     work.record("parts", 2, pa.table({"name": ["a", "b"], "bits": [b"", b"x"]}))
     work.record("parts", 7, pa.table({}))
     work.record("others", 1, pa.table({"x": [1]}))
     assert work.begin({"cut": "a"})
     assert work.done("parts") == {2, 7, 100_000}
-    assert [row["name"] for row in work.given("parts")] == ["a", "b", "c"]
+    assert [row["name"] for row in work.given("parts", [100_000, 7, 2])] == ["a", "b", "c"]
+    with pytest.raises(ClusterError, match="was removed while a job worked in it"):
+        work.given("parts", [2, 3])
     assert not work.begin({"cut": "b"})
     assert work.done("parts") == set()
     work.remove()
@@ -107,24 +111,62 @@ def test_unusable_rows_leave_nothing_behind(in_process, tmp_path, small_base):
     config = write_rows(tmp_path / "in.parquet", 40, passage=" ")
     with pytest.raises(CorpusError, match="empty passage"):
         prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None)
-    assert not list((tmp_path / "out").iterdir())
+    assert [path.suffix for path in (tmp_path / "out").iterdir()] == [".lock"]
 
 
-def test_a_corpus_that_another_job_made_meanwhile_is_taken(in_process, tmp_path, small_base, monkeypatch):
-    config, news = write_rows(tmp_path / "in.parquet", 40), []
-    make, others = module._make_shards, []
+def test_a_job_waits_for_another_of_the_same_corpus(in_process, tmp_path, small_base, monkeypatch):
+    config, news, made = write_rows(tmp_path / "in.parquet", 40), [], []
+    make, other = module._make_shards, None
 
-    def overtaken(*args):
-        if not others:
-            others.append(None)
-            others.append(prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None))
+    def slow(*args):
+        nonlocal other
+        if other is None:
+            other = threading.Thread(target=run, daemon=True)
+            other.start()
+            deadline = time.monotonic() + 30
+            while not any("another job is making it" in line for line in news) and time.monotonic() < deadline:
+                time.sleep(0.01)
         return make(*args)
 
-    monkeypatch.setattr(module, "_make_shards", overtaken)
-    found = prepare(config, small_base, f"{tmp_path}/out", report=news.append)
-    assert "another job has prepared it meanwhile" in news[-1]
-    assert found.manifest == others[1].manifest
-    found.verify()
+    def run():
+        made.append(prepare(config, small_base, f"{tmp_path}/out", report=news.append))
+
+    monkeypatch.setattr(module, "_make_shards", slow)
+    found = prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None)
+    other.join()
+    assert any("another job is making it" in line for line in news)
+    assert "already prepared" in news[-1]
+    assert made[0].manifest == found.manifest
+
+
+@pytest.mark.parametrize(("error", "kept"), [(TimeoutError("timed out"), True), (pa.ArrowInvalid("no Parquet"), False)])
+def test_work_is_kept_where_the_input_may_be_in_order(in_process, tmp_path, small_base, monkeypatch, error, kept):
+    config = write_rows(tmp_path / "in.parquet", 40)
+    whole = grouping._read
+
+    def broken(unit):
+        yield next(iter(whole(unit)))
+        raise unreadable(unit.path, error, "damaged")
+
+    monkeypatch.setattr(grouping, "_read", broken)
+    with pytest.raises(UnreadableError if kept else CorpusError, match="cannot be read now" if kept else "damaged"):
+        prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None)
+    assert [path.is_dir() for path in (tmp_path / "out").glob("*/.work")] == [True] * kept
+
+
+def test_what_killed_tasks_left_is_removed(in_process, tmp_path, small_base):
+    config = write_rows(tmp_path / "in.parquet", 40)
+    found = prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None)
+    whole = files(found)
+    directory = Path(found.directory)
+    (directory / MANIFEST).unlink()
+    for name in ("train-00001-0badbad0.parquet", "train-00001-0badbad0.parquet.1234.part"):
+        (directory / name).write_bytes(b"half")
+    (directory / ".work" / "done").mkdir(parents=True)  # of a job that was killed while it removed this
+    again = prepare(config, small_base, f"{tmp_path}/out", report=lambda line: None)
+    assert again.manifest == found.manifest
+    assert files(again) == whole
+    assert not list(directory.glob("*.part"))
 
 
 @pytest.mark.drill

@@ -27,14 +27,16 @@ from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_i
 from hbt_ray.corpus.rows import NOT_SELECTED
 from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.corpus.work import WorkDirectory
-from hbt_ray.errors import CorpusError, HbtError
+from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.languages import canonical_lang
-from hbt_ray.storage import open_fs, read_json, write_json
+from hbt_ray.storage import only_job, open_fs, read_json, write_json
 
 SUMMARY, REJECTED = "clean.json", "rejected"
 RULES_VERSION = 1
 """Changes when a rule says something else of the same row."""
 DEV_IDS = "dev_ids.txt"
+REMOVED = ("number", "num_items", "duplicates")
+"""What is told of the duplicates in a partition."""
 
 Report = Callable[[str], None]
 
@@ -96,24 +98,28 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
     fingerprint = hashlib.sha256(json.dumps({**settings, "input": ""}, sort_keys=True).encode()).hexdigest()
     name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
-    done = Cleaned.open(directory)
-    if done:
-        report(f"cleaned corpus {directory}: already there")
-        return done
     for line in inputs.ignored:
         report(f"ignored {line}")
     work = WorkDirectory(f"{directory}/.work")
-    try:
-        counts = _run(inputs, langs, CleanJob(rules, directory, _share(known)), work, report)
-    except HbtError:  # else a job of the same settings goes on with what is there
+    with only_job(directory, report):
+        done = Cleaned.open(directory)
+        if done:
+            work.remove()  # of a job that was killed when all was done
+            report(f"cleaned corpus {directory}: already there")
+            return done
+        try:
+            counts = _run(inputs, langs, CleanJob(rules, directory, _share(known)), work, report)
+            if not counts.kept.items:
+                raise CorpusError(
+                    f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected"
+                )
+        except CorpusError as error:
+            if not isinstance(error, UnreadableError):  # else a job of the same settings goes on with what is there
+                work.remove()
+            raise
+        _copy_beside(config, f"{directory}/{KEPT}")
+        write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
         work.remove()
-        raise
-    if not counts.kept.items:
-        work.remove()
-        raise CorpusError(f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected")
-    _copy_beside(config, f"{directory}/{KEPT}")
-    write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
-    work.remove()
     return Cleaned(directory, settings, counts)
 
 
@@ -138,7 +144,10 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirect
         num_items = {int(row["partition"]): int(row["num_items"]) for row in results}
         found = find_duplicates(job.directory, num_items, job.config.max_jaccard)
         report(f"{sum(map(len, found.values())):,} items are near-duplicates of others")
-        rows = [{"number": part, "duplicates": json.dumps(items)} for part, items in sorted(found.items())]
+        rows = [
+            {"number": part, "num_items": num_items[part], "duplicates": json.dumps(items)}
+            for part, items in sorted(found.items())
+        ]
         for row in run_tasks(work, "duplicates", rows, _remove, (job.directory,)):
             own, left = by_part[int(row["partition"])], CleanCounts.from_json(row["counts"])
             own.kept = KeptCounts()
@@ -153,9 +162,9 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirect
 
 
 def _remove(batch: dict[str, Any], directory: str) -> Iterator[pa.Table]:
-    for part, items in zip(batch["number"].tolist(), batch["duplicates"].tolist(), strict=True):
+    for part, num_items, items in zip(*(batch[name].tolist() for name in REMOVED), strict=True):
         duplicates: dict[int, Item] = {int(place): item for place, item in json.loads(items).items()}
-        counts = remove_items(directory, part, duplicates)
+        counts = remove_items(directory, part, num_items, duplicates)
         yield pa.table({"partition": [part], "counts": [counts.to_json()]})
 
 

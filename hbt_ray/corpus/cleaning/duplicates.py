@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from hbt_ray.corpus.cleaning.counts import CleanCounts, item_starts
 from hbt_ray.corpus.cleaning.partition import REJECTED, PartWriter
 from hbt_ray.corpus.cleaning.sketches import NUM_BANDS, NUM_HASHES, candidates, confirm
+from hbt_ray.errors import ClusterError
 from hbt_ray.storage import open_fs
 
 REASON = "duplicate"
@@ -66,7 +67,7 @@ def find_duplicates(directory: str, num_items: dict[int, int], threshold: float)
     return out
 
 
-def remove_items(directory: str, part: int, duplicates: dict[int, Item]) -> CleanCounts:
+def remove_items(directory: str, part: int, num_items: int, duplicates: dict[int, Item]) -> CleanCounts:
     """Write what is kept of a partition without some items, and these into a file of rejected rows of their own.
 
     What is kept takes its place when `put_in_place` is called, so that this can be done again.
@@ -74,6 +75,7 @@ def remove_items(directory: str, part: int, duplicates: dict[int, Item]) -> Clea
     Args:
         directory: of the corpus that is cleaned.
         part: the partition.
+        num_items: that it has, or the places would be those of others.
         duplicates: item by its place -> the item that it repeats.
 
     Returns:
@@ -83,6 +85,8 @@ def remove_items(directory: str, part: int, duplicates: dict[int, Item]) -> Clea
     fs, path = open_fs(location)
     table = pq.read_table(io.BytesIO(fs.cat_file(path)))
     starts = item_starts(table["id"])
+    if len(starts) != num_items:
+        raise ClusterError(f"{location}: {len(starts)} items, not {num_items}: another job has changed it; run again")
     places = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, table.num_rows]))
     taken = np.isin(places, list(duplicates))
     gone, left = table.filter(pa.array(taken)), table.filter(pa.array(~taken))

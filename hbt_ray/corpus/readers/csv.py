@@ -11,8 +11,7 @@ import pyarrow.csv as pc
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.jsonl import open_text
 from hbt_ray.corpus.readers.units import NAMES, Columns, Unit, check_columns, file_columns, take_columns, url_of
-from hbt_ray.errors import CorpusError
-from hbt_ray.storage import open_fs
+from hbt_ray.storage import open_fs, unreadable
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 BLOCK_BYTES = 4 << 20
@@ -53,4 +52,4 @@ def _blocks(fs: Any, path: str, columns: list[str] | None) -> Iterator[pa.Record
         with open_text(fs, path) as file:
             yield from pc.open_csv(file, read_options=read, parse_options=parse, convert_options=convert)
     except (pa.ArrowException, EOFError, OSError) as error:
-        raise CorpusError(f"{path}: not a whole CSV file ({' '.join(str(error).split())[:160]})") from None
+        raise unreadable(path, error, "not a whole CSV file") from None

@@ -14,7 +14,7 @@ import pyarrow as pa
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.units import NAMES, Columns, Unit, check_columns, file_columns, take_columns, url_of
 from hbt_ray.errors import CorpusError
-from hbt_ray.storage import open_fs
+from hbt_ray.storage import open_fs, unreadable
 
 JSON_SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
@@ -60,7 +60,7 @@ def _rows(fs: Any, path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
                 if line.strip():
                     yield _row(path, number, line, wanted)
         except (EOFError, OSError, zlib.error) as error:
-            raise CorpusError(f"{path}: damaged, or cut off in the middle ({error})") from None
+            raise unreadable(path, error, "damaged, or cut off in the middle") from None
 
 
 def _row(path: str, number: int, line: bytes, wanted: Wanted) -> dict[str, Any]:

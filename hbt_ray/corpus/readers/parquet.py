@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns, url_of
 from hbt_ray.errors import CorpusError
-from hbt_ray.storage import open_fs
+from hbt_ray.storage import open_fs, unreadable
 
 
 def parquet_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
@@ -48,4 +48,4 @@ def read_parquet(unit: Unit) -> Iterator[pa.Table]:
                 yield take_columns(pa.Table.from_batches([batch]), unit, row)
                 row += batch.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise CorpusError(f"{unit.path}: cannot be read ({' '.join(str(error).split())[:160]})") from None
+        raise unreadable(unit.path, error, "cannot be read") from None

@@ -97,7 +97,7 @@ def test_the_job_cleans_once_and_shows_rejected_rows(ray_session, spoiled, tmp_p
     arguments = ["--recipe", str(recipe), f"workspace={tmp_path}", f"corpus.input={path}", "clean.max_copied=0.7"]
     assert clean_job.main(arguments) == 0
     said = capsys.readouterr().out
-    (directory,) = (tmp_path / "cleaned").iterdir()
+    (directory,) = (tmp_path / "cleaned").glob("[!.]*")
     assert f"dev items: those in {path}/dev_ids.txt" in said
     assert f"kept  corpus.input={directory}/kept" in said
     assert (directory / "card.html").is_file()
@@ -257,7 +257,7 @@ def test_an_input_of_which_nothing_is_left(in_process, tmp_path):
     pq.write_table(pa.Table.from_pylist([{"id": "a", "lang": "de", **english(1)}]), tmp_path / "x.parquet")
     with pytest.raises(CorpusError, match=r"no row is left after cleaning; see .*/rejected"):
         clean(CorpusConfig(input=str(tmp_path / "x.parquet")), CleanConfig(), str(tmp_path / "c"))
-    (directory,) = (tmp_path / "c").iterdir()
+    (directory,) = (tmp_path / "c").glob("[!.]*")
     assert Cleaned.open(str(directory)) is None
     assert len(sample_rejected(str(directory))) == 1
 
