@@ -30,6 +30,9 @@ class GatesConfig:
     max_loss_per_language: float | None = later(0.0)
     """Against the champion: mAP that a language of questions may lose, in the pool and inside the language. More than
     this fails where it is more than chance (paired permutation test over questions, Holm over all languages)."""
+    min_questions: int = later(0)
+    """Languages with fewer questions than this are not looked at by `max_loss_per_language`; any other in which so few
+    were asked that even a loss on all of them could be chance fails it where it has lost."""
     no_loss_in: tuple[str, ...] = later(("multi_map",))
     """Against the champion: headline numbers that must not be worse beyond chance (the same test)."""
     level: float = later(0.05)
@@ -42,6 +45,7 @@ class GatesConfig:
         for name in ("max_rank_distance", "min_worst_lang_map", "min_worst_lang_recall", "max_loss_per_language"):
             value = getattr(self, name)
             require(value is None or value >= 0, f"gates.{name}", value, "0 or above, or null (no gate)")
+        require(self.min_questions >= 0, "gates.min_questions", self.min_questions, "0 or above")
         for name in self.no_loss_in:
             require(name in HEADLINE, "gates.no_loss_in", name, f"some of {', '.join(HEADLINE)}")
         require(0 < self.level < 1, "gates.level", self.level, "a probability between 0 and 1")

@@ -35,7 +35,8 @@ class TuneConfig:
     """What early stopping and `optuna` look at, and what ranks the points; of rank_distance less is better. With
     `optuna` there may be several: it seeks their Pareto front, and the first ranks the points."""
     asha: bool = False
-    """Stop weak trials early (asynchronous successive halving on `metric`); baselines are trained to the end."""
+    """Stop weak trials early (asynchronous successive halving on `metric`); baselines are trained to the end. With one
+    seed: find a region so, and give its points more seeds in a study of its own."""
     asha_grace_steps: int = 0
     """Steps before which no trial is stopped, by `median_stopping` too; 0 is one evaluation."""
     asha_reduction: float = 3.0
@@ -76,6 +77,10 @@ class TuneConfig:
         single = len(self.metrics) == 1 or (self.search == "optuna" and not self.stops_early)
         require(single, "tune.metric", self.metric, "one metric, or with search=optuna and no early stopping several")
         require(not (self.asha and self.median_stopping), "tune.median_stopping", True, "false with tune.asha")
+        one_seed = len(self.seeds) == 1 or not self.stops_early
+        require(one_seed, "tune.seeds", self.seeds, "one seed with early stopping, which judges single trials")
+        steps = "train.steps" not in self.space or not self.stops_early
+        require(steps, "tune.space", "train.steps", "no train.steps with early stopping, which compares after as many")
         require(self.median_min_trials >= 1, "tune.median_min_trials", self.median_min_trials, "at least 1")
         require(self.asha_reduction > 1, "tune.asha_reduction", self.asha_reduction, "above 1")
         require(

@@ -53,6 +53,14 @@ class LangLoss:
     candidate: float
     p_holm: float
     """Two-sided paired permutation test over questions, corrected for all languages and both kinds."""
+    num_questions: int
+    num_tests: int
+    """Languages and kinds that are tested together."""
+
+    @property
+    def least_p(self) -> float:
+        """The least that `p_holm` could be, if every question of the language spoke for a loss."""
+        return min(1.0, self.num_tests * 2.0 ** (1 - self.num_questions))
 
     @property
     def loss(self) -> float:
@@ -82,21 +90,35 @@ def check_gates(
     return results
 
 
-def lang_losses(candidate: Scores, champion: Scores, *, seed: int = 0) -> list[LangLoss]:
-    """Both models in every language of the question that has questions, in the pool and inside the language."""
+def lang_losses(candidate: Scores, champion: Scores, *, min_questions: int = 0, seed: int = 0) -> list[LangLoss]:
+    """Both models in every language that has `min_questions` of its own, in the pool and inside the language."""
     kinds: list[Kind] = ["multi_map"] if "multi_map" in repeated(candidate) else ["multi_map", "mono_map"]
-    columns: list[tuple[Kind, str, float, float]] = []
+    columns: list[tuple[Kind, str, float, float, int]] = []
     parts: list[FloatArray] = []
     ours, theirs = headline_cells(candidate)[1], headline_cells(champion)[1]
     for kind in kinds:
         before, after = (_by_lang(scores, kind) for scores in (champion, candidate))
-        has = np.flatnonzero(~np.isnan(after))
-        columns += [(kind, candidate.langs[at], float(before[at]), float(after[at])) for at in has]
-        parts.append((ours[kind].sums - theirs[kind].sums) / ours[kind].counts.sum(axis=0))
+        counts = ours[kind].counts.sum(axis=0)
+        kept = counts >= min_questions
+        columns += [
+            (kind, candidate.langs[at], float(before[at]), float(after[at]), int(num))
+            for at, num in zip(np.flatnonzero(~np.isnan(after))[kept], counts[kept], strict=True)
+        ]
+        parts.append(((ours[kind].sums - theirs[kind].sums) / counts)[:, kept])
+    if not columns:
+        return []
     p_values = holm(sign_flip_test(np.concatenate(parts, axis=1), num_resamples=NUM_FLIPS, seed=seed))
     return [
-        LangLoss(lang=lang, kind=kind, champion=before, candidate=after, p_holm=float(p_holm))
-        for (kind, lang, before, after), p_holm in zip(columns, p_values, strict=True)
+        LangLoss(
+            lang=lang,
+            kind=kind,
+            champion=before,
+            candidate=after,
+            p_holm=float(p_holm),
+            num_questions=num,
+            num_tests=len(columns),
+        )
+        for (kind, lang, before, after, num), p_holm in zip(columns, p_values, strict=True)
     ]
 
 
@@ -137,7 +159,8 @@ def _against(config: GatesConfig, scores: Scores, champion: Scores | None) -> It
     if wanted:
         yield from _no_loss(config, scores, champion)
     if config.max_loss_per_language is not None:
-        yield _no_language_lost(config, lang_losses(scores, champion), scores.name)
+        losses = lang_losses(scores, champion, min_questions=config.min_questions)
+        yield _no_language_lost(config, losses, scores.name)
 
 
 def _no_loss(config: GatesConfig, scores: Scores, champion: Scores) -> Iterator[GateResult]:
@@ -162,14 +185,23 @@ def _no_language_lost(config: GatesConfig, losses: list[LangLoss], on_set: str) 
     most = config.max_loss_per_language or 0.0
     lost = [row for row in losses if row.loss > most and row.p_holm < config.level]
     lost.sort(key=lambda row: -row.loss)
+    untold = [row for row in losses if row.loss > most and row.least_p >= config.level]
     if lost:
         reason = "below the champion beyond chance: " + "; ".join(map(_loss, lost))
+    elif untold:
+        few = "; ".join(f"{_loss(row)}, {row.num_questions} questions" for row in untold)
+        reason = (
+            f"below the champion, and so few questions cannot tell that from chance: {few}; gates.min_questions leaves "
+            "languages with fewer out"
+        )
+    elif not losses:
+        reason = f"no language has gates.min_questions={config.min_questions} questions"
     else:
         worst = max(losses, key=lambda row: row.loss)
         beyond = f" by more than {most:g}" if most else ""
         reason = f"no language is below the champion{beyond} beyond chance"
         reason += f"; the largest loss: {_loss(worst)}" if worst.loss > 0 else "; none lost at all"
-    return GateResult(gate="max_loss_per_language", on_set=on_set, passed=not lost, reason=reason)
+    return GateResult(gate="max_loss_per_language", on_set=on_set, passed=not lost and not untold, reason=reason)
 
 
 def _loss(row: LangLoss) -> str:

@@ -119,7 +119,7 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
     if chosen not in names:
         raise ConfigError(f"set {chosen!r} is not scored in study {study.name!r}; its trials have {', '.join(names)}")
     ordered = [chosen, *(name for name in names if name != chosen)]
-    on_sets = [points_on_set(finished, read(finished, name), name, target) for name in ordered]
+    on_sets = [points_on_set(finished, read(finished, name), name, target, study.lost) for name in ordered]
     if not on_sets[0].points:
         raise ConfigError(
             f"study {study.name!r} has no finished trial with all of {', '.join(on_sets[0].metrics)} on {chosen!r}; "

@@ -6,7 +6,9 @@ is other questions and other seeds, drawn together as for the decision (`tuning.
 training nothing is resolved, for a lucky seed would look like a finding. Holm's correction is for all comparisons on a
 set, those of all claims.
 
-"Best only inside a language" is read as: there better than its opposite, and elsewhere worse than the others. The
+"Best only inside a language" is read as: there better than its opposite, and elsewhere worse than the others; for X-Y,
+whose opposite is level with it in the pool in places, worse than the hybrid there. A training of which seeds failed
+resolves nothing: those that are left may be the lucky ones. The
 hybrid is the one with alpha nearest to 0.5, the paper's, and not the one that came out best, which would be favoured by
 chance.
 """
@@ -23,7 +25,7 @@ from hbt_ray.evaluation.arrays import FloatArray
 from hbt_ray.evaluation.stats import LOWER_IS_BETTER, holm
 from hbt_ray.tuning.analysis import CONTROLS, SetAnalysis, find_baseline
 from hbt_ray.tuning.point_scores import Point, PointsOnSet
-from hbt_ray.tuning.resampling import CONFIDENCE, two_sided
+from hbt_ray.tuning.resampling import CONFIDENCE, Draws
 
 Role = Literal["X-X", "X-Y", "hybrid"]
 Verdict = Literal["holds", "does not hold", "not resolved"]
@@ -43,6 +45,7 @@ CLAIMS: dict[str, tuple[tuple[str, Role, Role], ...]] = {
         ("cross_map", "X-Y", "X-X"),
         ("mono_map", "X-X", "X-Y"),
         ("mono_map", "hybrid", "X-Y"),
+        ("multi_map", "hybrid", "X-Y"),
     ),
     "Hybrid is best overall and in the mixed pool": (
         (OVERALL, "hybrid", "X-X"),
@@ -99,10 +102,11 @@ def judge(found: SetAnalysis) -> Claims:
     on_set, draws = found.on_set, found.draws
     places = find_trainings(on_set)
     asked = list(dict.fromkeys(part for parts in CLAIMS.values() for part in parts))
-    known = draws.spread.df > 0 and all(on_set.points[at].num_seeds > 1 for at in places.values())
+    used = [on_set.points[at] for at in places.values()]
+    known = draws.spread.df > 0 and all(point.num_seeds > 1 and not point.lost for point in used)
     rows: dict[tuple[str, Role, Role], Part] = {}
     drawn = [_differences(found, places, *part) for part in asked]
-    p_values = np.array([two_sided(values) if known and values.size else np.nan for _, values in drawn])
+    p_values = np.array([draws.p_value(values) if known and values.size else np.nan for _, values in drawn])
     for part, (difference, values), p_holm in zip(asked, drawn, holm(p_values), strict=True):
         metric, better, other = part
         low, high = draws.interval(values) if values.size else (np.nan, np.nan)
@@ -117,7 +121,7 @@ def judge(found: SetAnalysis) -> Claims:
             verdict=_verdict(difference, float(p_holm), metric),
         )
     claims = [_claim(text, tuple(rows[part] for part in parts)) for text, parts in CLAIMS.items()]
-    return Claims(name=on_set.name, places=places, claims=tuple(claims), notes=tuple(_notes(on_set, places, known)))
+    return Claims(name=on_set.name, places=places, claims=tuple(claims), notes=tuple(_notes(on_set, places, draws)))
 
 
 def find_trainings(on_set: PointsOnSet) -> dict[Role, int]:
@@ -185,8 +189,15 @@ def _strangeness(point: Point) -> tuple[float, int]:
     return abs(float(point.trials[0].config["plan.alpha"]) - 0.5), -point.num_seeds
 
 
-def _notes(on_set: PointsOnSet, places: Mapping[Role, int], known: bool) -> list[str]:
+def _notes(on_set: PointsOnSet, places: Mapping[Role, int], draws: Draws) -> list[str]:
     notes = [f"The study has no {role} training." for role in ("X-X", "X-Y", "hybrid") if role not in places]
+    lost = [(role, on_set.points[at].lost) for role, at in places.items() if on_set.points[at].lost]
+    for role, seeds in lost:
+        notes.append(
+            f"{role} lacks seed {', '.join(map(str, seeds))}, whose trial failed or was stopped, so nothing is "
+            "resolved; the study's command runs it again."
+        )
+    known = draws.spread.df > 0 and all(on_set.points[at].num_seeds > 1 for at in places.values())
     if places and not known:
         notes.append(
             "A training has a single seed: nothing is known of how other seeds would have come out, so nothing is "

@@ -82,8 +82,8 @@ other way beyond chance, and is not resolved in between. Chance is other questio
 same for all trials) and other seeds (a deviation from Student's t with the spread between seeds, pooled over the
 trainings); p values are corrected by Holm for all comparisons on a set. Overall mAP is the mean of mAP inside a
 language, across languages and in the mix. The hybrid is the one with alpha nearest to 0.5, not the one that came out
-best. That a model is best *only* in one respect is read as: there it is better than its opposite, and in the others
-worse than the rest.
+best. That a model is best *only* in one respect is read as: there it is better than its opposite, and elsewhere worse,
+by the comparisons that the table names.
 """
 
 
@@ -103,7 +103,9 @@ def _settings(analysis: StudyAnalysis) -> dict[str, str]:
         "seeds": ", ".join(map(str, seeds)),
         "trials": f"{len(study.finished)} finished of {len(study.trials)}",
         "languages scored": ", ".join(main.on_set.langs) or "not recorded",
-        "questions": f"{main.on_set.num_questions:,} on {main.on_set.name}, with their parallel forms",
+        "questions": f"{main.on_set.num_questions:,} on {main.on_set.name}, with their parallel forms"
+        if main.on_set.by_question
+        else "not recorded by question",
     }
 
 

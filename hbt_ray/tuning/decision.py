@@ -1,9 +1,10 @@
 """The rule by which a study recommends a point, and what is known of how sure that is.
 
 The rule: the best target (mAP in the mix unless the study says otherwise) among the points whose mAP inside a language
-is not significantly below the best. Points with fewer seeds than the others are left out: a point that lost its bad
-seeds to failures or early stopping would look better than it is. Controls, which lie outside of the search space, are
-no points to choose; that one is not beaten is said beside the choice.
+is not significantly below the best. A point of which trials failed or were stopped is left out, as long as there are
+others: without its bad seeds it would look better than it is. The decision is not complete then, and says so. Points
+that only have fewer seeds so far take part with those. Controls, which lie outside of the search space, are no points
+to choose; that one is not beaten is said beside the choice.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from hbt_ray.evaluation.stats import LOWER_IS_BETTER, holm
 from hbt_ray.tuning.point_scores import PointsOnSet
 from hbt_ray.tuning.power import questions_needed, seeds_needed
-from hbt_ray.tuning.resampling import CONFIDENCE, Draws, two_sided
+from hbt_ray.tuning.resampling import CONFIDENCE, Draws
 
 GUARD = "mono_map"
 """The number that a recommended point must not lose."""
@@ -73,7 +74,7 @@ class Decision:
     target: str
     recommended: int
     left_out: tuple[int, ...]
-    """Points with fewer seeds than the most."""
+    """Points of which trials failed or were stopped."""
     best_mono: int
     mono_tests: tuple[Versus, ...]
     """The other points against `best_mono`."""
@@ -88,7 +89,8 @@ class Decision:
     state: State
     """`clear`: better than each rival beyond chance; `noise`: not; `alone`: there is no rival."""
     num_seeds: int
-    """Of each point that takes part."""
+    """The fewest of a point that takes part."""
+    most_seeds: int
     seeds_known: bool
     """Whether the spread between seeds is known."""
     seed_sd: float
@@ -107,8 +109,8 @@ def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
     of_search = [at for at, point in enumerate(on_set.points) if not point.control]
     if not of_search:
         return None
-    num_seeds = max(on_set.points[at].num_seeds for at in of_search)
-    taking_part = [at for at in of_search if on_set.points[at].num_seeds == num_seeds]
+    taking_part = [at for at in of_search if not on_set.points[at].lost] or of_search
+    num_seeds = [on_set.points[at].num_seeds for at in taking_part]
     mono = {at: float(on_set.points[at].means[on_set.at(GUARD)]) for at in taking_part}
     best_mono = max(taking_part, key=lambda at: mono[at])
     mono_tests = compare_points(on_set, draws, [(at, best_mono) for at in taking_part if at != best_mono], GUARD)
@@ -136,7 +138,8 @@ def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
         lead=leads,
         outlook=tuple(outlook) if spread.df else (),
         state="alone" if not rivals else "unknown" if not draws.known else "noise" if unsure else "clear",
-        num_seeds=num_seeds,
+        num_seeds=min(num_seeds),
+        most_seeds=max(num_seeds),
         seeds_known=spread.df > 0,
         seed_sd=float(spread.sd[column]),
     )
@@ -146,7 +149,7 @@ def compare_points(on_set: PointsOnSet, draws: Draws, pairs: Sequence[tuple[int,
     """Each (point, other) in one number, over seeds and questions, with Holm's correction for all the pairs."""
     column = on_set.at(metric)
     differences = [draws.total[at, :, column] - draws.total[other, :, column] for at, other in pairs]
-    p_values = np.array([two_sided(found) if draws.known else np.nan for found in differences])
+    p_values = np.array([draws.p_value(found) for found in differences])
     rows = []
     for (at, other), found, p_value, p_holm in zip(pairs, differences, p_values, holm(p_values), strict=True):
         low, high = draws.interval(found)

@@ -59,7 +59,7 @@ def lang_gains(on_set: PointsOnSet, point: Point, base: Point, kind: Kind, *, se
     )
     rng = np.random.default_rng((seed, 2))
     effective = 1 / sum(1 / each.num_seeds for each in (point, base) if each.trained)
-    flips, drawn = spread.noise(NUM_FLIPS, effective, rng), spread.noise(NUM_DRAWS, effective, rng)
+    flips, drawn = (spread.noise(spread.scale(num, rng), effective, rng) for num in (NUM_FLIPS, NUM_DRAWS))
     if cells:
         new, old = (mean_cells(cells[on_set.points.index(each)])[0] for each in (point, base))
         flips += _flipped((new.sums - old.sums) / new.counts.sum(axis=0), rng)

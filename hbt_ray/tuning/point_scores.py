@@ -48,6 +48,8 @@ class Point:
     """[S, M], in the order of `PointsOnSet.metrics`."""
     scored: tuple[TrialScores, ...]
     """Of each trial; empty where a trial has no scores by language."""
+    lost: tuple[int, ...] = ()
+    """Seeds whose trials failed, were stopped early, or lack a number."""
 
     @property
     def control(self) -> str:
@@ -101,10 +103,17 @@ class PointsOnSet:
         return self.metrics.index(metric)
 
 
-def points_on_set(trials: Sequence[Trial], scores: Mapping[str, TrialScores], name: str, target: str) -> PointsOnSet:
+def points_on_set(
+    trials: Sequence[Trial],
+    scores: Mapping[str, TrialScores],
+    name: str,
+    target: str,
+    lost: Sequence[Trial] = (),
+) -> PointsOnSet:
     """Group the finished `trials` that were scored on set `name`, by point; `scores` is by run id.
 
-    A trial that lacks one of the numbers which others have (it was not finite) is left out, with a note.
+    A trial that lacks one of the numbers which others have (it was not finite) is left out, with a note; its seed is
+    lost to its point, as are those of the trials `lost`, which failed or were stopped.
     """
     wanted = dict.fromkeys((*FOUR, target))
     metrics = tuple(metric for metric in wanted if any(f"{name}/{metric}" in trial.metrics for trial in trials))
@@ -115,10 +124,12 @@ def points_on_set(trials: Sequence[Trial], scores: Mapping[str, TrialScores], na
         notes.append(f"Not scored on {name}, and left out there: {left}.")
     groups: dict[str, list[Trial]] = {}
     for trial in whole:
-        control = trial.baseline if trial.is_control else ""
-        groups.setdefault(json.dumps([control, dict(trial.point)], sort_keys=True), []).append(trial)
+        groups.setdefault(_point_key(trial), []).append(trial)
+    gone: dict[str, set[int]] = {}
+    for trial in (*lost, *(trial for trial in trials if trial not in whole)):
+        gone.setdefault(_point_key(trial), set()).add(trial.seed)
     points = []
-    for group in groups.values():
+    for key, group in groups.items():
         group.sort(key=lambda trial: trial.seed)
         scored = tuple(scores[trial.run_id] for trial in group if trial.run_id in scores)
         points.append(
@@ -127,6 +138,7 @@ def points_on_set(trials: Sequence[Trial], scores: Mapping[str, TrialScores], na
                 trials=tuple(group),
                 numbers=np.array([[trial.metrics[f"{name}/{metric}"] for metric in metrics] for trial in group]),
                 scored=scored if len(scored) == len(group) else (),
+                lost=tuple(sorted(gone.get(key, set()) - {trial.seed for trial in group})),
             )
         )
     points.sort(key=lambda point: (list(NAMES).index(point.control) if point.control else -1, in_order(point.values)))
@@ -158,6 +170,10 @@ def points_on_set(trials: Sequence[Trial], scores: Mapping[str, TrialScores], na
         num_questions=num_questions,
         notes=tuple(notes),
     )
+
+
+def _point_key(trial: Trial) -> str:
+    return json.dumps([trial.baseline if trial.is_control else "", dict(trial.point)], sort_keys=True)
 
 
 def point_cells(point: Point, metrics: Sequence[str]) -> list[list[Cells]]:

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm as normal_distribution
+from scipy.stats import t as t_distribution
 
 from hbt_ray.evaluation.arrays import FloatArray
 from hbt_ray.evaluation.cells import Cells, headline_number
@@ -23,6 +25,8 @@ from hbt_ray.tuning.point_scores import PointsOnSet, point_cells
 
 NUM_DRAWS = 4000
 CONFIDENCE = 0.95
+FEW = 10
+"""Draws beyond zero that are too few to count."""
 BLOCK_BYTES = 32 * 2**20
 """Question weights held at a time."""
 
@@ -45,16 +49,22 @@ class SeedSpread:
         found: FloatArray = np.sqrt((self.residuals**2).sum(axis=0) / self.df)
         return found
 
-    def noise(self, num_draws: int, num_seeds: float, rng: np.random.Generator) -> FloatArray:
-        """Deviations [num_draws, M] of a mean over `num_seeds` seeds, less the interaction: zeros where unknown.
+    def scale(self, num_draws: int, rng: np.random.Generator) -> FloatArray:
+        """How far off the pooled spread may be, [num_draws, 1]: one draw for all points, as they share it."""
+        if not self.df:
+            return np.ones((num_draws, 1))
+        found: FloatArray = np.sqrt(rng.chisquare(self.df, (num_draws, 1)) / self.df)
+        return found
 
-        Multivariate t: sums of the residuals with normal weights have their covariance, so that numbers which rise
-        and fall together over the seeds do so in the draws.
+    def noise(self, scale: FloatArray, num_seeds: float, rng: np.random.Generator) -> FloatArray:
+        """Deviations [R, M] of a mean over `num_seeds` seeds, less the interaction: zeros where unknown.
+
+        Multivariate t, with a `scale` [R, 1] of `SeedSpread.scale`: sums of the residuals with normal weights have
+        their covariance, so that numbers which rise and fall together over the seeds do so in the draws.
         """
         if not self.df:
-            return np.zeros((num_draws, self.residuals.shape[1]))
-        normal = rng.standard_normal((num_draws, len(self.residuals))) @ self.residuals / np.sqrt(self.df)
-        scale = np.sqrt(rng.chisquare(self.df, (num_draws, 1)) / self.df)
+            return np.zeros((len(scale), self.residuals.shape[1]))
+        normal = rng.standard_normal((len(scale), len(self.residuals))) @ self.residuals / np.sqrt(self.df)
         variance = self.sd**2
         share = np.divide(self.interaction, variance, out=np.zeros_like(variance), where=variance > 0)
         found: FloatArray = normal / scale * np.sqrt(np.maximum(1 - share, 0) / num_seeds)
@@ -118,6 +128,10 @@ class Draws:
         """Percentile interval of drawn values [R]; NaN where nothing could be drawn."""
         return percentiles(values) if self.known else (np.nan, np.nan)
 
+    def p_value(self, values: FloatArray) -> float:
+        """Of drawn differences [R], two-sided; NaN where nothing could be drawn."""
+        return two_sided(values, self.spread.df) if self.known else float("nan")
+
 
 def draw(on_set: PointsOnSet, *, num_draws: int = NUM_DRAWS, seed: int = 0) -> Draws:
     """Draw all points of a set, the same questions for all of them; a function of the scores and `seed`."""
@@ -153,7 +167,8 @@ def draw_numbers(
     parts = [np.stack([[question_parts(c) for c in of_metric] for of_metric in found], axis=-1) for found in cells]
     spread = seed_spread(numbers, parts)
     rng = np.random.default_rng((seed, 1))
-    seeds = np.array([spread.noise(num_draws, len(group), rng) for group in numbers])
+    scale = spread.scale(num_draws, rng)
+    seeds = np.array([spread.noise(scale, len(group), rng) for group in numbers])
     seeds[[at for at, has_seeds in enumerate(trained) if not has_seeds]] = 0
     return Draws(questions=questions, seeds=seeds, known=bool(cells) or spread.df > 0, spread=spread)
 
@@ -192,8 +207,21 @@ def percentiles(values: FloatArray, confidence: float = CONFIDENCE) -> tuple[flo
     return float(low), float(high)
 
 
-def two_sided(values: FloatArray) -> float:
+def two_sided(values: FloatArray, df: int = 0) -> float:
     """p value of drawn differences [R]: twice the smaller share at or beyond zero, below 0.05 where the interval
-    leaves out zero."""
-    below, above = (values <= 0).sum() + 1, (values >= 0).sum() + 1
-    return float(min(1.0, 2 * min(below, above) / (len(values) + 1)))
+    leaves out zero.
+
+    Where fewer than `FEW` draws are there, that share says no more than how many were drawn, and a correction for
+    hundreds of comparisons would hide every difference; so the tail is that of Student's t with the draws' median and
+    quartiles and the `df` of the spread between seeds (0: of the normal distribution).
+    """
+    below, above = int((values <= 0).sum()) + 1, int((values >= 0).sum()) + 1
+    counted = float(min(1.0, 2 * min(below, above) / (len(values) + 1)))
+    if min(below, above) > FEW:
+        return counted
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    if low == high:
+        return counted
+    tail = t_distribution(df) if df else normal_distribution
+    width = (high - low) / (tail.ppf(0.75) - tail.ppf(0.25))
+    return min(counted, 2 * float(tail.sf(abs(middle) / width)))

@@ -68,6 +68,11 @@ class StudyData:
         """Trials that ran to the end."""
         return [trial for trial in self.trials if trial.status == "finished"]
 
+    @property
+    def lost(self) -> list[Trial]:
+        """Trials that failed or were stopped early; those that are left of their point are perhaps the lucky ones."""
+        return [trial for trial in self.trials if trial.status in ("failed", "stopped")]
+
 
 def scored_sets(trials: Iterable[HasMetrics]) -> list[str]:
     """Names of the sets that trials were scored on, dev first."""

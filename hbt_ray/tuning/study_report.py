@@ -94,7 +94,7 @@ def places(analysis: StudyAnalysis) -> dict[int, str]:
     if decision is None:
         return {}
     said = {at: "control" for at, point in enumerate(analysis.main.on_set.points) if point.control}
-    said |= dict.fromkeys(decision.left_out, "fewer seeds")
+    said |= dict.fromkeys(decision.left_out, "trials failed or were stopped")
     said |= dict.fromkeys(decision.excluded, "loses inside a language")
     for rival in decision.rivals:
         said[rival.other] = (

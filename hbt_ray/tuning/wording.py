@@ -22,6 +22,8 @@ def title(analysis: StudyAnalysis) -> str:
     if analysis.winners:
         won = listed([control.title for control in analysis.winners])
         return f"No point beats {won}; best of the search: {point.label}"
+    if decision.left_out:
+        return f"Not complete: {point.label} leads what has run to the end"
     if decision.state == "unknown":
         return f"Best of single runs: {point.label}"
     if decision.state == "noise":
@@ -44,14 +46,29 @@ def recommendation_line(analysis: StudyAnalysis) -> str:
     )
     if analysis.unbeaten and decision.state != "unknown":
         line += f"; NOT AHEAD of the controls: {listed([control.title for control in analysis.unbeaten])}"
+    if decision.left_out:
+        line += f"; NOT COMPLETE: {_left_out(analysis)}"
     return line
+
+
+def _left_out(analysis: StudyAnalysis) -> str:
+    decision = analysis.decision
+    assert decision is not None
+    names = _points(analysis.main, decision.left_out)
+    verb = "takes" if len(decision.left_out) == 1 else "take"
+    return (
+        f"{names} {verb} no part, for trials failed or were stopped; the study's command runs those that failed again"
+    )
 
 
 def _short(analysis: StudyAnalysis) -> str:
     decision = analysis.decision
     assert decision is not None
     if decision.state == "alone":
-        return "every other point is significantly worse inside a language" if decision.excluded else "the only point"
+        part = " that takes part" if decision.left_out else ""
+        if decision.excluded:
+            return f"every other point{part} is significantly worse inside a language"
+        return f"the only point{part}"
     if decision.state == "unknown":
         return f"how sure that is cannot be told from single runs: {MORE_SEEDS}"
     if decision.state == "clear":
@@ -72,7 +89,8 @@ def reason(analysis: StudyAnalysis) -> str:
     best = on_set.points[decision.best_mono]
     best_value = number(GUARD, float(best.means[on_set.at(GUARD)]))
     if not decision.rivals and not decision.excluded:
-        return f"It is the only point of the study with {_seeds(decision)}: {label} {value} on {on_set.name}."
+        whole = "of which no trial failed or was stopped" if decision.left_out else "of the study"
+        return f"It is the only point {whole}, with {_seeds(decision)}: {label} {value} on {on_set.name}."
     allowed = f"the {len(decision.rivals) + 1} points" if decision.rivals else "the only point"
     have = "is not significantly below the best" if decision.state != "unknown" else "is not shown to be below the best"
     text = (
@@ -87,6 +105,16 @@ def reason(analysis: StudyAnalysis) -> str:
 
 def sure(analysis: StudyAnalysis) -> Finding:
     """How sure the recommendation is."""
+    decision = analysis.decision
+    assert decision is not None
+    found = _sure(analysis)
+    if not decision.left_out:
+        return found
+    said = _left_out(analysis)
+    return Finding(found.topic, "poor", f"Not complete: {said}. Of the others: {found.text[0].lower()}{found.text[1:]}")
+
+
+def _sure(analysis: StudyAnalysis) -> Finding:
     decision, main = analysis.decision, analysis.main
     assert decision is not None
     topic = "How sure"
@@ -232,7 +260,12 @@ def caveats(analysis: StudyAnalysis) -> list[str]:
             )
         if decision.left_out:
             names = _points(main, decision.left_out)
-            notes.append(f"Shown, but not part of the choice, because fewer of their seeds ran to the end: {names}.")
+            notes.append(f"Shown, but not part of the choice, because trials failed or were stopped: {names}.")
+        if decision.num_seeds < decision.most_seeds:
+            notes.append(
+                f"The points have {decision.num_seeds} to {decision.most_seeds} seeds so far; the intervals allow for "
+                "that."
+            )
     for status, said in (("failed", "failed"), ("killed", "were cut off"), ("running", "have not ended")):
         count = sum(trial.status == status for trial in study.trials)
         if count:
@@ -249,6 +282,8 @@ def _all_noise(decision: Decision) -> bool:
 
 
 def _seeds(decision: Decision) -> str:
+    if decision.num_seeds < decision.most_seeds:
+        return f"{decision.num_seeds} to {decision.most_seeds} seeds"
     return f"{decision.num_seeds} seed{'s' * (decision.num_seeds > 1)}"
 
 

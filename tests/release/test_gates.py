@@ -83,6 +83,18 @@ def test_one_language_that_lost_is_found_and_named_though_the_mean_did_not(champ
     assert "more than chance" in reason
 
 
+def test_a_language_with_too_few_questions_to_tell_a_loss_does_not_pass_in_silence():
+    a, b = (made_up_scores(1, noise=noise, bias=0.1, num_items=6) for noise in (0.5, 1.3))
+    passed, reason = verdicts(GatesConfig(), b, a)["max_loss_per_language"]
+    assert not passed
+    assert "cannot tell that from chance" in reason
+    assert "6 questions" in reason
+    passed, reason = verdicts(GatesConfig(min_questions=7), b, a)["max_loss_per_language"]
+    assert passed
+    assert reason == "no language has gates.min_questions=7 questions"
+    assert verdicts(GatesConfig(), a, b)["max_loss_per_language"][0]  # none has lost
+
+
 def test_p_values_are_those_of_scipy_with_holm_over_languages_and_kinds():
     a, b = (made_up_scores(seed, noise=noise, bias=0.1, num_items=9) for seed, noise in ((1, 0.8), (2, 1.0)))
     rows = lang_losses(b, a)

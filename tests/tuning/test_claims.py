@@ -62,7 +62,7 @@ def test_what_comes_out_the_other_way_does_not_hold():
 def test_one_comparison_the_other_way_decides_and_one_open_one_leaves_open():
     worse_in_the_mix = {**PAPER, 0.5: (0.798, 0.705, 0.570, 287.0)}
     found = judge(study_of(worse_in_the_mix))
-    assert [claim.verdict for claim in found.claims] == ["holds", "holds", "does not hold", "holds"]
+    assert [claim.verdict for claim in found.claims] == ["holds", "does not hold", "does not hold", "holds"]
     against = {(part.metric, part.other): part.verdict for part in found.claims[2].parts}
     assert against == {
         ("overall", "X-X"): "holds",
@@ -71,13 +71,22 @@ def test_one_comparison_the_other_way_decides_and_one_open_one_leaves_open():
         ("multi_map", "X-Y"): "does not hold",
     }
     level_in_the_mix = {**PAPER, 0.5: (0.798, 0.705, 0.590, 287.0)}
-    assert verdicts(study_of(level_in_the_mix)) == ["holds", "holds", "not resolved", "holds"]
+    assert verdicts(study_of(level_in_the_mix)) == ["holds", "not resolved", "not resolved", "holds"]
 
 
 def test_one_seed_resolves_nothing_however_large_the_differences():
     found = judge(study_of(PAPER, seeds=(0,)))
     assert {claim.verdict for claim in found.claims} == {"not resolved"}
     assert any("single seed" in note for note in found.notes)
+
+
+def test_a_training_that_lost_a_seed_resolves_nothing():
+    found = study_of(PAPER)
+    lost = found.on_set.points[1].trials[0]
+    left = [trial for point in found.on_set.points for trial in point.trials if trial is not lost]
+    found = judge(analyse_set(points_on_set(left, {}, "dev", "multi_map", [lost])))
+    assert {claim.verdict for claim in found.claims} == {"not resolved"}
+    assert any(note.startswith("hybrid lacks seed 0") for note in found.notes)
 
 
 def test_a_training_that_is_missing_is_named():

@@ -46,8 +46,8 @@ def trials_of(points, sd=0.0, seeds=(0, 1, 2)):
     ]
 
 
-def decided(trials, target="multi_map"):
-    on_set = points_on_set(trials, {}, "dev", target)
+def decided(trials, target="multi_map", lost=()):
+    on_set = points_on_set(trials, {}, "dev", target, lost)
     decision = decide(on_set, draw(on_set), target)
     return on_set, decision
 
@@ -88,12 +88,41 @@ def test_single_runs_decide_nothing():
     assert math.isnan(decision.lead)
 
 
-def test_a_point_with_fewer_seeds_takes_no_part():
+def test_a_point_of_which_trials_failed_takes_no_part():
     trials = trials_of({**TRADE, 0.25: (0.9, 0.9)}, sd=0.01)
-    lucky = [trial for trial in trials if not (trial.point["plan.alpha"] == 0.25 and trial.seed == 1)]
-    on_set, decision = decided(lucky)
+    gone = [trial for trial in trials if trial.point["plan.alpha"] == 0.25 and trial.seed == 1]
+    on_set, decision = decided([trial for trial in trials if trial not in gone], lost=gone)
     assert alpha_of(on_set, decision.recommended) == 0.5
     assert [alpha_of(on_set, at) for at in decision.left_out] == [0.25]
+    every = [trial for trial in trials if trial.seed == 2]
+    on_set, decision = decided([trial for trial in trials if trial not in every], lost=every)
+    assert decision.left_out == ()  # none is at a disadvantage
+    assert alpha_of(on_set, decision.recommended) == 0.25
+
+
+def test_points_that_only_have_fewer_seeds_so_far_take_part():
+    trials = [t for t in trials_of(TRADE, sd=0.01) if t.point["plan.alpha"] == 1.0 or t.seed < 2]
+    on_set, decision = decided(trials)
+    assert alpha_of(on_set, decision.recommended) == 0.5
+    assert decision.left_out == ()
+    assert (decision.num_seeds, decision.most_seeds) == (2, 3)
+
+
+def test_a_hundred_comparisons_hide_no_difference_that_is_large():
+    points = {alpha / 1000: (0.4, 0.9) for alpha in range(120)} | {1.0: (0.9, 0.3)}
+    on_set, decision = decided(trials_of(points, sd=0.005))
+    assert alpha_of(on_set, decision.recommended) == 1.0
+    assert len(decision.excluded) == 120
+
+
+@pytest.mark.parametrize("df", [0, 4])
+def test_p_values_beyond_what_is_drawn_are_those_of_the_distribution(df):
+    rng = np.random.default_rng(0)
+    draws = rng.standard_t(df, 200_000) if df else rng.standard_normal(200_000)
+    exact = (lambda z: 2 * stats.t(df).sf(z)) if df else (lambda z: 2 * stats.norm.sf(z))
+    for shift in (1.0, 3.0, 5.0, 40.0):
+        assert two_sided(draws + shift, df) == pytest.approx(exact(shift), rel=0.35)
+    assert two_sided(np.full(100, 0.5), df) == pytest.approx(2 / 101)
 
 
 def test_of_rank_distance_less_is_better():

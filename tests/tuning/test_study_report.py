@@ -63,7 +63,9 @@ def test_planted_differences_are_found(trade):
     decision, points = analysis.decision, analysis.main.on_set.points
     alphas = [point.values["plan.alpha"] for point in points]
     assert analysis.recommended.values == {"plan.alpha": 0.5}
-    assert title(analysis) == "Recommended: alpha = 0.5"
+    assert title(analysis) == "Not complete: alpha = 0.5 leads what has run to the end"
+    assert findings(analysis)[0].text.startswith("Not complete: alpha = 0.25 takes no part, for trials failed")
+    assert recommendation_line(analysis).endswith("the study's command runs those that failed again")
     assert [alphas[at] for at in decision.excluded] == [0.0]
     assert [alphas[at] for at in decision.left_out] == [0.25]
     assert decision.state == "clear"
