@@ -9,10 +9,11 @@ import numpy as np
 
 from hbt_ray.evaluation.arrays import FloatArray
 from hbt_ray.evaluation.cells import Cells, headline_cells
+from hbt_ray.evaluation.resample import blocks, question_weights, strata
 from hbt_ray.evaluation.stats import holm
 from hbt_ray.tuning.decision import Verdict, verdict_of
 from hbt_ray.tuning.point_scores import Point, PointsOnSet
-from hbt_ray.tuning.resampling import BLOCK_BYTES, mean_cells, percentiles, question_weights, seed_spread
+from hbt_ray.tuning.resampling import mean_cells, percentiles, seed_spread
 
 NUM_FLIPS = 10_000
 """Random exchanges; with Holm's correction over 200 languages, p can still fall below 0.05."""
@@ -96,17 +97,15 @@ def _cells(point: Point, kind: Kind) -> list[Cells]:
 def _flipped(parts: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Sums [NUM_FLIPS, L] of what each question adds, [K, L], under random signs of the questions."""
     out = np.empty((NUM_FLIPS, parts.shape[1]))
-    block = max(1, BLOCK_BYTES // (8 * len(parts)))
-    for start in range(0, NUM_FLIPS, block):
-        size = min(block, NUM_FLIPS - start)
+    start = 0
+    for size in blocks(NUM_FLIPS, len(parts)):
         out[start : start + size] = (1.0 - 2.0 * rng.integers(0, 2, (size, len(parts)), dtype=np.int8)) @ parts
+        start += size
     return out
 
 
 def _redrawn(a: Cells, b: Cells, rng: np.random.Generator) -> FloatArray:
-    """Gains [NUM_DRAWS, L] with questions drawn again; NaN where none of a language was drawn."""
-    rows = []
-    for weights in question_weights(len(a.sums), NUM_DRAWS, rng):
-        counts = weights @ a.counts
-        rows.append(np.where(counts > 0, weights @ (a.sums - b.sums) / np.maximum(counts, 1), np.nan))
+    """Gains [NUM_DRAWS, L] with questions drawn again, of which every language has some."""
+    stratum = strata(a.counts > 0)
+    rows = [w @ (a.sums - b.sums) / (w @ a.counts) for w in question_weights(stratum, NUM_DRAWS, rng)]
     return np.concatenate(rows)

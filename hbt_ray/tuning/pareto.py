@@ -14,9 +14,12 @@ def pareto_front(numbers: FloatArray) -> NDArray[np.bool_]:
     A point is off the front where another is at least as good in every number and better in one; of equal points
     all are on it.
     """
-    ours, theirs = numbers[..., :, None, :], numbers[..., None, :, :]
-    beaten = (theirs >= ours).all(axis=-1) & (theirs > ours).any(axis=-1)
-    return np.logical_not(beaten.any(axis=-1))
+    front = np.empty(numbers.shape[:-1], dtype=np.bool_)
+    for at in range(numbers.shape[-2]):  # one at a time: all pairs of hundreds of points in thousands of draws are many
+        ours = numbers[..., at : at + 1, :]
+        beaten = (numbers >= ours).all(axis=-1) & (numbers > ours).any(axis=-1)
+        front[..., at] = ~beaten.any(axis=-1)
+    return front
 
 
 def beaten_by(numbers: FloatArray, at: int) -> list[int]:

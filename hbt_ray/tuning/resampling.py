@@ -1,10 +1,11 @@
 """What the numbers of a study could have been with other questions and other seeds of training.
 
 Seeds and questions are crossed: every seed of every point answers the same questions. So a draw takes one sample of
-the questions (with replacement, the parallel forms of a question together) for all trials, and adds to each point a
-deviation for its seeds. Few seeds cannot be resampled honestly (of three, a ninth of the draws are one seed three
-times, and the variance of their mean comes out a third too small), so the deviation is drawn from Student's t, with
-the spread between seeds that was observed, pooled over the points as in an analysis of variance.
+the questions (with replacement, the parallel forms of a question together, so that no language is left without any)
+for all trials, and adds to each point a deviation for its seeds. Few seeds cannot be resampled honestly (of three, a
+ninth of the draws are one seed three times, and the variance of their mean comes out a third too small), so the
+deviation is drawn from Student's t, with the spread between seeds that was observed, pooled over the points as in an
+analysis of variance.
 
 A part of that spread is what single questions make of a seed. Drawing questions already brings it in, so it is taken
 off the deviation (see `interaction_variance`).
@@ -12,23 +13,22 @@ off the deviation (see `interaction_variance`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm as normal_distribution
 from scipy.stats import t as t_distribution
 
-from hbt_ray.evaluation.arrays import FloatArray
-from hbt_ray.evaluation.cells import Cells, headline_number
+from hbt_ray.evaluation.arrays import FloatArray, IntArray
+from hbt_ray.evaluation.cells import Cells, cells_by_lang, headline_cells, headline_number
+from hbt_ray.evaluation.resample import question_weights, strata
 from hbt_ray.tuning.point_scores import PointsOnSet, point_cells
 
 NUM_DRAWS = 4000
 CONFIDENCE = 0.95
 FEW = 10
 """Draws beyond zero that are too few to count."""
-BLOCK_BYTES = 32 * 2**20
-"""Question weights held at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,8 +136,11 @@ class Draws:
 def draw(on_set: PointsOnSet, *, num_draws: int = NUM_DRAWS, seed: int = 0) -> Draws:
     """Draw all points of a set, the same questions for all of them; a function of the scores and `seed`."""
     cells = [point_cells(point, on_set.metrics) for point in on_set.points] if on_set.by_question else []
+    scores = on_set.points[0].scored[0].scores if cells else None
+    stratum = None if scores is None else strata(cells_by_lang(headline_cells(scores)[1]))
     trained = [point.trained for point in on_set.points]
-    return draw_numbers([point.numbers for point in on_set.points], cells, trained, num_draws=num_draws, seed=seed)
+    numbers = [point.numbers for point in on_set.points]
+    return draw_numbers(numbers, cells, trained, stratum=stratum, num_draws=num_draws, seed=seed)
 
 
 def draw_numbers(
@@ -145,19 +148,21 @@ def draw_numbers(
     cells: Sequence[list[list[Cells]]],
     trained: Sequence[bool] = (),
     *,
+    stratum: IntArray | None = None,
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
 ) -> Draws:
     """`draw` from the numbers [S, M] of each point, and its cells of each number and seed; none: not by question.
 
-    Points that are not `trained` (empty: all are) have no other seeds to differ by.
+    Points that are not `trained` (empty: all are) have no other seeds to differ by. Questions are drawn within the
+    `stratum` of each, [K] (`evaluation.resample`); None: they are one.
     """
     questions = np.repeat(np.array([group.mean(axis=0) for group in numbers])[:, None], num_draws, axis=1)
     if cells:
-        num_questions = len(cells[0][0][0].sums)
+        stratum = np.zeros(len(cells[0][0][0].sums), np.int64) if stratum is None else stratum
         merged = [[mean_cells(of_metric) for of_metric in of_point] for of_point in cells]
         start = 0
-        for weights in question_weights(num_questions, num_draws, np.random.default_rng((seed, 0))):
+        for weights in question_weights(stratum, num_draws, np.random.default_rng((seed, 0))):
             rows = slice(start, start + len(weights))
             for at, of_point in enumerate(merged):
                 for column, of_metric in enumerate(of_point):
@@ -186,16 +191,6 @@ def question_parts(cells: Cells) -> FloatArray:
         return np.zeros(len(cells.sums))
     found: FloatArray = (cells.sums / cells.counts.sum(axis=0)).mean(axis=1)
     return found
-
-
-def question_weights(num_questions: int, num_draws: int, rng: np.random.Generator) -> Iterator[FloatArray]:
-    """How often each question is drawn, blocks of [n, K], `num_draws` rows in all."""
-    block = max(1, BLOCK_BYTES // (8 * num_questions))
-    for start in range(0, num_draws, block):
-        size = min(block, num_draws - start)
-        drawn = rng.integers(0, num_questions, (size, num_questions)) + num_questions * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * num_questions)
-        yield counts.reshape(size, num_questions).astype(np.float64)
 
 
 def percentiles(values: FloatArray, confidence: float = CONFIDENCE) -> tuple[float, float]:
