@@ -32,7 +32,7 @@ from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import open_fs, read_json, write_json
 
 SUMMARY, REJECTED = "clean.json", "rejected"
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Changes when a rule says something else of the same row."""
 DEV_IDS = "dev_ids.txt"
 

@@ -74,8 +74,7 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
         _count(chunk, judgement, counts)
         if job.config.duplicates and left.num_rows:
             one = first_rows(left, job.config.reference_lang)
-            texts = [f"{row['question']} {row['passage']}" for row in one.to_pylist()]
-            sketch, keys = sketches(texts, one["lang"].to_pylist())
+            sketch, keys = sketches(*(one[name].to_pylist() for name in ("question", "passage", "lang")))
             found.append((sketch, within(keys, language_sets(left))))
             firsts.append(one)
     kept.save(f"{job.directory}/kept/part-{part:05d}.parquet")
