@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hbt_ray.config import CleanConfig
-from hbt_ray.corpus.cleaning.losses import entities_of, numbers_of
+from hbt_ray.corpus.cleaning.losses import entities_of
+from hbt_ray.corpus.cleaning.numerals import han_numbers, numbers_of
 from hbt_ray.corpus.cleaning.rules import RULES
 from hbt_ray.corpus.cleaning.similarity import similarity
 from hbt_ray.corpus.cleaning.texts import Field, prose
@@ -120,7 +121,56 @@ def test_a_language_that_the_identifier_does_not_know_gets_no_verdict():
     ],
 )
 def test_numbers_in_any_digits(text, expected):
-    assert numbers_of(text) == expected
+    assert numbers_of(text) == {frozenset({(number,)}) for number in expected}
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u2009", "\u202f"])
+def test_numbers_grouped_by_spaces_are_the_same_numbers(space):
+    grouped = f"Von 1{space}234 über 5{space}678{space}900 und 7{space}000 bis 9{space}876,50."
+    original = "From 1,234 by 5,678,900 and 7,000 to 9,876.50."
+    assert judge("numbers", "pl", grouped, original) == (0.0, False)
+    assert judge("numbers", "en", original, grouped) == (0.0, False)
+    assert judge("numbers", "pl", grouped.replace("1", "4").replace("5", "3"), original)[0] > 0.4
+    assert judge("numbers", "en", "From 4,321 to 8.", grouped) == (1.0, True)
+
+
+def test_numbers_that_only_stand_side_by_side_stay_two():
+    original = "In 1990 200 people had 60 128 MB drives and 17."
+    assert judge("numbers", "de", "1990 hatten 200 Leute 60 Laufwerke mit 128 MB und 17.", original) == (0.0, False)
+    assert judge("numbers", "de", original, "1990 hatten 200 Leute 60 Laufwerke mit 128 MB; 17.") == (0.0, False)
+    assert (
+        judge("numbers", "fr", "En 1990 200 000 personnes, en 1991 300 000.", "In 1990 200,000, in 1991 300,000.")[0]
+        == 0.0
+    )
+    assert numbers_of("60 128 x") == {frozenset({("60128",), ("60", "128")})}
+    assert numbers_of("1 000") == {frozenset({("1000",)})}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("一千二百五十", {"1250"}),
+        ("二〇一四年和一九九八年", {"2014", "1998"}),
+        ("十二、二十、两千零五、廿一", {"12", "20", "2005", "21"}),
+        ("３万人と12億5000万", {"30000", "1250000000"}),
+        ("一千二百三十四万五千六百七十八", {"12345678"}),
+        ("一个 1.2万 12", set()),
+        ("九" * 9000, set()),
+    ],
+)
+def test_numbers_in_chinese_numerals(text, expected):
+    assert han_numbers(text) == expected
+
+
+def test_chinese_numerals_are_kept_numbers_and_not_asked_for():
+    original = "The 1,250 copies of 2014 weigh 36 kg."
+    for lang, text in (
+        ("zh", "二〇一四年的一千二百五十份重三十六公斤。"),
+        ("ja", "二〇一四年の千二百五十部は三十六キロ。"),
+    ):
+        assert judge("numbers", lang, text, original) == (0.0, False)
+        assert np.isnan(judge("numbers", "en", "Copies.", text)[0])
+    assert judge("numbers", "zh", "二〇一五年的九百份重十八公斤。", original) == (1.0, True)
 
 
 def test_years_of_other_calendars_are_kept_numbers():
