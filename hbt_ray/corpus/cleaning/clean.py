@@ -21,6 +21,7 @@ from hbt_ray.corpus.card.licences import LICENCES, stated_licences
 from hbt_ray.corpus.cleaning.contamination import KnownTexts, known_texts
 from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
 from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
+from hbt_ray.corpus.cleaning.known_langs import unjudged
 from hbt_ray.corpus.cleaning.partition import CleanJob, clean_partition
 from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
 from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_inputs
@@ -111,6 +112,8 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
     if not counts.kept.items:
         work.remove()
         raise CorpusError(f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected")
+    if "wrong_language" in rules.rules and (unknown := unjudged(counts.rows)):
+        report(f"not judged by language, because the identifier does not know them: {', '.join(unknown)}")
     _copy_beside(config, f"{directory}/{KEPT}")
     write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
     work.remove()

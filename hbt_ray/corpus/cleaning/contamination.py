@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hbt_ray.config.clean import CleanConfig
-from hbt_ray.corpus.cleaning.hashing import normalise, runs, tokens, unspaced
+from hbt_ray.corpus.cleaning.hashing import normalise, runs, tokens
 from hbt_ray.corpus.shards import text_hash
+from hbt_ray.corpus.spaces import unspaced
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.sets import RetrievalSet
 

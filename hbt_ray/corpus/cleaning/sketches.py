@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from hbt_ray.corpus.cleaning.hashing import runs, tokens, unspaced
+from hbt_ray.corpus.cleaning.hashing import runs, tokens
+from hbt_ray.corpus.spaces import unspaced
 
 NUM_BANDS, ROWS_A_BAND = 16, 8
 QUESTION_HASHES, PASSAGE_HASHES = 64, 128
