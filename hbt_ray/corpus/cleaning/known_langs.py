@@ -35,7 +35,9 @@ def identified_as(lang: str) -> str | None:
     base = base_lang(lang)
     label = _labels().get(base) or SAME.get(base)
     script = _script(lang)
-    if label is None or (script and script not in {_script(canonical_lang(label)), *SCRIPTS.get(label, ())}):
+    if label is None or (
+        script and script not in {_script(label) or _script(canonical_lang(label)), *SCRIPTS.get(label, ())}
+    ):
         return None
     return label
 
