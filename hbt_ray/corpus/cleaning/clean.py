@@ -168,6 +168,8 @@ def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:
     found = load_set(place)
     texts = known_texts(found, f"{place.partition(':')[0]}:{place.rpartition('/')[2]}", rules)
     report(f"{place}: {len(texts.questions):,} questions and {len(texts.runs):,} runs of words to compare with")
+    if texts.num_short:
+        report(f"note: {place}: {texts.num_short:,} of {len(found.passages or ()):,} passages are too short to compare")
     return texts
 
 

@@ -34,12 +34,10 @@ def identified_as(lang: str) -> str | None:
     """What the identifier calls a language (canonical code); None where it does not know it in the tag's script."""
     base = base_lang(lang)
     label = _labels().get(base) or SAME.get(base)
-    script = _script(lang)
-    if label is None or (
-        script and script not in {_script(label) or _script(canonical_lang(label)), *SCRIPTS.get(label, ())}
-    ):
+    if label is None:
         return None
-    return label
+    usual = _script(label) or _script(canonical_lang(label))
+    return label if _script(lang) in {"", usual, *SCRIPTS.get(label, ())} else None
 
 
 @lru_cache(maxsize=1)

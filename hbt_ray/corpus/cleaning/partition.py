@@ -108,11 +108,11 @@ def check_against(
     if not known:
         return
     langs = chunk["lang"].to_pylist()
-    questions, passages = chunk["question"].to_pylist(), chunk["passage"].to_pylist()
+    questions, passages, negatives = (chunk[name].to_pylist() for name in ("question", "passage", "negatives"))
     ids = np.asarray(chunk["id"].to_numpy(zero_copy_only=False), object)
     judged = judgement.reasons == ""
     for texts in known:
-        shared = overlap(questions, passages, langs, texts, config)
+        shared = overlap(questions, passages, langs, texts, config, negatives)
         kinds = counts.contamination.setdefault(texts.name, {SAME_QUESTION: Counter(), SHARED_RUN: Counter()})
         for kind, hit in ((SAME_QUESTION, shared.same_question), (SHARED_RUN, shared.shared_runs > 0)):
             rows = np.flatnonzero(hit & judged)
