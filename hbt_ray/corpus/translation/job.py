@@ -218,6 +218,8 @@ def _plan(job: Job, directories: list[str], report: Report) -> tuple[list[Any], 
     for chunk in job.survey.chunks:
         by_lang[chunk.lang][chunk.name] = chunk
     for lang in (ORIGINAL, *job.langs):
+        if num_damaged := job.store.remove_damaged(lang):
+            report(f"{lang}: {num_damaged:,} damaged shards are removed")
         wanted, there = by_lang[lang], job.store.shards(lang)
         missing = [name for name in wanted if name not in there]
         if missing:
