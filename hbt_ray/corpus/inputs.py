@@ -128,7 +128,7 @@ def input_name(location: str) -> str:
     *parents, last = path.removeprefix(SOURCE).split("/")
     if last == KEPT and parents:  # of a cleaned corpus
         last = parents[-1]
-    return re.sub(r"[:?&=#,]+", "-", last.split(".")[0].strip("*?[]")) or "corpus"
+    return re.sub(r"[:?&=#,*\[\]]+", "-", last.split(".")[0].strip("*?[]")) or "corpus"  # which an input may have in it
 
 
 def _find(location: str) -> _Found:

@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from hbt_ray.config import CleanConfig, CorpusConfig
-from hbt_ray.corpus.card.licences import LICENCES, stated_licences
+from hbt_ray.corpus.beside import LICENCES
+from hbt_ray.corpus.card.licences import stated_licences
 from hbt_ray.corpus.cleaning.contamination import KnownTexts, known_texts
 from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
 from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
