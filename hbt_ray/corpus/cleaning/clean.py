@@ -24,6 +24,7 @@ from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
 from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
 from hbt_ray.corpus.cleaning.known_langs import unjudged
 from hbt_ray.corpus.cleaning.partition import CleanJob, clean_partition
+from hbt_ray.corpus.cleaning.similarity import encoder_fingerprint
 from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
 from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_inputs
 from hbt_ray.corpus.rows import NOT_SELECTED
@@ -79,6 +80,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
 
     Raises:
         CorpusError: input missing or malformed, or nothing is left of it.
+        ConfigError: `clean.model` cannot be had.
         EvaluationError: a set of `clean.check_against` cannot be loaded.
     """
     inputs = find_inputs(config.input)
@@ -95,6 +97,8 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
         },
         "rules_version": RULES_VERSION,
     }
+    if rules.model:
+        settings["model"] = encoder_fingerprint(rules.model)
     fingerprint = hashlib.sha256(json.dumps({**settings, "input": ""}, sort_keys=True).encode()).hexdigest()
     name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
