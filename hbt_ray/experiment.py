@@ -16,6 +16,7 @@ from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.cluster import check_shared, resolve_workspace
 from hbt_ray.config import CorpusConfig, Recipe
+from hbt_ray.corpus.beside import DEV_IDS, files_beside
 from hbt_ray.corpus.inputs import find_inputs, read_unit, split_inputs
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
@@ -24,6 +25,7 @@ from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.benchmarks import HUB, load_set
 from hbt_ray.languages import canonical_lang
+from hbt_ray.storage import open_fs, write_whole
 from hbt_ray.tracking.datasets import DatasetInfo, corpus_datasets, set_dataset
 
 SAMPLE, TINY = "sample", "tiny"
@@ -139,14 +141,13 @@ def absolute_set(name: str) -> str:
 
 
 def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> CorpusConfig:
-    """The corpus section with paths made absolute, and `sample` written to the workspace."""
+    """The corpus section with paths made absolute, dev items beside the inputs, and `sample` written to the workspace.
+
+    A `dev_ids.txt` counts in a directory that is an input, and beside an input that is a file or a glob, local or not.
+    """
     if config.input != SAMPLE:
-        dev_ids = absolute(config.dev_ids)
         location = absolute_inputs(config.input)
-        beside = Path(location) / "dev_ids.txt"
-        if not dev_ids and beside.is_file():
-            dev_ids = str(beside)
-            report(f"dev items: those in {beside}")
+        dev_ids = absolute(config.dev_ids) or _dev_ids_beside(location, workspace, report)
         return replace(config, input=location, dev_ids=dev_ids)
     from hbt_ray.corpus.sample import write_sample
 
@@ -155,6 +156,23 @@ def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> Corpu
         info = write_sample(directory)
         report(f"sample corpus {directory}: {info.num_items:,} items in {len(info.langs)} languages")
     return replace(config, input=str(directory), dev_ids=absolute(config.dev_ids) or str(directory / "dev_ids.txt"))
+
+
+def _dev_ids_beside(location: str, workspace: str, report: Report) -> str:
+    """The file of dev items beside the inputs; of several, one in the workspace that names the items of all."""
+    files = files_beside(location, DEV_IDS)
+    if not files:
+        return ""
+    report(f"dev items: those in {', '.join(files)}")
+    if len(files) == 1:
+        return files[0]
+    ids: set[str] = set()
+    for fs, path in map(open_fs, files):
+        ids.update(line.strip() for line in fs.cat_file(path).decode().splitlines() if line.strip())
+    text = "".join(f"{id_}\n" for id_ in sorted(ids)).encode()
+    place = f"{workspace}/dev_ids/{hashlib.sha256(text).hexdigest()[:12]}.txt"
+    write_whole(place, text)
+    return place
 
 
 def resolve_base(recipe: Recipe, config: CorpusConfig, workspace: str, report: Report) -> str:

@@ -31,6 +31,21 @@ def canonical_lang(code: str) -> str:
     return min(_alpha3(base)) + tag.to_tag()[2:] if len(base) == 2 else tag.to_tag()
 
 
+@lru_cache(maxsize=4096)
+def script_of(code: str) -> str:
+    """The script of a tag (ISO 15924), `zh-Hant` -> `Hant`, else the likely one of its language, `hi` -> `Deva`.
+
+    Empty where the registry knows none.
+    """
+    try:
+        tag = langcodes.Language.get(code.replace("_", "-"), normalize=False)
+    except ValueError:
+        return ""
+    full = tag.maximize()
+    unknown = (full.script, full.territory) == ("Latn", "US") and tag.language != "en"  # that of no language at all
+    return tag.script or ("" if unknown else full.script or "")
+
+
 def _alpha3(base: str) -> set[str]:
     """The three-letter names of a language, in terminology (`deu`) and in bibliography (`ger`)."""
     try:

@@ -4,7 +4,7 @@ import string
 import pytest
 
 from hbt_ray.errors import CorpusError
-from hbt_ray.languages import canonical_lang
+from hbt_ray.languages import canonical_lang, script_of
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,20 @@ def test_scripts_and_regions_do_not_merge_with_others(rest):
     codes = ["ar", "sr", "hbs", "sh", "uz", "pt", "tl", "fil", "ms", "zlm", "ur", "hi", "zh", "cmn"]
     tags = {canonical_lang(code + rest) for code in codes}
     assert len(tags) == len(codes) - 1  # sh is hbs
+
+
+@pytest.mark.parametrize(
+    ("code", "script"),
+    [
+        ("en", "Latn"),
+        ("hi", "Deva"),
+        ("hi-Latn", "Latn"),
+        ("zh_Hant", "Hant"),
+        ("zh", "Hans"),
+        ("pes", "Arab"),
+        ("tlh", ""),
+        ("no such tag", ""),
+    ],
+)
+def test_scripts(code, script):
+    assert script_of(code) == script

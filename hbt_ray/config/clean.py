@@ -51,11 +51,11 @@ class CleanConfig:
     min_similarity: float = 0.5
     """Least cosine of question plus passage with the original, with `model`."""
     duplicates: bool = True
-    """Whether items are rejected whose text in the reference language (else their first) is nearly that of another item
-    in the same languages."""
+    """Whether items are rejected whose question and passage in the reference language (else their first) are nearly
+    those of another item in the same languages."""
     max_jaccard: float = 0.85
-    """Overlap of the word triples (character runs where words are not written apart) of two items that are not
-    duplicates yet."""
+    """Overlap of the word triples (character runs where words are not written apart) that both the questions and the
+    passages of two items must have to be duplicates."""
     check_against: tuple[str, ...] = ()
     """Retrieval sets, as `xquad_r:DIRECTORY`, of which the corpus should hold nothing."""
     contamination: Literal["report", "remove"] = "report"

@@ -28,7 +28,7 @@ from hbt_ray.corpus.readers.hf import hf_units, is_hf, read_hf
 from hbt_ray.corpus.readers.jsonl import JSON_SUFFIXES, jsonl_units, read_jsonl
 from hbt_ray.corpus.readers.parquet import parquet_units, read_parquet
 from hbt_ray.corpus.readers.units import NAMES, REQUIRED, Columns, Unit
-from hbt_ray.corpus.sources.reader import SOURCE, read_source, source_units
+from hbt_ray.corpus.sources.reader import SOURCE, read_source, source_identity, source_units
 from hbt_ray.errors import CorpusError
 from hbt_ray.storage import is_local, open_fs
 
@@ -128,14 +128,14 @@ def input_name(location: str) -> str:
     *parents, last = path.removeprefix(SOURCE).split("/")
     if last == KEPT and parents:  # of a cleaned corpus
         last = parents[-1]
-    return re.sub(r"[:?&=#,]+", "-", last.split(".")[0].strip("*?[]")) or "corpus"
+    return re.sub(r"[:?&=#,*\[\]]+", "-", last.split(".")[0].strip("*?[]")) or "corpus"  # which an input may have in it
 
 
 def _find(location: str) -> _Found:
     path, options = split_options(location)
     if location.startswith(SOURCE):
         files, units = source_units(path.removeprefix(SOURCE), options)
-        return _Found([(open_fs(file)[0], file) for file in files], units, [], location)
+        return _Found([(open_fs(file)[0], file) for file in files], units, [], source_identity(location))
     unknown = [name for name in options if name not in NAMES]
     if unknown:
         raise CorpusError(f"corpus.input={location!r}: {unknown[0]!r} is no column of long form ({', '.join(NAMES)})")

@@ -314,6 +314,7 @@ def test_hard_negatives_are_lists_of_strings(tmp_path):
         ("source:mmarco:/data/copy", "copy"),
         ("/w/cleaned/faq-12ab/kept", "faq-12ab"),
         ("memory://bucket/faq", "faq"),
+        ("/data/a*b[0-9]c.parquet", "a-b-0-9-c"),
     ],
 )
 def test_a_name_for_what_is_made(location, name):

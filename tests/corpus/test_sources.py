@@ -156,8 +156,9 @@ def test_rows_of_a_set_become_items(name, tmp_path):
     config, features, rows, expected = CASES[name]
     save(tmp_path, config, features, rows)
     found = read(f"source:{name}:{tmp_path}?langs=en")
+    scope = f"{name}:en" if name in ("mfaq", "mr_tydi") else name
     assert [(row["id"], row["question"], row["passage"], row["negatives"]) for row in found] == [
-        (f"{name}:{id_}", question, passage, negatives) for id_, question, passage, negatives in expected
+        (f"{scope}:{id_}", question, passage, negatives) for id_, question, passage, negatives in expected
     ]
     assert {(row["lang"], row["source"], row["problem"]) for row in found} == {("en", name, None)}
 
@@ -174,6 +175,20 @@ def test_languages_of_a_triple_are_one_item(tmp_path, monkeypatch):
         (f"mmarco:{n}", f"{code} q{n}") for code in ("en", "de") for n in range(3)
     ]
     assert len(find_inputs(f"source:mmarco:{tmp_path}?langs=en").units) == 3
+
+
+def test_the_same_id_in_languages_that_are_no_translations_is_two_items(tmp_path):
+    _, features, rows, _ = CASES["mr_tydi"]
+    for config in ("english", "finnish"):
+        save(tmp_path, config, features, [{**rows[0], "query": f"{config}?"}])
+    found = read(f"source:mr_tydi:{tmp_path}?langs=en+fi")
+    assert [(row["id"], row["question"]) for row in found] == [
+        (f"mr_tydi:{lang}:{number}", f"{config}?")
+        for lang, config in (("en", "english"), ("fi", "finnish"))
+        for number in ("1", "1-1")
+    ]
+    parallel = {name for name, source in SOURCES.items() if source.parallel}
+    assert parallel == {"mmarco"}
 
 
 def test_candidates_of_a_question_stay_in_one_unit(tmp_path, monkeypatch):

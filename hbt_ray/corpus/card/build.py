@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from hbt_ray.corpus.card.card import Card, Count, LangRow, coverage_of
 from hbt_ray.corpus.card.licences import source_rows
 from hbt_ray.corpus.cleaning.clean import SUMMARY, Cleaned
-from hbt_ray.corpus.cleaning.hashing import unspaced
+from hbt_ray.corpus.cleaning.known_langs import unjudged
 from hbt_ray.corpus.inputs import KEPT
 from hbt_ray.corpus.manifest import Manifest
+from hbt_ray.corpus.spaces import unspaced
 from hbt_ray.storage import open_fs
 
 
@@ -34,6 +35,8 @@ def clean_card(found: Cleaned) -> Card:
         "checked against": ", ".join(counts.contamination) or "nothing",
         "what is found there": "removed" if rules["contamination"] == "remove" else "reported",
     }
+    if "wrong_language" in rules["rules"]:
+        facts["not judged by language"] = ", ".join(unjudged(langs)) or "none"
     return Card(
         title=found.directory.rstrip("/").rsplit("/", 1)[-1],
         kind="cleaned",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hbt_ray.corpus.beside import LICENCES, files_beside
 from hbt_ray.corpus.card.card import SourceRow
-from hbt_ray.corpus.inputs import split_inputs, split_options
 from hbt_ray.corpus.sources.names import SOURCES
-from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.errors import CorpusError
-from hbt_ray.storage import open_fs, read_json
+from hbt_ray.storage import read_json
 
-LICENCES = "licences.json"
 NOT_STATED = "not stated"
 
 
@@ -33,14 +31,9 @@ def stated_licences(location: str) -> dict[str, str]:
         CorpusError: one holds something else.
     """
     found: dict[str, str] = {}
-    for part in split_inputs(location):
-        if part.startswith(SOURCE):
-            continue
-        fs, path = open_fs(split_options(part)[0])
-        place = path if fs.isdir(path) else path.rsplit("/", 1)[0]
-        tree = read_json(fs.unstrip_protocol(f"{place}/{LICENCES}"))
-        for source, licence in (tree or {}).items():
+    for place in files_beside(location, LICENCES):
+        for source, licence in (read_json(place) or {}).items():
             if not isinstance(licence, str):
-                raise CorpusError(f"{place}/{LICENCES}: the licence of {source} is not a text")
+                raise CorpusError(f"{place}: the licence of {source} is not a text")
             found[source] = licence
     return found

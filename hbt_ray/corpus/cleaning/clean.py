@@ -17,11 +17,14 @@ from typing import Any
 import pyarrow as pa
 
 from hbt_ray.config import CleanConfig, CorpusConfig
-from hbt_ray.corpus.card.licences import LICENCES, stated_licences
+from hbt_ray.corpus.beside import LICENCES
+from hbt_ray.corpus.card.licences import stated_licences
 from hbt_ray.corpus.cleaning.contamination import KnownTexts, known_texts
 from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
 from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
+from hbt_ray.corpus.cleaning.known_langs import unjudged
 from hbt_ray.corpus.cleaning.partition import CleanJob, clean_partition
+from hbt_ray.corpus.cleaning.similarity import encoder_fingerprint
 from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
 from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_inputs
 from hbt_ray.corpus.rows import NOT_SELECTED
@@ -32,7 +35,7 @@ from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import only_job, open_fs, read_json, write_json
 
 SUMMARY, REJECTED = "clean.json", "rejected"
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Changes when a rule says something else of the same row."""
 DEV_IDS = "dev_ids.txt"
 REMOVED = ("number", "num_items", "duplicates")
@@ -79,6 +82,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
 
     Raises:
         CorpusError: input missing or malformed, or nothing is left of it.
+        ConfigError: `clean.model` cannot be had.
         EvaluationError: a set of `clean.check_against` cannot be loaded.
     """
     inputs = find_inputs(config.input)
@@ -95,6 +99,8 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
         },
         "rules_version": RULES_VERSION,
     }
+    if rules.model:
+        settings["model"] = encoder_fingerprint(rules.model)
     fingerprint = hashlib.sha256(json.dumps({**settings, "input": ""}, sort_keys=True).encode()).hexdigest()
     name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
@@ -117,6 +123,8 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
             if not isinstance(error, UnreadableError):  # else a job of the same settings goes on with what is there
                 work.remove()
             raise
+        if "wrong_language" in rules.rules and (unknown := unjudged(counts.rows)):
+            report(f"not judged by language, because the identifier does not know them: {', '.join(unknown)}")
         _copy_beside(config, f"{directory}/{KEPT}")
         write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
         work.remove()
@@ -174,6 +182,8 @@ def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:
     found = load_set(place)
     texts = known_texts(found, f"{place.partition(':')[0]}:{place.rpartition('/')[2]}", rules)
     report(f"{place}: {len(texts.questions):,} questions and {len(texts.runs):,} runs of words to compare with")
+    if texts.num_short:
+        report(f"note: {place}: {texts.num_short:,} of {len(found.passages or ()):,} passages are too short to compare")
     return texts
 
 

@@ -1,7 +1,8 @@
 """What a corpus has in common with a set that models will be scored on: equal questions, and runs of words.
 
 Of a set nothing but hashes is held: one of each question, and one of each run of `clean.run_words` words in its
-questions and passages (`clean.run_chars` characters in languages that write no spaces).
+questions and passages (`clean.run_chars` characters in languages that write no spaces). A text that is too short for a
+run is one as a whole, from `MIN_WORDS` words: an equal text is found, what holds it is not.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from hbt_ray.config.clean import CleanConfig
-from hbt_ray.corpus.cleaning.hashing import normalise, runs, tokens, unspaced
+from hbt_ray.corpus.cleaning.hashing import normalise, runs, tokens
 from hbt_ray.corpus.shards import text_hash
+from hbt_ray.corpus.spaces import unspaced
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.sets import RetrievalSet
 
 BATCH = 4096
+MIN_WORDS, MIN_CHARS = 4, 8
+"""Words, or characters in languages that write no spaces, that a text must have to be compared: shorter ones are common
+phrases."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class KnownTexts:
     """uint64, sorted and distinct: normalised questions."""
     runs: np.ndarray
     """uint64, sorted and distinct: runs of words of questions and passages."""
+    num_short: int = 0
+    """Passages that are too short to be compared."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Overlap:
     same_question: np.ndarray
     """bool [n]."""
     shared_runs: np.ndarray
-    """int64 [n]: runs of question and passage that the set has too."""
+    """int64 [n]: runs of question, passage and negatives that the set has too."""
 
 
 def known_texts(found: RetrievalSet, name: str, config: CleanConfig) -> KnownTexts:
@@ -54,35 +61,47 @@ def known_texts(found: RetrievalSet, name: str, config: CleanConfig) -> KnownTex
     passage_langs = [found.langs[found.passage_langs[owner]] for owner in owners]
     asked = {normalise(text) for text in found.queries} - {""}
     questions = np.sort(np.array([text_hash(text) for text in asked], np.uint64))
-    parts = [_distinct_runs(found.queries, langs, config), _distinct_runs(found.passages, passage_langs, config)]
-    return KnownTexts(name, questions, np.unique(np.concatenate(parts)))
+    asked_runs, _ = _distinct_runs(found.queries, langs, config)  # short questions are compared as a whole anyhow
+    told_runs, num_short = _distinct_runs(found.passages, passage_langs, config)
+    return KnownTexts(name, questions, np.union1d(asked_runs, told_runs), num_short)
 
 
 def overlap(
-    questions: Sequence[str], passages: Sequence[str], langs: Sequence[str], known: KnownTexts, config: CleanConfig
+    questions: Sequence[str],
+    passages: Sequence[str],
+    langs: Sequence[str],
+    known: KnownTexts,
+    config: CleanConfig,
+    negatives: Sequence[Sequence[str] | None] = (),
 ) -> Overlap:
-    """What rows share with a set, [n] each."""
+    """What rows share with a set, [n] each; `negatives` are in the language of their row, none where it is empty."""
     hashes = np.array([text_hash(normalise(text)) for text in questions], np.uint64)
     shared = np.zeros(len(langs), np.int64)
-    for texts in (questions, passages):
-        found = [runs_of(text, lang, config) for text, lang in zip(texts, langs, strict=True)]
-        owner = np.repeat(np.arange(len(found)), [len(part) for part in found])
+    others = [(row, text) for row, texts in enumerate(negatives) for text in texts or ()]
+    for texts in (list(enumerate(questions)), list(enumerate(passages)), others):
+        found = [runs_of(text, langs[row], config) for row, text in texts]
+        owner = np.repeat(np.array([row for row, _ in texts], np.int64), [len(part) for part in found])
         flat = np.concatenate(found) if found else np.zeros(0, np.uint64)
         shared += np.bincount(owner[_among(flat, known.runs)], minlength=len(langs))
     return Overlap(_among(hashes, known.questions), shared)
 
 
 def runs_of(text: str, lang: str, config: CleanConfig) -> np.ndarray:
-    """uint64: the runs of a text that are compared."""
-    return runs(tokens(text, lang), config.run_chars if unspaced(lang) else config.run_words)
+    """uint64: the runs of a text that are compared: all of it where it is shorter than one, none where too short."""
+    sequence = tokens(text, lang)
+    length, least = (config.run_chars, MIN_CHARS) if unspaced(lang) else (config.run_words, MIN_WORDS)
+    return runs(sequence, min(length, max(least, len(sequence))))
 
 
-def _distinct_runs(texts: Sequence[str], langs: Sequence[str], config: CleanConfig) -> np.ndarray:
-    out = np.zeros(0, np.uint64)
+def _distinct_runs(texts: Sequence[str], langs: Sequence[str], config: CleanConfig) -> tuple[np.ndarray, int]:
+    """The runs of all texts, and how many texts have none."""
+    out, num_short = np.zeros(0, np.uint64), 0
     for start in range(0, len(texts), BATCH):
         batch = zip(texts[start : start + BATCH], langs[start : start + BATCH], strict=True)
-        out = np.union1d(out, np.concatenate([runs_of(text, lang, config) for text, lang in batch]))
-    return out
+        found = [runs_of(text, lang, config) for text, lang in batch]
+        num_short += sum(not len(part) for part in found)
+        out = np.union1d(out, np.concatenate(found))
+    return out, num_short
 
 
 def _among(values: np.ndarray, known: np.ndarray) -> np.ndarray:

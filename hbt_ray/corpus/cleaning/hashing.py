@@ -9,18 +9,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from hbt_ray.corpus.cleaning.texts import UNSPACED, base_lang
+from hbt_ray.corpus.spaces import unspaced
 
 MARKS = "".join(chr(code) for code in range(0x300, 0x10000) if unicodedata.category(chr(code))[0] == "M")
 TOKEN = re.compile(rf"[\w{MARKS}]+")
 """Letters, digits and the marks on them, which are vowels in many scripts and which `\\w` leaves out."""
 PRIME = 0x9E3779B97F4A7C15
 """Odd, with bits spread evenly: runs are polynomials in it, modulo 2^64."""
-
-
-def unspaced(lang: str) -> bool:
-    """Whether a language is written without spaces, so that its runs are of characters."""
-    return base_lang(lang) in UNSPACED
 
 
 def normalise(text: str) -> str:

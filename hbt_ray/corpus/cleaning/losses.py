@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
+from typing import TypeVar
 
 from hbt_ray.config.clean import CleanConfig
+from hbt_ray.corpus.cleaning.numerals import Number, han_numbers, numbers_of
 from hbt_ray.corpus.cleaning.texts import ADDRESS, Field, Verdicts
 
-NUMBER = re.compile(r"\d+(?:[.,٫٬’']\d+)*")
-SEPARATORS = re.compile(r"\D")
+Kept = TypeVar("Kept")
+"""What is to be kept."""
 YEARS = range(1000, 2200)
 CALENDARS = (543, -621, -622, -579, -580)
 """Years of the Thai, Persian and Islamic calendars against the Gregorian, which translations may have instead."""
@@ -19,7 +20,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9]*(?:_[A-Za-z0-9]+|(?<=[a-z])[A-Z][
 
 def numbers(field: Field, config: CleanConfig) -> Verdicts:
     """Share of the original's numbers (two digits or more) that the text lacks, whatever digits it writes them in."""
-    return _lost(field, config.min_kept, config.max_lost_numbers, numbers_of, _numbers_in_other_forms)
+    return _lost(field, config.min_kept, config.max_lost_numbers, numbers_of, _lost_numbers)
 
 
 def entities(field: Field, config: CleanConfig) -> Verdicts:
@@ -27,13 +28,7 @@ def entities(field: Field, config: CleanConfig) -> Verdicts:
 
     People rename the parameters of a function when they translate its page; programs lose them.
     """
-    return _lost(field, config.min_kept, config.max_lost_entities, entities_of, lambda wanted, mine: len(mine - wanted))
-
-
-def numbers_of(text: str) -> set[str]:
-    """Numbers with two digits or more, in ASCII digits without separators and leading zeros."""
-    found = (SEPARATORS.sub("", _ascii_digits(number)).lstrip("0") for number in NUMBER.findall(text))
-    return {number for number in found if len(number) > 1}
+    return _lost(field, config.min_kept, config.max_lost_entities, entities_of, _lost_entities)
 
 
 def entities_of(text: str) -> set[str]:
@@ -47,38 +42,41 @@ def _lost(
     field: Field,
     least: int,
     limit: float,
-    find: Callable[[str], set[str]],
-    instead: Callable[[set[str], set[str]], int],
+    find: Callable[[str], set[Kept]],
+    num_lost: Callable[[set[Kept], str], int],
 ) -> Verdicts:
-    """Share of what `find` finds in the original and not in the text; `instead` says how many of these are excused."""
+    """Share of what `find` finds in the original that `num_lost` does not find in the text."""
     found = Verdicts.none(len(field.texts))
-    originals: dict[str, set[str]] = {}  # an item has many translations
+    originals: dict[str, set[Kept]] = {}  # an item has many translations
     for at in field.compared:
         text, original = field.pair(at)
         if original not in originals:
             originals[original] = find(original)
         wanted = originals[original]
         if len(wanted) >= least:
-            mine = find(text)
-            missing = len(wanted - mine)
-            found.values[at] = max(0, missing - instead(wanted, mine)) / len(wanted) if missing else 0.0
+            found.values[at] = num_lost(wanted, text) / len(wanted)
     found.bad[:] = found.values > limit
     return found
 
 
-def _numbers_in_other_forms(wanted: set[str], mine: set[str]) -> int:
-    return sum(_in_other_form(number, mine) for number in wanted - mine)
+def _lost_entities(wanted: set[str], text: str) -> int:
+    mine = entities_of(text)
+    return max(0, len(wanted - mine) - len(mine - wanted))
 
 
-def _in_other_form(number: str, mine: set[str]) -> bool:
-    if any(other.startswith(number) or number.startswith(other) for other in mine):
+def _lost_numbers(wanted: set[Number], text: str) -> int:
+    """Numbers that the text has under none of their readings; its own are taken in all of theirs."""
+    missing = wanted - (found := numbers_of(text))
+    if not missing:
+        return 0
+    mine = {number for readings in found for reading in readings for number in reading} | han_numbers(text)
+    return sum(not any(all(_among(n, mine) for n in reading) for reading in readings) for readings in missing)
+
+
+def _among(number: str, mine: set[str]) -> bool:
+    """Whether a number is there, or another form of it."""
+    if number in mine or any(other.startswith(number) or number.startswith(other) for other in mine):
         return True  # 1.50 and 1.5, 12,5 million and 12500000
     if not (len(number) == 4 and int(number) in YEARS):
         return False
     return any(str(int(number) + shift) in mine for shift in CALENDARS)
-
-
-def _ascii_digits(text: str) -> str:
-    if text.isascii():
-        return text
-    return "".join(str(unicodedata.digit(c)) if c.isdigit() else c for c in text)

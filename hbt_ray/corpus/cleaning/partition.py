@@ -74,8 +74,7 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
         _count(chunk, judgement, counts)
         if job.config.duplicates and left.num_rows:
             one = first_rows(left, job.config.reference_lang)
-            texts = [f"{row['question']} {row['passage']}" for row in one.to_pylist()]
-            sketch, keys = sketches(texts, one["lang"].to_pylist())
+            sketch, keys = sketches(*(one[name].to_pylist() for name in ("question", "passage", "lang")))
             found.append((sketch, within(keys, language_sets(left))))
             firsts.append(one)
     kept.save(f"{job.directory}/kept/part-{part:05d}.parquet")
@@ -109,11 +108,11 @@ def check_against(
     if not known:
         return
     langs = chunk["lang"].to_pylist()
-    questions, passages = chunk["question"].to_pylist(), chunk["passage"].to_pylist()
+    questions, passages, negatives = (chunk[name].to_pylist() for name in ("question", "passage", "negatives"))
     ids = np.asarray(chunk["id"].to_numpy(zero_copy_only=False), object)
     judged = judgement.reasons == ""
     for texts in known:
-        shared = overlap(questions, passages, langs, texts, config)
+        shared = overlap(questions, passages, langs, texts, config, negatives)
         kinds = counts.contamination.setdefault(texts.name, {SAME_QUESTION: Counter(), SHARED_RUN: Counter()})
         for kind, hit in ((SAME_QUESTION, shared.same_question), (SHARED_RUN, shared.shared_runs > 0)):
             rows = np.flatnonzero(hit & judged)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.corpus.cleaning.texts import Field, Verdicts
+from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.encode import TextEncoder
+from hbt_ray.storage import file_hashes
+
+COUNTED = (".json", ".txt", ".model", ".safetensors", ".bin")
+"""Files of an encoder that decide its vectors; repositories also hold weights for other libraries."""
 
 
 def similarity(questions: Field, passages: Field, config: CleanConfig, encoder: TextEncoder | None = None) -> Verdicts:
@@ -40,3 +48,26 @@ def load_encoder(model: str) -> TextEncoder:
     from hbt_ray.model.encoder import Encoder
 
     return Encoder.load(resolve_model(model), device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def encoder_fingerprint(model: str) -> str:
+    """sha256, in hex, of the files of `clean.model`, wherever they lie; a model of the hub is fetched.
+
+    Raises:
+        ConfigError: no such directory, and the hub does not have it or cannot be reached.
+    """
+    from hbt_ray.experiment import resolve_model
+
+    directory = Path(resolve_model(model))
+    if not directory.is_dir():
+        from huggingface_hub import snapshot_download
+
+        try:
+            directory = Path(snapshot_download(model, allow_patterns=[f"*{suffix}" for suffix in COUNTED]))
+        except (OSError, ValueError) as error:  # the errors of the hub are among them
+            raise ConfigError(
+                f"clean.model={model!r} is neither a directory nor a model that can be had from the hub "
+                f"({type(error).__name__}); give the directory of an encoder"
+            ) from None
+    hashes = [entry for entry in file_hashes(directory) if entry[0].endswith(COUNTED)]
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()

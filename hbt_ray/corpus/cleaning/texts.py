@@ -8,8 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my", "yue", "wuu", "bo", "dz"})
-"""Languages that are written without spaces between words."""
 ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]、。，]+|[\w.+-]+@[\w-]+\.[a-z]{2,}", re.IGNORECASE | re.ASCII)
 ASCII_RUN = re.compile(r"[!-~]+")
 CODE = re.compile(r"[_$\\{}\[\]=<>|@`]|::|->|\(\)|[a-z][A-Z]|\w[/.]\w", re.ASCII)

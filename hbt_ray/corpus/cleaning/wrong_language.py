@@ -13,7 +13,9 @@ import numpy as np
 
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.corpus.cleaning.identify import identifier
-from hbt_ray.corpus.cleaning.texts import UNSPACED, Field, Verdicts, base_lang, prose
+from hbt_ray.corpus.cleaning.known_langs import identified_as
+from hbt_ray.corpus.cleaning.texts import Field, Verdicts, prose
+from hbt_ray.corpus.spaces import unspaced
 
 GLANCE, LOOK, READ = 100, 400, 600
 """Characters that are read first (right for 98.7% of passages), and where those do not say what the row says; and of
@@ -46,17 +48,21 @@ RELATED = (
     {"ru", "be", "uk", "bg", "mk", "rue"},
     {"es", "gl", "ast", "pt", "ca", "an"},
     {"hi", "mr", "ne", "mai", "bho", "sa"},
-    {"tr", "az", "tk"},
-    {"ar", "ary", "arz", "apc", "fa", "ur", "ckb"},
+    {"tr", "az", "tk", "crh"},
+    {"ar", "ary", "arz", "fa", "ur", "sdh"},
     {"nl", "af", "li", "nds"},
     {"fr", "oc", "wa"},
     {"et", "fi"},
     {"xh", "zu"},
     {"kk", "ky", "tt"},
     {"la", "it"},
-    {"ku", "ckb"},
+    {"tl", "bcl"},
+    {"lv", "ltg"},
+    {"uz", "uzs"},
+    {"he", "hbo"},
+    {"el", "grc"},
 )
-"""Languages that a short text may be taken for each other."""
+"""Languages, as the identifier calls them, of which a short text may be taken for another's."""
 
 
 def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
@@ -64,26 +70,29 @@ def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
     found = Verdicts.none(len(field.texts))
     model = identifier()
     unsure: list[int] = []
+    labels: list[str] = []
     words: list[str] = []
-    for at, (lang, text) in enumerate(zip(map(base_lang, field.langs), field.texts, strict=True)):
-        if lang not in model.langs or not text:
+    for at, (code, text) in enumerate(zip(field.langs, field.texts, strict=True)):
+        lang = identified_as(code)
+        if lang is None or not text:
             continue
         read = prose(text[:READ])[:LOOK]
         letters = sum(map(str.isalpha, read))
-        if letters < (config.min_letters / 4 if lang in UNSPACED or lang == "ko" else config.min_letters):
+        if letters < (config.min_letters / 4 if unspaced(code) or lang == "ko" else config.min_letters):
             continue
         found.values[at] = 0.0
         if lang in OWN_SCRIPT and len(OWN_SCRIPT[lang].findall(read)) > OWN_SHARE * letters:
             continue
         unsure.append(at)
+        labels.append(lang)
         words.append(read)
     column = {lang: at for at, lang in enumerate(model.langs)}
-    own = np.array([column[base_lang(field.langs[at])] for at in unsure], np.int64)
+    own = np.array([column[lang] for lang in labels], np.int64)
     glanced = model.probabilities([text[:GLANCE] for text in words]).argmax(axis=1)
     looked = np.flatnonzero(glanced != own)
     for row, by_lang in zip(looked, model.probabilities([words[row] for row in looked]), strict=True):
         family = _family(model.langs[int(by_lang.argmax())])
-        if model.langs[own[row]] not in family:
+        if labels[row] not in family:
             found.values[unsure[row]] = sum(float(by_lang[column[lang]]) for lang in family if lang in column)
     found.bad[:] = found.values >= config.min_confidence
     return found

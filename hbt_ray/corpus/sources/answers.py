@@ -42,5 +42,5 @@ MFAQ = Source(
     items=nested("qa_pairs", "question", "answer", id_="id"),
     licence="CC0 1.0 for the packaging; the texts are their owners'",
     citation="https://arxiv.org/abs/2109.12870",
-    unverified="that the converted copy has all rows; that id differs between languages",
+    unverified="that the converted copy has all rows",
 )

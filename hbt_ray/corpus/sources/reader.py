@@ -3,6 +3,8 @@
 source:squad                        fetched once into the Hugging Face cache
 source:mmarco?langs=en+de&rows=1000 two languages, the first thousand rows of each
 source:mr_tydi:/data/mr_tydi        a copy: DIRECTORY/<configuration> as `save_to_disk` writes them
+
+Ids are `NAME:id`, or `NAME:lang:id` in sets whose languages are not translations of each other.
 """
 
 from __future__ import annotations
@@ -72,14 +74,26 @@ def read_source(unit: Unit) -> Iterator[pa.Table]:
                 f"columns: {', '.join(dataset.column_names)}"
             ) from None
         if items:
-            yield _table(items, source.name, lang)
+            yield _table(items, source, lang)
 
 
-def _table(items: list[dict[str, Any]], name: str, lang: str) -> pa.Table:
+def source_identity(location: str) -> str:
+    """What stands for `source:NAME...` in fingerprints: it, and how its items are named where that is by language."""
+    name = location.removeprefix(SOURCE).partition("?")[0].partition(":")[0]
+    return f"{location} id=lang" if _by_lang(_known(name)) else location
+
+
+def _by_lang(source: Source) -> bool:
+    """Whether the same id in two languages is two items."""
+    return len(source.configs) > 1 and not source.parallel
+
+
+def _table(items: list[dict[str, Any]], source: Source, lang: str) -> pa.Table:
+    scope = f"{source.name}:{lang}" if _by_lang(source) else source.name
     columns: dict[str, pa.Array] = {
-        "id": pa.array([f"{name}:{item['id']}" for item in items], pa.string()),
+        "id": pa.array([f"{scope}:{item['id']}" for item in items], pa.string()),
         "lang": pa.array([lang] * len(items), pa.string()),
-        "source": pa.array([name] * len(items), pa.string()),
+        "source": pa.array([source.name] * len(items), pa.string()),
     }
     for column in ("question", "passage"):
         columns[column] = pa.array([item[column] for item in items], pa.string())

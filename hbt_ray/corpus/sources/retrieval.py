@@ -48,7 +48,8 @@ MMARCO = Source(
         "zh": "chinese",
     },
     revision=CONVERTED,
-    items=pairs("query", "positive", negative="negative"),  # the triples of all languages are in one order
+    items=pairs("query", "positive", negative="negative"),
+    parallel=True,  # the triples of all languages are in one order
     licence="Apache-2.0; MS MARCO is for research that is not commercial",
     citation="https://arxiv.org/abs/2108.13897",
     unverified="that the converted copy has all rows, in the same order in each language",

@@ -10,7 +10,7 @@ Row = Mapping[str, Any]
 """A row as the set has it."""
 ToItems = Callable[[Sequence[Row], int], Iterator[dict[str, Any]]]
 """(rows that follow each other, number of the first in its split) -> `id`, `question`, `passage` and, where the set has
-them, `negatives` of each item; an id is unique in its set, and the same for translations of one item."""
+them, `negatives` of each item; an id is unique in its configuration (see `Source.parallel`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class Source:
     """Of the data set; `datasets` runs no scripts any more, so sets with one are read as the hub converted them."""
     items: ToItems
     """How rows become items."""
+    parallel: bool = False
+    """Whether an id is the same item in each language: one that is translated. Else languages have ids of their own."""
     whole: bool = False
     """Whether items are spread over rows that follow each other, so that the set is read as one unit."""
     licence: str

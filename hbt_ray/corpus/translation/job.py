@@ -12,7 +12,9 @@ from typing import Any
 
 from hbt_ray.cluster import num_places
 from hbt_ray.config import CorpusConfig, TranslateConfig
-from hbt_ray.corpus.inputs import Inputs, find_inputs
+from hbt_ray.corpus.beside import DEV_IDS, LICENCES
+from hbt_ray.corpus.card.licences import stated_licences
+from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.translation.codec import Codec
 from hbt_ray.corpus.translation.codes import canonical_target
 from hbt_ray.corpus.translation.convert import convert_model, model_files, model_fingerprint
@@ -40,7 +42,6 @@ SETTINGS = (
     "rows_per_shard",
 )
 """Fields that decide the rows, or how they are cut into shards."""
-DEV_IDS = "dev_ids.txt"
 
 Report = Callable[[str], None]
 
@@ -66,6 +67,8 @@ class Job:
     """Where converted models are kept."""
     dev_ids: str
     """File that is copied to the result; empty: none."""
+    licences: dict[str, str]
+    """Source -> licence, as stated beside the input."""
 
     @property
     def langs(self) -> list[str]:
@@ -122,7 +125,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
     found = survey(inputs.units, wanted)
     _check(corpus, source, found, report)
     root = config.output.rstrip("/") or f"{workspace}/translations"
-    name = corpus.input.rstrip("/").rsplit("/", 1)[-1].split(".")[0].strip("*?[]") or "corpus"
+    name = input_name(corpus.input)
     store = TranslationStore(f"{root}/{name}-{digest_of(*map(str, sorted(made_from.items())))[:12]}")
     return Job(
         config=config,
@@ -138,6 +141,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
         num_translators=num_translators,
         models=Path(workspace) / "models",
         dev_ids=corpus.dev_ids,
+        licences=stated_licences(corpus.input),
     )
 
 
@@ -156,7 +160,7 @@ def run_job(job: Job, report: Report, progress: Callable[[str, int, int, str], N
             stats[chunk.lang][chunk.name] = shard
     for lang in (ORIGINAL, *job.langs):
         store.show(lang)
-    _copy_dev_ids(job)
+    _copy_beside(job)
     manifest = _manifest(job, stats, time.monotonic() - began)
     write_json(f"{store.directory}/{MANIFEST}", manifest)
     return manifest
@@ -218,6 +222,8 @@ def _plan(job: Job, directories: list[str], report: Report) -> tuple[list[Any], 
     for chunk in job.survey.chunks:
         by_lang[chunk.lang][chunk.name] = chunk
     for lang in (ORIGINAL, *job.langs):
+        if num_damaged := job.store.remove_damaged(lang):
+            report(f"{lang}: {num_damaged:,} damaged shards are removed")
         wanted, there = by_lang[lang], job.store.shards(lang)
         missing = [name for name in wanted if name not in there]
         if missing:
@@ -241,11 +247,13 @@ def _plan(job: Job, directories: list[str], report: Report) -> tuple[list[Any], 
     return todo, stats
 
 
-def _copy_dev_ids(job: Job) -> None:
-    """The dev items' ids lie beside the rows, where `jobs/prepare.py` looks for them."""
+def _copy_beside(job: Job) -> None:
+    """The dev items' ids and the licences lie beside the rows, where the jobs that follow look for them."""
     if job.dev_ids:
         fs, where = open_fs(job.dev_ids)
         write_whole(f"{job.store.directory}/{DEV_IDS}", fs.cat_file(where))
+    if job.licences:
+        write_json(f"{job.store.directory}/{LICENCES}", dict(sorted(job.licences.items())))
 
 
 def _manifest(job: Job, stats: dict[str, dict[str, ShardStats]], seconds: float) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import Literal
 
 import sentencex
 
-UNSPACED = frozenset({"zh", "ja", "yue", "lzh", "cmn", "wuu"})
-"""Languages with nothing between two sentences; Thai, Lao, Khmer, Burmese and Tibetan have a space there."""
+from hbt_ray.corpus.spaces import touching
+
 _BREAK = re.compile(r"(\s*\n\s*)")
 _EDGES = re.compile(r"^(\s*)(.*?)(\s*)$", re.DOTALL)
 _CLAUSE = re.compile(r"[,;:、，；：،؛·—–](?:\s+|(?<=[、，；：]))|\s+[-–—]\s+")
@@ -66,7 +66,7 @@ def join_parts(parts: Sequence[Part], translations: Sequence[str], lang: str) ->
     Sentences are put as `lang` writes them: a space between two, or nothing. Breaks, indents and what was kept stay.
     """
     left = iter(translations)
-    space = "" if lang.split("-")[0] in UNSPACED else " "
+    space = "" if touching(lang) else " "
     out: list[str] = []
     gap = False
     for part in parts:

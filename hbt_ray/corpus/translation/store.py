@@ -49,21 +49,32 @@ class TranslationStore:
         write_json(location, {"made_from": made_from, "models": {**theirs, **models}})
 
     def shards(self, lang: str) -> dict[str, ShardStats]:
-        """Name -> stats of the whole shards of a language, seen by readers or not; damaged ones are removed."""
+        """Name -> stats of the whole shards of a language, seen by readers or not; nothing is changed.
+
+        Raises:
+            OSError: the store does not answer, which says nothing of its shards.
+        """
+        found = self._read(lang).items()
+        return {path.rsplit("/", 1)[-1]: stats for path, stats in found if stats is not None}
+
+    def remove_damaged(self, lang: str) -> int:
+        """Remove files that are no whole shards, so that they are made again; how many there were."""
+        fs, _ = open_fs(self.directory)
+        damaged = [path for path, stats in self._read(lang).items() if stats is None]
+        for path in damaged:
+            fs.rm_file(path)
+        return len(damaged)
+
+    def _read(self, lang: str) -> dict[str, ShardStats | None]:
+        """Path -> stats of all shards of a language; None for damaged ones."""
         fs, root = open_fs(self.directory)
-        found: dict[str, ShardStats] = {}
+        paths: list[str] = []
         for place in (f"{root}/_{lang}", f"{root}/{lang}"):
-            if not fs.isdir(place):
-                continue
-            fs.invalidate_cache(place)
-            paths = sorted(path for path in fs.ls(place, detail=False) if path.endswith(".parquet"))
-            with ThreadPoolExecutor(8) as pool:
-                for path, stats in zip(paths, pool.map(lambda path: _read_stats(fs, path), paths), strict=True):
-                    if stats is None:
-                        fs.rm_file(path)
-                    else:
-                        found[path.rsplit("/", 1)[-1]] = stats
-        return found
+            if fs.isdir(place):
+                fs.invalidate_cache(place)
+                paths += sorted(path for path in fs.ls(place, detail=False) if path.endswith(".parquet"))
+        with ThreadPoolExecutor(8) as pool:
+            return dict(zip(paths, pool.map(lambda path: _read_stats(fs, path), paths), strict=True))
 
     def write(self, lang: str, name: str, table: pa.Table, stats: ShardStats) -> None:
         """Write a shard, whole or not at all, where readers do not see it."""
@@ -133,13 +144,27 @@ def reuse(store: TranslationStore, lang: str, names: Iterable[str], directories:
 
 
 def _read_stats(fs: Any, path: str) -> ShardStats | None:
-    """None for a file that is not a whole shard."""
+    """None for a file that is not a whole shard; OSError where it cannot be read."""
+    with fs.open(path) as file:
+        try:
+            metadata = pq.read_schema(file).metadata
+        except pa.ArrowInvalid:
+            return None
+        except OSError:  # of the store, or what Arrow says of a footer that it cannot decode
+            metadata = _metadata_of(fs.cat_file(path))
     try:
-        with fs.open(path) as file:
-            metadata = pq.read_schema(file).metadata or {}
-        return ShardStats.from_json(metadata[METADATA])
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError, ValueError):
+        return ShardStats.from_json((metadata or {})[METADATA])
+    except (KeyError, TypeError, ValueError):
         return None
+
+
+def _metadata_of(data: bytes) -> dict[bytes, bytes] | None:
+    """The metadata of a shard that is in memory, where all errors are the shard's."""
+    try:
+        found: dict[bytes, bytes] | None = pq.read_schema(io.BytesIO(data)).metadata
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return found
 
 
 def _move(fs: Any, source: str, target: str) -> None:

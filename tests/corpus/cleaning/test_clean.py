@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hbt_ray.config import CleanConfig, CorpusConfig
+from hbt_ray.corpus.card.build import clean_card
 from hbt_ray.corpus.card.write import write_clean_card
 from hbt_ray.corpus.cleaning import clean as clean_module
 from hbt_ray.corpus.cleaning import partition as module
@@ -21,7 +22,7 @@ from hbt_ray.corpus.cleaning.tables import rejected_table, sample_lines
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.rows import check_rows
-from hbt_ray.errors import CorpusError
+from hbt_ray.errors import ConfigError, CorpusError
 from hbt_ray.model.encoder import Encoder
 from jobs import clean as clean_job
 
@@ -251,6 +252,35 @@ def test_a_stopped_job_goes_on_and_ends_alike(in_process, spoiled, tmp_path, mon
 
 def all_rows_of(directory):
     return {path.name: pq.read_table(path).to_pylist() for path in sorted(Path(directory).glob("*.parquet"))}
+
+
+def test_languages_that_are_not_judged_are_said_once(in_process, tmp_path):
+    rows = [{"id": f"i{item}", "lang": lang, **english(item)} for item in range(3) for lang in ("en", "tlh", "hi-Latn")]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
+    for rules, expected in ((CleanConfig(), 1), (CleanConfig(rules=("repetition",)), 0)):
+        news = []
+        found = clean(CorpusConfig(input=str(tmp_path / "x.parquet")), rules, str(tmp_path / "c"), report=news.append)
+        said = "not judged by language, because the identifier does not know them: hi-Latn, tlh"
+        assert news.count(said) == expected
+        assert clean_card(found).facts.get("not judged by language") == ("hi-Latn, tlh" if expected else None)
+
+
+def test_a_model_is_known_by_its_files(in_process, tmp_path, monkeypatch):
+    monkeypatch.setattr(clean_module, "_has_gpus", lambda: False)
+    pq.write_table(pa.Table.from_pylist([{"id": "a", "lang": "en", **english(1)}]), tmp_path / "x.parquet")
+
+    def cleaned(weights):
+        (tmp_path / "model").mkdir(exist_ok=True)
+        (tmp_path / "model" / "config.json").write_text("{}")
+        (tmp_path / "model" / "model.safetensors").write_bytes(weights)
+        rules = CleanConfig(model=str(tmp_path / "model"))
+        return clean(CorpusConfig(input=str(tmp_path / "x.parquet")), rules, str(tmp_path / "c")).directory
+
+    first = cleaned(b"one")
+    assert cleaned(b"other") != first
+    assert cleaned(b"one") == first
+    with pytest.raises(ConfigError, match=r"clean\.model='no/such' is neither a directory nor a model .* from the hub"):
+        clean(CorpusConfig(input=str(tmp_path / "x.parquet")), CleanConfig(model="no/such"), str(tmp_path / "c"))
 
 
 def test_an_input_of_which_nothing_is_left(in_process, tmp_path):

@@ -1,10 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hbt_ray.config import CleanConfig
 from hbt_ray.corpus.cleaning.contamination import known_texts, overlap
+from hbt_ray.corpus.cleaning.counts import CleanCounts
+from hbt_ray.corpus.cleaning.judge import judge
+from hbt_ray.corpus.cleaning.partition import check_against
+from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.sets import RetrievalSet
 
@@ -50,6 +57,40 @@ def test_runs_of_words_and_of_characters():
         ("en", "quick brown", "fox"),  # a run does not go from one text into another
     ]
     assert found(rows, rs)[1] == [1, 2, 1, 1, 0]
+
+
+def test_a_text_shorter_than_a_run_is_found_where_another_is_equal():
+    config = CleanConfig()
+    rs = retrieval_set(
+        [("en", "Why so?")],
+        [("en", "It was built in 1889."), ("en", "Yes it was."), ("ja", "東京タワーは高い。"), ("ja", "はい。")],
+    )
+    rows = [
+        ("en", "why?", "it was BUILT in 1889"),
+        ("en", "It was built in 1889", "A tower."),
+        ("en", "why?", "It was built in 1889 by him."),  # holds it, and is none of the texts
+        ("en", "why?", "Yes, it was."),
+        ("ja", "何？", "東京タワーは高い"),
+        ("ja", "何？", "はい"),
+    ]
+    assert found(rows, rs, config)[1] == [1, 1, 0, 0, 1, 0]
+    assert known_texts(rs, "set", config).num_short == 2
+
+
+def test_negatives_are_compared_too():
+    rs = retrieval_set([("en", "q one two")], [("en", "The quick brown fox")])
+    known = known_texts(rs, "set", CONFIG)
+    negatives = [None, ["no", "A quick brown fox", "the quick brown"], []]
+    result = overlap(["x"] * 3, ["y"] * 3, ["en"] * 3, known, CONFIG, negatives)
+    assert result.shared_runs.tolist() == [0, 2, 0]
+    assert not result.same_question.any()
+
+    rows = [{"id": f"i{at}", "lang": "en", "question": "x", "passage": "y"} for at in range(3)]
+    table = check_rows(pa.Table.from_pylist([{**row, "negatives": n} for row, n in zip(rows, negatives, strict=True)]))
+    judgement, counts = judge(table, CleanConfig(rules=())), CleanCounts()
+    check_against(table, judgement, [known], replace(CONFIG, contamination="remove"), counts)
+    assert judgement.reasons.tolist() == ["", "contamination: shared run with set", ""]
+    assert counts.contamination == {"set": {"same question": {}, "shared run": {"en": 1}}}
 
 
 words = st.lists(st.sampled_from(["a", "b", "c"]), max_size=9).map(" ".join)

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 from hbt_ray.config import CleanConfig
-from hbt_ray.corpus.cleaning.losses import entities_of, numbers_of
+from hbt_ray.corpus.cleaning.identify import identifier
+from hbt_ray.corpus.cleaning.known_langs import unjudged
+from hbt_ray.corpus.cleaning.losses import entities_of
+from hbt_ray.corpus.cleaning.numerals import han_numbers, numbers_of
 from hbt_ray.corpus.cleaning.rules import RULES
 from hbt_ray.corpus.cleaning.similarity import similarity
 from hbt_ray.corpus.cleaning.texts import Field, prose
+from hbt_ray.languages import canonical_lang
 
 EN = (
     "The garbage collector frees 128 MB of memory every 60 seconds, and it has done so since version 2014 of the "
@@ -102,6 +106,46 @@ def test_languages_that_are_easily_confused_are_not_rejected_as_each_other():
     assert judge("wrong_language", "de", malay)[1]
 
 
+UNDER_OTHER_CODES = {
+    "tgl fil": "Ang mabilis na kayumangging soro ay tumatalon sa ibabaw ng tamad na aso at tumatakbo sa bukid.",
+    "no nb": "Den raske brune reven hopper over den late hunden og løper langt ut på jordet hver eneste morgen.",
+    "zh zh-Hant cmn cmn-Hant yue wuu": "敏捷的棕色狐狸每天早上都會跳過那隻懶惰的狗，然後跑到遠處的田野裡去尋找食物。",
+    "lzh": "學而時習之，不亦說乎？有朋自遠方來，不亦樂乎？人不知而不慍，不亦君子乎？",
+    "fa pes prs": "روباه قهوه‌ای چابک هر روز صبح از روی سگ تنبل می‌پرد و به مزرعه‌ای دور می‌دود تا غذا پیدا کند.",
+    "sw swh": "Mbweha mwepesi wa kahawia huruka juu ya mbwa mvivu kila asubuhi na kukimbia hadi shamba la mbali.",
+    "lv lvs": "Ātrā brūnā lapsa katru rītu lec pāri slinkajam sunim un skrien uz tālu lauku meklēt barību mazuļiem.",
+    "ms zsm": "Musang perang yang pantas itu melompat ke atas anjing yang malas setiap pagi dan berlari ke ladang.",
+    "sr": "Брза смеђа лисица сваког јутра прескаче лењог пса и трчи у далеко поље да потражи храну.",
+    "sr-Latn hbs": "Brza smeđa lisica svakog jutra preskače lenjog psa i trči u daleko polje da potraži hranu.",
+    "uz-Cyrl": "Тезкор жигарранг тулки ҳар куни эрталаб дангаса ит устидан сакраб ўтиб, узоқ далага югуради.",
+    "ku kmr": "Roviyê qehweyî yê bilez her sibe di ser kûçikê tembel re baz dide û ji bo xwarinê direve zeviyeke dûr.",
+    "mn khk": "Хурдан бор үнэг өглөө бүр залхуу нохойг давж үсэрч, хоол хайхаар алс холын талбай руу гүйдэг.",
+    "et ekk": "Kiire pruun rebane hüppab igal hommikul üle laisa koera ja jookseb kaugele põllule toitu otsima.",
+    "ne npi": "छिटो खैरो फ्याउरो हरेक बिहान अल्छी कुकुरमाथि उफ्रन्छ र खानाको खोजीमा टाढाको खेतमा दौडन्छ।",
+    "or ory": "ଦ୍ରୁତ ବାଦାମୀ କୋକିଶିଆଳି ପ୍ରତିଦିନ ସକାଳେ ଅଳସୁଆ କୁକୁର ଉପରେ ଡେଇଁଥାଏ ଏବଂ ଦୂର କ୍ଷେତକୁ ଦୌଡ଼େ।",
+    "ar arb arz ary apc": "يقفز الثعلب البني السريع فوق الكلب الكسول كل صباح ويركض إلى الحقل البعيد بحثا عن الطعام.",
+    "az azj": "Sürətli qəhvəyi tülkü hər səhər tənbəl itin üstündən tullanır və yemək üçün uzaq tarlaya qaçır.",
+    "sq als": "Dhelpra e shpejtë kafe kërcen mbi qenin dembel çdo mëngjes dhe vrapon në fushën e largët.",
+}
+
+
+@pytest.mark.parametrize("codes", UNDER_OTHER_CODES)
+def test_a_language_is_judged_under_all_its_codes(codes):
+    for lang in codes.split():
+        assert judge("wrong_language", lang, UNDER_OTHER_CODES[codes]) == (0.0, False), lang
+        value, bad = judge(
+            "wrong_language", lang, "It jumps over the dog in the morning and runs to the fields far away."
+        )
+        assert bad, (lang, value)
+
+
+def test_a_language_in_another_script_than_its_usual_one_gets_no_verdict():
+    for lang in ("pa-Arab", "zh-Latn", "hi-Latn", "az-Arab", "mn-Mong", "ckb", "nan", "tlh"):
+        assert np.isnan(judge("wrong_language", lang, DE)[0]), lang
+    assert unjudged(map(canonical_lang, identifier().langs)) == ["zxx"]  # no language
+    assert unjudged(["hi-Latn", "de", "cmn-Hant", "tlh", "tgl", "ki"]) == ["hi-Latn", "tlh"]
+
+
 def test_a_language_that_the_identifier_does_not_know_gets_no_verdict():
     value, bad = judge("wrong_language", "tlh", DE)
     assert np.isnan(value)
@@ -120,7 +164,56 @@ def test_a_language_that_the_identifier_does_not_know_gets_no_verdict():
     ],
 )
 def test_numbers_in_any_digits(text, expected):
-    assert numbers_of(text) == expected
+    assert numbers_of(text) == {frozenset({(number,)}) for number in expected}
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u2009", "\u202f"])
+def test_numbers_grouped_by_spaces_are_the_same_numbers(space):
+    grouped = f"Von 1{space}234 über 5{space}678{space}900 und 7{space}000 bis 9{space}876,50."
+    original = "From 1,234 by 5,678,900 and 7,000 to 9,876.50."
+    assert judge("numbers", "pl", grouped, original) == (0.0, False)
+    assert judge("numbers", "en", original, grouped) == (0.0, False)
+    assert judge("numbers", "pl", grouped.replace("1", "4").replace("5", "3"), original)[0] > 0.4
+    assert judge("numbers", "en", "From 4,321 to 8.", grouped) == (1.0, True)
+
+
+def test_numbers_that_only_stand_side_by_side_stay_two():
+    original = "In 1990 200 people had 60 128 MB drives and 17."
+    assert judge("numbers", "de", "1990 hatten 200 Leute 60 Laufwerke mit 128 MB und 17.", original) == (0.0, False)
+    assert judge("numbers", "de", original, "1990 hatten 200 Leute 60 Laufwerke mit 128 MB; 17.") == (0.0, False)
+    assert (
+        judge("numbers", "fr", "En 1990 200 000 personnes, en 1991 300 000.", "In 1990 200,000, in 1991 300,000.")[0]
+        == 0.0
+    )
+    assert numbers_of("60 128 x") == {frozenset({("60128",), ("60", "128")})}
+    assert numbers_of("1 000") == {frozenset({("1000",)})}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("一千二百五十", {"1250"}),
+        ("二〇一四年和一九九八年", {"2014", "1998"}),
+        ("十二、二十、两千零五、廿一", {"12", "20", "2005", "21"}),
+        ("３万人と12億5000万", {"30000", "1250000000"}),
+        ("一千二百三十四万五千六百七十八", {"12345678"}),
+        ("一个 1.2万 12", set()),
+        ("九" * 9000, set()),
+    ],
+)
+def test_numbers_in_chinese_numerals(text, expected):
+    assert han_numbers(text) == expected
+
+
+def test_chinese_numerals_are_kept_numbers_and_not_asked_for():
+    original = "The 1,250 copies of 2014 weigh 36 kg."
+    for lang, text in (
+        ("zh", "二〇一四年的一千二百五十份重三十六公斤。"),
+        ("ja", "二〇一四年の千二百五十部は三十六キロ。"),
+    ):
+        assert judge("numbers", lang, text, original) == (0.0, False)
+        assert np.isnan(judge("numbers", "en", "Copies.", text)[0])
+    assert judge("numbers", "zh", "二〇一五年的九百份重十八公斤。", original) == (1.0, True)
 
 
 def test_years_of_other_calendars_are_kept_numbers():

@@ -7,6 +7,7 @@ from hbt_ray.corpus.cleaning.hashing import normalise, runs, tokens
 from hbt_ray.corpus.cleaning.sketches import (
     NUM_BANDS,
     NUM_HASHES,
+    QUESTION_HASHES,
     candidates,
     confirm,
     shingles,
@@ -60,14 +61,17 @@ def test_the_share_of_a_sketch_estimates_jaccard_similarity():
         for _ in range(20):
             a = text(rng)
             b = changed(rng, a, share)
-            found, _ = sketches([a, b], ["en", "en"])
-            errors.append(similarity_of(found[0], found[1]) - jaccard(shingles(a, "en"), shingles(b, "en")))
+            expected = jaccard(shingles(a, "en"), shingles(b, "en"))
+            for questions, passages in ((["who"] * 2, [a, b]), ([a, b], ["she"] * 2)):
+                found, _ = sketches(questions, passages, ["en", "en"])
+                errors.append(similarity_of(found[0], found[1]) - expected)
     assert abs(np.mean(errors)) < 0.01
-    assert np.max(np.abs(errors)) < 4 * 0.5 / np.sqrt(NUM_HASHES)
+    assert np.max(np.abs(errors)) < 4 * 0.5 / np.sqrt(QUESTION_HASHES)
 
 
-def duplicates(texts, threshold=0.8, lang="en"):
-    found, keys = sketches(texts, [lang] * len(texts))
+def duplicates(texts, threshold=0.8, lang="en", questions=None):
+    questions = ["?"] * len(texts) if questions is None else questions
+    found, keys = sketches(questions, texts, [lang] * len(texts))
     return confirm(candidates(keys[:, band] for band in range(NUM_BANDS)), found.__getitem__, threshold)
 
 
@@ -88,6 +92,25 @@ def test_near_duplicates_are_found_as_by_comparing_all_pairs():
     ]
     assert len(clear) > 60
     assert set(clear) <= set(found)
+
+
+def test_many_questions_on_one_long_passage_are_as_many_items():
+    rng = np.random.default_rng(3)
+    passage = text(rng, 250)
+    questions = [f"{text(rng, 9)}?" for _ in range(200)]
+    edited = [f"{asked.upper().replace(' ', ', ')}!" for asked in questions]
+    shorter = " ".join(passage.split()[:-1])
+    assert duplicates([passage] * 200, questions=questions) == {}
+    # Each of them again is a duplicate of its own, with other marks, and on a passage of which a word is gone.
+    found = duplicates([passage] * 200 + [shorter] * 200, questions=questions + edited)
+    assert found == {200 + at: at for at in range(200)}
+
+
+def test_one_question_with_other_passages_is_as_many_items():
+    rng = np.random.default_rng(4)
+    asked = text(rng, 40)
+    assert duplicates([f"in {year}" for year in range(1900, 2000)], questions=[asked] * 100) == {}
+    assert duplicates(["in 1900", "In 1900."], questions=[asked] * 2) == {1: 0}
 
 
 def test_of_equal_texts_the_first_stays_and_texts_without_words_are_no_duplicates():
@@ -118,7 +141,7 @@ def test_candidates_are_the_later_texts_with_the_first_of_their_band(bands):
 
 def test_only_texts_of_a_group_are_duplicates_of_each_other():
     texts = ["a b c d"] * 4 + ["", ""]
-    found, keys = sketches(texts, ["en"] * 6)
+    found, keys = sketches(texts, texts, ["en"] * 6)
     groups = np.array([1, 2, 1, 2, 1, 1], np.uint64)
     keys = within(keys, groups)
     assert confirm(candidates(keys[:, band] for band in range(NUM_BANDS)), found.__getitem__, 0.8) == {2: 0, 3: 1}
@@ -127,10 +150,10 @@ def test_only_texts_of_a_group_are_duplicates_of_each_other():
 def test_sketches_do_not_depend_on_what_is_sketched_beside():
     rng = np.random.default_rng(2)
     texts = [text(rng, 20) for _ in range(9)] + ["", "one"]
-    together = sketches(texts, ["en"] * len(texts))
-    for at, one in enumerate(texts):
-        alone = sketches([one], ["en"])
+    together = sketches(texts, texts[::-1], ["en"] * len(texts))
+    for at, (one, other) in enumerate(zip(texts, texts[::-1], strict=True)):
+        alone = sketches([one], [other], ["en"])
         assert np.array_equal(alone[0][0], together[0][at])
         assert np.array_equal(alone[1][0], together[1][at])
     with pytest.raises(ValueError, match="shorter"):
-        sketches(["a"], [])
+        sketches(["a"], ["a"], [])

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from hbt_ray.corpus.inputs import find_inputs
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.corpus.translation.meter import Meter, duration
 from hbt_ray.corpus.translation.rows import ShardStats, chunks, to_translate, translate_rows, without
-from hbt_ray.corpus.translation.store import TranslationStore, others, reuse
+from hbt_ray.corpus.translation.store import METADATA, TranslationStore, others, reuse
 from hbt_ray.corpus.translation.survey import (
     Chunk,
     Wanted,
@@ -153,6 +154,7 @@ def test_a_store_shows_whole_languages_only(tmp_path):
     assert store.known("de", "00000-00001-bb.parquet") is None
     store.show("de")
     assert list(store.shards("de")) == ["00000-00000-aa.parquet"]
+    assert store.remove_damaged("de") == 1
     assert store.langs() == ["de"]
     assert len(find_inputs(store.directory).units) == 1
     store.hide("de")
@@ -164,6 +166,41 @@ def test_a_store_shows_whole_languages_only(tmp_path):
     store.begin({"input": "1"}, {"zh": "model"})
     with pytest.raises(ConfigError, match=r"has de by other weights of the same model: remove the directory"):
         store.begin({"input": "1"}, {"de": "other"})
+
+
+def test_only_damaged_shards_are_removed(tmp_path, monkeypatch):
+    store = TranslationStore(str(tmp_path / "in-1"))
+    table, stats = shout(rows("a"))
+    store.write("de", "whole.parquet", table, stats)
+    place = tmp_path / "in-1" / "_de"
+    whole = (place / "whole.parquet").read_bytes()
+    length = int.from_bytes(whole[-8:-4], "little")
+    damaged = {
+        "empty": b"",
+        "cut": whole[:-20],
+        "footer": whole[: -8 - length] + b"\xff" * length + whole[-8:],
+        "footer-length": whole[:-8] + b"\xff\xff\xff\x7f" + whole[-4:],
+    }
+    for name, data in damaged.items():
+        (place / f"{name}.parquet").write_bytes(data)
+    for name, metadata in (("other", None), ("json", b"{"), ("fields", b'{"x": 1}')):
+        schema = table.schema.with_metadata({METADATA: metadata} if metadata else {b"x": b"y"})
+        pq.write_table(table.cast(schema), place / f"{name}.parquet")
+    names = sorted(path.name for path in place.iterdir())
+    assert store.shards("de") == {"whole.parquet": stats}
+    assert sorted(path.name for path in place.iterdir()) == names  # looking removes nothing
+
+    def late(self, path, *args, **kwargs):
+        raise TimeoutError("the store is slow")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalFileSystem, "_open", late)
+        for look in (store.shards, store.remove_damaged, lambda lang: store.known(lang, "whole.parquet")):
+            with pytest.raises(TimeoutError, match="slow"):
+                look("de")
+    assert sorted(path.name for path in place.iterdir()) == names
+    assert store.remove_damaged("de") == len(names) - 1 == 7
+    assert [path.name for path in place.iterdir()] == ["whole.parquet"]
 
 
 def test_other_directories_are_told_and_their_shards_taken(tmp_path):
