@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm as normal_distribution
-from scipy.stats import t as t_distribution
+from scipy.special import ndtr, ndtri, stdtr, stdtrit  # type: ignore[import-untyped]
 
 from hbt_ray.evaluation.arrays import FloatArray, IntArray
 from hbt_ray.evaluation.cells import Cells, cells_by_lang, headline_cells, headline_number
@@ -217,6 +216,6 @@ def two_sided(values: FloatArray, df: int = 0) -> float:
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     if low == high:
         return counted
-    tail = t_distribution(df) if df else normal_distribution
-    width = (high - low) / (tail.ppf(0.75) - tail.ppf(0.25))
-    return min(counted, 2 * float(tail.sf(abs(middle) / width)))
+    width = (high - low) / (2 * (stdtrit(df, 0.75) if df else ndtri(0.75)))
+    beyond = -abs(middle) / width
+    return min(counted, 2 * float(stdtr(df, beyond) if df else ndtr(beyond)))
