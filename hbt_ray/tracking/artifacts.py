@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes
-from hbt_ray.evaluation.score import Scores
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.naming import json_text
+
+if TYPE_CHECKING:
+    from hbt_ray.evaluation.score import Scores
 
 LOCATION = "model.txt"
 """Artifact of a run: directory or URL of its model."""
@@ -32,6 +33,8 @@ def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
 
 def log_scores(log: RunLog, key: str, found: Scores, label: str) -> None:
     """The last scores of a run on one set, in its folder: for people, by question for comparisons, and the matrix."""
+    from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes  # trial drivers score nothing
+
     log.log_artifact_text(key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
     log.log_artifact_bytes(key, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))
     title = f"{found.name}: mAP of {label}"

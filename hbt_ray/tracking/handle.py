@@ -126,9 +126,9 @@ class WriterHandle:
         answer: str | None = self._ask("run_id", None, timeout, key, timeout)
         return answer
 
-    def recorded(self, wanted: Mapping[str, Sequence[str]], timeout: float = 60.0) -> dict[str, Recorded] | None:
-        """See `RunWriter.recorded`; None where there is no answer within `timeout` seconds."""
-        answer: dict[str, Recorded] | None = self._ask("recorded", None, timeout, dict(wanted))
+    def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded] | None:
+        """See `RunWriter.recorded`; None where there is no answer within a minute, and a second for each run."""
+        answer: dict[str, Recorded] | None = self._ask("recorded", None, 60.0 + len(wanted), dict(wanted))
         return answer
 
     def latest(self) -> dict[str, dict[str, float]]:

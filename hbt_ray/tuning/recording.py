@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.saved import FILE_NAME
 from hbt_ray.tracking.artifacts import LOCATION, log_config, log_scores
 from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded, RunLog
 from hbt_ray.tracking.naming import metric_name
@@ -70,6 +69,8 @@ def mend_runs(study: Study, results: Iterable[TrialResult], report: Callable[[st
 
 def _lacks(study: Study, result: TrialResult, found: Recorded | None) -> bool:
     """Whether the store is without something that can be given to it."""
+    from hbt_ray.evaluation.saved import FILE_NAME
+
     if found is None or found.status != END_STATUS[ENDS[result.status]]:
         return True
     if found.early_stopped != (result.status == "stopped"):

@@ -1,7 +1,8 @@
 """What is known of a study's trials, kept beside their checkpoints: one small JSON file a trial.
 
-A study is resumed and extended from these files alone: a trial that has one is not run again, a trial that was
-cut off goes on from its checkpoint because its run has the same name.
+A study is resumed and extended from these files alone: a trial that has one is not run again (unless it was stopped
+early and none is to be stopped now), a trial that was cut off goes on from its checkpoint because its run has the same
+name.
 """
 
 from __future__ import annotations
