@@ -19,8 +19,9 @@ from hbt_ray.cluster import resolve_workspace
 from hbt_ray.config import Recipe, TrackingConfig
 from hbt_ray.errors import ConfigError
 from hbt_ray.recipes import build_recipe, load_recipe, parse_override
-from hbt_ray.release.promote import Promotion, carry_out, judge, recorded_gates
+from hbt_ray.release.promote import Promotion, carry_out, judge, recorded_gates, verdict
 from hbt_ray.tracking.uri import resolve_tracking_uri
+from hbt_ray.tuning.wording import recommendation_line
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", help="name of the study (name: of its recipe)")
     parser.add_argument("overrides", nargs="*", metavar="gates.field=value", help="gates to change")
-    parser.add_argument("--run", default="", help="MLflow run of the trial to promote; empty: the recommended one")
+    parser.add_argument(
+        "--run", default="", help="MLflow run of the trial to promote, or of its study; empty: the recommended"
+    )
     parser.add_argument("--set", action="append", help="set to decide on, may be repeated; as gates.sets")
     parser.add_argument("--dry-run", action="store_true", help="say the verdict, and write nothing")
     parser.add_argument(
@@ -55,14 +58,17 @@ def main(argv: Sequence[str]) -> int:
         overrides["gates.sets"] = args.set
     uri = resolve_tracking_uri(args.tracking_uri, Path(resolve_workspace(args.workspace)) / "mlflow")
     own = load_recipe(args.recipe).resolved()["gates"] if args.recipe else None
-    known = recorded_gates(uri, args.experiment, args.study) if own is None else own
+    known = recorded_gates(uri, args.experiment, args.study, args.run) if own is None else own
     gates = build_recipe({"gates": known}, overrides).gates
     found = judge(uri, args.experiment, args.study, gates, args.run)
+    for note in found.analysis.study.notes:
+        say(f"note: {note}")
+    say(f"decision   {recommendation_line(found.analysis)}")
     say(f"candidate  {found.trial.label} of {args.study}, run {found.candidate.run_id}: {found.why}")
     champion = f"version {found.champion.version}, run {found.champion.run_id}" if found.champion else "none yet"
     say(f"champion   of {found.model}: {champion}{', the same model' if found.is_champion else ''}")
     show(table(found))
-    say("verdict    " + ("every gate is passed" if found.passed else "not every gate is passed"))
+    say(f"verdict    {verdict(found)}")
     if args.dry_run:
         say("dry run: nothing was written")
     else:

@@ -25,6 +25,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tracking-uri", default="", help="MLflow store; empty: MLFLOW_TRACKING_URI, else the workspace's"
     )
+    parser.add_argument(
+        "--run", default="", help="MLflow run of the study, where several have its name; empty: the newest of them"
+    )
     parser.add_argument("--workspace", default=Recipe().workspace, help="of the study's recipe")
     parser.add_argument("--experiment", default=TrackingConfig().experiment, help="MLflow experiment")
     parser.add_argument("--set", default="", help="set to decide on; empty: the one that the study ranks points by")
@@ -39,7 +42,9 @@ def main(argv: Sequence[str]) -> int:
     workspace = resolve_workspace(args.workspace)
     uri = resolve_tracking_uri(args.tracking_uri, Path(workspace) / "mlflow")
     directory = args.out or f"{workspace}/runs/{args.study}"
-    analysis, written = report_study(uri, args.experiment, args.study, directory, args.set)
+    analysis, written = report_study(uri, args.experiment, args.study, directory, args.set, args.run)
+    for note in analysis.study.notes:
+        say(f"note: {note}")
     for file in [*written, *(write_claims(analysis, args.claims) if args.claims else [])]:
         say(f"report {file}")
     say(recommendation_line(analysis))

@@ -12,8 +12,7 @@ from hbt_ray.cluster import connect
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
 from hbt_ray.storage import claim_id
-from hbt_ray.tracking.artifacts import log_config
-from hbt_ray.tracking.models import LOCATION
+from hbt_ray.tracking.artifacts import LOCATION, log_config
 from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.study_models import log_run_models

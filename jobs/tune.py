@@ -18,7 +18,7 @@ from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.tuning.baselines import baseline_names, check_baselines
 from hbt_ray.tuning.points import check_metric, check_space, known_recipes
-from hbt_ray.tuning.results import StudyDirectory
+from hbt_ray.tuning.results import StudyDirectory, TrialResult
 from hbt_ray.tuning.study import Study, record_verdict, run_study
 from hbt_ray.tuning.study_data import scored_sets
 from hbt_ray.tuning.study_output import report_study
@@ -41,28 +41,46 @@ def main(argv: Sequence[str]) -> int:
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
         study_id = directory.claim(recipe, experiment.made_from)
         study = Study(recipe, experiment, directory, open_log(), study_id)
-        results = run_study(study, say)
-        failed = [result for result in results if result.status == "failed"]
-        study.log.flush()  # the report is made of what is in the store
-        said = decide_study(study, uri)
-        record_verdict(study.log, study.key, results, said)
-        study.log.finish_run(study.key, "failed" if failed else "finished")
-        study.log.flush()
-        run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec)) or "" for result in results}
+        results, failed = run_study(study, say)
+        said = end_study(study, uri, results, len(failed))
+        run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec), 2.0) or "" for result in results}
         for name in scored_sets(results):
             show(study_table(name, results, run_ids, baseline_names(recipe, results)))
         say(said)
         for result in failed:
             say(f"failed {result.spec.label}: {result.error}")
         say(f"MLflow UI: {ui_command(uri)}")
+        if failed:
+            say(f"{len(failed)} trials of this run failed, so its exit status is 1; the same command tries them again")
     return 1 if failed else 0
 
 
-def decide_study(study: Study, uri: str) -> str:
-    """Write the decision report; the recommendation in one line, or why there is none."""
+def end_study(study: Study, uri: str, results: list[TrialResult], num_failed: int) -> str:
+    """Decide the study where all of it has arrived in MLflow, and end its run; what is decided, in a line."""
+    log = study.log
+    run_id = log.run_id(study.key) if log.flush() else None  # the report is made of what is in the store
+    if run_id is None:
+        stats = log.stats()
+        said = (
+            f"{stats.num_pending if stats else 'some'} records have not arrived; no decision: "
+            f"`python jobs/report.py {study.recipe.name}` makes it when they have"
+        )
+    else:
+        said = decide_study(study, uri, run_id)
+    record_verdict(log, study.key, results, said if run_id else "")
+    # That trials failed is no failure of the study, which has run them all.
+    log.finish_run(study.key, "finished", {"hbt.failed_trials": str(num_failed)})
+    log.flush()
+    return said
+
+
+def decide_study(study: Study, uri: str, run_id: str) -> str:
+    """Write the decision report of the study's own run; the recommendation in one line, or why there is none."""
     recipe = study.recipe
     try:
-        analysis, written = report_study(uri, recipe.tracking.experiment, recipe.name, study.directory.path)
+        analysis, written = report_study(
+            uri, recipe.tracking.experiment, recipe.name, study.directory.path, run_id=run_id
+        )
     except HbtError as error:
         return f"no recommendation: {error}; `python jobs/report.py {recipe.name}` makes the report later"
     say(f"report {written[0]}")

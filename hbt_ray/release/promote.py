@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -16,15 +14,16 @@ from hbt_ray.errors import HbtError
 from hbt_ray.experiment import resolve_model
 from hbt_ray.release.candidate import Scored, check_same_sets, chosen_trial, read_scored
 from hbt_ray.release.card import Facts, base_licence, read_corpus_card, write_model_card
-from hbt_ray.release.gates import GateResult, check_gates
+from hbt_ray.release.gates import NO_CHAMPION, GateResult, check_gates
 from hbt_ray.release.registry import REPLACES_TAG, Champion, crown, find_champion, register
 from hbt_ray.tracking.models import log_model, replace_card, run_model
 from hbt_ray.tracking.naming import json_text
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tuning.analysis import StudyAnalysis, analyse
 from hbt_ray.tuning.study_data import Trial
-from hbt_ray.tuning.study_reader import open_client, read_study, store_error
+from hbt_ray.tuning.study_reader import open_client, read_settings, read_study, store_error
 from hbt_ray.tuning.trial_scores import read_trial_scores
+from hbt_ray.tuning.wording import recommendation_line
 
 REPORT = "promotion.json"
 """Artifact of the candidate's run: the last verdict on it."""
@@ -50,22 +49,29 @@ class Promotion:
         return all(result.passed for result in self.results)
 
     @property
+    def checked(self) -> bool:
+        """Whether anything was: without a champion, gates that compare with it are passed unseen."""
+        return any(result.reason != NO_CHAMPION for result in self.results)
+
+    @property
     def is_champion(self) -> bool:
         """Whether the candidate has the alias already."""
         return self.champion is not None and self.champion.run_id == self.candidate.run_id
 
 
 def judge(tracking_uri: str, experiment: str, study: str, gates: GatesConfig, run_id: str = "") -> Promotion:
-    """Hold a study's recommended trial (or that of `run_id`) against the gates and the champion; writes nothing.
+    """Hold a study's recommended trial against the gates and the champion; writes nothing.
+
+    `run_id` names another trial, or the study where several have its name.
 
     Raises:
         HbtError: store, study, trial or scores are not there, or candidate and champion answered different questions.
     """
     client = open_client(tracking_uri)
     try:
-        data = read_study(tracking_uri, experiment, study)
+        data = read_study(tracking_uri, experiment, study, run_id)
         analysis = analyse(data, partial(read_trial_scores, data))
-        trial, why = chosen_trial(analysis, run_id)
+        trial, why = chosen_trial(analysis, "" if run_id == data.run_id else run_id)
         sets = list(gates.sets) or [analysis.main.on_set.name]
         candidate = read_scored(client, trial.run_id, "the candidate", sets)
         name = gates.model or experiment
@@ -143,18 +149,28 @@ def described(client: MlflowClient, trial: Trial) -> tuple[dict[str, object] | N
     return corpus, base_licence(base)
 
 
+def verdict(found: Promotion) -> str:
+    """Whether the gates are passed, in a phrase."""
+    if not found.checked:
+        return f"no gate is set: nothing was checked ({NO_CHAMPION}, and no threshold such as gates.min_scores)"
+    return "every gate is passed" if found.passed else "not every gate is passed"
+
+
 def description(found: Promotion) -> str:
     """The verdict as Markdown, for the page of the version."""
-    headline = "Every gate is passed." if found.passed else "Not every gate is passed."
+    said = verdict(found)
     lines = [
-        f"{headline} {found.analysis.study.name}, {found.trial.label}, {found.why}; run {found.candidate.run_id}.",
+        f"{said[0].upper()}{said[1:]}. {found.analysis.study.name}, {found.trial.label}, {found.why}; run "
+        f"{found.candidate.run_id}.",
+        "",
+        f"The study's decision: {recommendation_line(found.analysis)}.",
         "",
         "| gate | set | verdict | why |",
         "|---|---|---|---|",
     ]
     for result in found.results:
-        verdict = "passed" if result.passed else "FAILED"
-        lines.append(f"| {result.gate} | {result.on_set} | {verdict} | {result.reason} |")
+        passed = "passed" if result.passed else "FAILED"
+        lines.append(f"| {result.gate} | {result.on_set} | {passed} | {result.reason} |")
     return "\n".join(lines)
 
 
@@ -167,19 +183,17 @@ def verdict_tree(found: Promotion) -> dict[str, object]:
         "trial": found.trial.label,
         "why": found.why,
         "champion": asdict(found.champion) if found.champion else None,
+        "decision": recommendation_line(found.analysis),
         "passed": found.passed,
+        "checked": found.checked,
         "gates": [asdict(result) for result in found.results],
     }
 
 
-def recorded_gates(tracking_uri: str, experiment: str, name: str) -> dict[str, object]:
-    """The section `gates` that a study was run with; empty for one that was made before there was such a section."""
-    study = read_study(tracking_uri, experiment, name)
-    known = {key.removeprefix("gates."): value for key, value in study.config.items() if key.startswith("gates.")}
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            client = MlflowClient(tracking_uri=tracking_uri)
-            found = Path(client.download_artifacts(study.run_id, "config/resolved.json", scratch))
-            return dict(json.loads(found.read_text(encoding="utf-8")).get("gates") or {})  # the latest settings
-    except (MlflowException, OSError, ValueError):
-        return known
+def recorded_gates(tracking_uri: str, experiment: str, name: str, run_id: str = "") -> dict[str, object]:
+    """The section `gates` that a study was last run with; empty for one from before there was such a section."""
+    study = read_study(tracking_uri, experiment, name, run_id)
+    settings = read_settings(open_client(tracking_uri), study.run_id)
+    if settings is not None:  # nested, where null is no gate; parameters leave it out
+        return dict(settings.get("gates") or {})
+    return {key.removeprefix("gates."): value for key, value in study.config.items() if key.startswith("gates.")}

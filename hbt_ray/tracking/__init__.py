@@ -6,7 +6,7 @@ One writer a study: training workers and trial drivers hand their records to it 
 - `naming`: how nested settings and metric names become names that MLflow accepts;
 - `runs`: `RunStore`, the calls on MLflow themselves (blocking, repeatable without duplicates);
 - `writer`: `RunWriter`, a buffer and a thread in front of a `RunStore`;
-- `unsent`: what the store did not take before the end of a job;
+- `unsent`, `journal`: what the store has not taken yet, as a file;
 - `actor`: the same methods for every process of a Ray job;
 - `artifacts`: the files that a study attaches to its runs;
 - `datasets`: what runs learned from and were scored on;

@@ -1,12 +1,13 @@
-"""The files that a study attaches to its runs: the resolved settings, and the language matrix twice.
+"""The files that a study attaches to its runs: the resolved settings, the scores of a set, and its language matrix.
 
 Figures are drawn by the caller, not by the writer's thread, which has every trial's records to send.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
@@ -15,6 +16,12 @@ from numpy.typing import NDArray
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.naming import json_text
 
+if TYPE_CHECKING:
+    from hbt_ray.evaluation.score import Scores
+
+LOCATION = "model.txt"
+"""Artifact of a run: directory or URL of its model."""
+
 
 def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
     """The resolved settings, nested as in a recipe: as parameters and as `config/resolved.yaml`, `.json`."""
@@ -22,6 +29,16 @@ def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
     log.log_params(key, plain)
     log.log_artifact_text(key, "config/resolved.json", json_text(plain))
     log.log_artifact_text(key, "config/resolved.yaml", yaml.safe_dump(plain, allow_unicode=True, sort_keys=False))
+
+
+def log_scores(log: RunLog, key: str, found: Scores, label: str) -> None:
+    """The last scores of a run on one set, in its folder: for people, by question for comparisons, and the matrix."""
+    from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes  # trial drivers score nothing
+
+    log.log_artifact_text(key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
+    log.log_artifact_bytes(key, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))
+    title = f"{found.name}: mAP of {label}"
+    log_matrix(log, key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
 
 
 def log_matrix(

@@ -33,6 +33,9 @@ END_STATUS: dict[EndStatus, str] = {
     "killed": "KILLED",
 }
 
+ERROR_TAG = "hbt.error"
+"""Why a run failed; gone when it is taken up again."""
+
 
 def check_end_status(status: str) -> None:
     """Raises ValueError for a status that `RunStore.finish` does not know."""
@@ -52,6 +55,19 @@ class RunLog(Protocol):
     def log_artifact_text(self, key: str, path: str, text: str) -> None: ...
     def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None: ...
     def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What the store has of a run."""
+
+    status: str
+    """Of MLflow: RUNNING, FINISHED, FAILED or KILLED."""
+    early_stopped: bool
+    metrics: frozenset[str]
+    """Names."""
+    artifacts: frozenset[str]
+    """Paths: of the root, and of the folders that were asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +124,11 @@ class WriterHandle:
     def run_id(self, key: str, timeout: float = 10.0) -> str | None:
         """See `RunWriter.run_id`."""
         answer: str | None = self._ask("run_id", None, timeout, key, timeout)
+        return answer
+
+    def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded] | None:
+        """See `RunWriter.recorded`; None where there is no answer within a minute, and a second for each run."""
+        answer: dict[str, Recorded] | None = self._ask("recorded", None, 60.0 + len(wanted), dict(wanted))
         return answer
 
     def latest(self) -> dict[str, dict[str, float]]:

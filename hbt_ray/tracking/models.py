@@ -27,12 +27,11 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import file_hashes, is_local, open_fs
+from hbt_ray.tracking.artifacts import LOCATION
 
 NAME = "model"
 FILES_TAG = "hbt.files"
 """Tag of a logged model: digest of its files, by which a second call finds it."""
-LOCATION = "model.txt"
-"""Artifact of a run: directory or URL of its model."""
 EXAMPLE = "What is the capital of France?"
 REQUIRED = ("sentence-transformers", "transformers", "torch", "numpy")
 README = "README.md"

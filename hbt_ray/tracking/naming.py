@@ -28,9 +28,11 @@ def metric_name(name: str) -> str:
 
 
 def flatten_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as `section.field` -> text; lists, numbers, booleans and None as JSON.
+    """Nested settings as `section.field` -> text; lists, numbers and booleans as JSON.
 
-    >>> flatten_params({"mix": {"alpha": 0.5, "langs": ["de", "hi"]}})
+    What is None is left out: a text among numbers would make the column one of texts, which sorts by no size.
+
+    >>> flatten_params({"mix": {"alpha": 0.5, "langs": ["de", "hi"], "temperature": None}})
     {'mix.alpha': '0.5', 'mix.langs': '["de", "hi"]'}
     """
     flat: dict[str, str] = {}
@@ -38,7 +40,7 @@ def flatten_params(params: Mapping[str, Any], prefix: str = "") -> dict[str, str
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
             flat.update(flatten_params(value, f"{name}."))
-        else:
+        elif value is not None:
             flat[metric_name(name)] = _text(value)
     return flat
 

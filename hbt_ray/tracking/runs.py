@@ -23,7 +23,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from hbt_ray.tracking.datasets import DatasetInfo
-from hbt_ray.tracking.handle import END_STATUS, EndStatus, check_end_status
+from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded, check_end_status
 from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, plain_rows
 from hbt_ray.tracking.uri import artifact_location, sqlite_path
 
@@ -93,8 +93,8 @@ class RunStore:
         run_id = str(run.info.run_id)
         if run.info.status != "RUNNING":
             self.client.update_run(run_id, status="RUNNING")
-            if EARLY_STOPPED_TAG in run.data.tags:
-                self.client.delete_tag(run_id, EARLY_STOPPED_TAG)
+        for tag in {EARLY_STOPPED_TAG, ERROR_TAG} & set(run.data.tags):
+            self.client.delete_tag(run_id, tag)
         self._set_tags(run_id, {k: v for k, v in all_tags.items() if run.data.tags.get(k) != v})
         return run_id
 
@@ -102,6 +102,27 @@ class RunStore:
         """The run id of a key, None if there is no such run (yet)."""
         run = self._find(key)
         return None if run is None else str(run.info.run_id)
+
+    def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded]:
+        """What the store has of runs, by key; those that it does not have are left out.
+
+        `wanted`: key -> folders of artifacts to look into, such as `dev`; the root is looked at in any case.
+        """
+        found = {}
+        for key, folders in wanted.items():
+            run = self._find(key)
+            if run is not None:
+                run_id = str(run.info.run_id)
+                paths = [
+                    item.path for folder in (None, *folders) for item in self.client.list_artifacts(run_id, folder)
+                ]
+                found[key] = Recorded(
+                    status=str(run.info.status),
+                    early_stopped=EARLY_STOPPED_TAG in run.data.tags,
+                    metrics=frozenset(run.data.metrics),
+                    artifacts=frozenset(paths),
+                )
+        return found
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Nested settings as parameters `section.field`.

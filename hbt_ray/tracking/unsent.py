@@ -27,8 +27,13 @@ METHODS = ("start_run", "log_params", "log_metrics", "log_datasets", "log_artifa
 
 def save_calls(path: Path, calls: Iterable[Call]) -> None:
     """Write calls in the place of what the file held."""
-    lines = [json.dumps({"method": name, "arguments": _plain(arguments)}) for name, arguments in calls]
-    write_whole(str(path), "".join(line + "\n" for line in lines).encode())
+    write_whole(str(path), _lines(calls))
+
+
+def append_calls(path: Path, calls: Iterable[Call]) -> None:
+    """Write calls behind what the file holds."""
+    with path.open("ab") as file:
+        file.write(_lines(calls))
 
 
 def load_calls(path: Path) -> list[Call]:
@@ -45,6 +50,11 @@ def load_calls(path: Path) -> list[Call]:
         except (ValueError, KeyError, TypeError) as error:
             logger.warning("%s, line %d is not a record and is not sent: %s", path, number, error)
     return calls
+
+
+def _lines(calls: Iterable[Call]) -> bytes:
+    lines = [json.dumps({"method": name, "arguments": _plain(arguments)}) for name, arguments in calls]
+    return "".join(line + "\n" for line in lines).encode()
 
 
 def _plain(arguments: Sequence[Any]) -> list[Any]:

@@ -1,17 +1,19 @@
 """`RunWriter`: a buffer and one thread in front of a `RunStore`.
 
-Calls return at once. A store that is down or slow delays the records, never the caller; nothing is lost while
-the process lives, and what is left at its end goes to a file (`unsent`). Runs are named by our own key, so that
-records can be handed in before the run exists.
+Calls return at once. A store that is down or slow delays the records, never the caller; what waits is kept in a file
+as well (`journal`), so that nothing is lost with the process. Runs are named by our own key, so that records can be
+handed in before the run exists.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,10 +23,11 @@ from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import HbtError
 from hbt_ray.tracking.datasets import DatasetInfo
-from hbt_ray.tracking.handle import EndStatus, WriterStats, check_end_status
+from hbt_ray.tracking.handle import EndStatus, Recorded, WriterStats, check_end_status
+from hbt_ray.tracking.journal import Journal
 from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
 from hbt_ray.tracking.runs import RunStore
-from hbt_ray.tracking.unsent import Call, load_calls, save_calls
+from hbt_ray.tracking.unsent import Call
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 15.0
 MAX_ATTEMPTS_WHILE_UP = 20  # about 4 minutes for one record that fails although the store answers
 MAX_ROWS_PER_CALL = 1000
+LOOK_S = 0.5  # between two looks at what nobody announces
+DOWN_WAIT_S = 30.0  # for a store that is down, all waiting together; anew when it has answered
 
 # What MLflow says of a request that will fail the same way for ever.
 REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
@@ -52,11 +57,12 @@ class RunWriter:
 
     Args:
         store: where they go.
-        unsent: file for what the store has not taken when the writer is closed; what it holds is sent first.
+        unsent: file for what the store has not taken yet; what it holds is sent first.
     """
 
     def __init__(self, store: RunStore, unsent: Path | None = None) -> None:
-        self._store, self._unsent = store, unsent
+        self._store = store
+        self._journal = Journal(unsent) if unsent else None
         self._in_hand: _Record | None = None
         self._records: deque[_Record] = deque()
         self._parked: dict[str, list[_Record]] = {}  # records of runs that nobody has started yet
@@ -65,10 +71,13 @@ class RunWriter:
         self._changed = threading.Condition()
         self._busy = self._closed = self._down = False
         self._num_dropped = self._num_nonfinite = 0
+        self._patience_s = DOWN_WAIT_S
+        for method, arguments in self._journal.load() if self._journal else ():
+            getattr(self, method)(*arguments)
         self._thread = threading.Thread(target=self._work, name="hbt-tracking", daemon=True)
         self._thread.start()
-        for method, arguments in load_calls(unsent) if unsent else ():
-            getattr(self, method)(*arguments)
+        if self._journal:
+            threading.Thread(target=self._keep_journal, name="hbt-journal", daemon=True).start()
 
     def start_run(
         self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
@@ -121,9 +130,20 @@ class RunWriter:
 
     def run_id(self, key: str, timeout: float = 10.0) -> str | None:
         """The run id of a key, None if the store has not made the run within `timeout` seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: key in self._run_ids, timeout)
-            return self._run_ids.get(key)
+        if not self._wait(lambda: key in self._run_ids, timeout) and not self._down:
+            with suppress(Exception):  # of a writer before this one
+                return self._store.find(key)
+        return self._run_ids.get(key)
+
+    def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded] | None:
+        """See `RunStore.recorded`; None where the store does not answer. `flush` first."""
+        if self._down:
+            return None
+        try:
+            return self._store.recorded(wanted)
+        except Exception as error:
+            logger.warning("MLflow at %s did not say what it has: %s", self._store.tracking_uri, _line(error))
+            return None
 
     def latest(self) -> dict[str, dict[str, float]]:
         """Key -> the last value of each metric handed in, with the last `step`; for showing progress."""
@@ -132,10 +152,10 @@ class RunWriter:
     def flush(self, timeout: float = 60.0) -> bool:
         """Waits until every record is in the store; False if `timeout` seconds did not suffice.
 
-        Records of a run that nobody has started are not waited for; `close` reports them.
+        A store that is down is waited for `DOWN_WAIT_S` in all, however often this is called. Records of a run that
+        nobody has started are not waited for; `close` reports them.
         """
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._records and not self._busy, timeout)
+        return self._wait(lambda: not self._records and not self._busy, timeout)
 
     def close(self, timeout: float = 60.0) -> bool:
         """Flushes, then stops the thread; later calls are dropped. False if records were left behind.
@@ -166,16 +186,38 @@ class RunWriter:
                 store_is_down=self._down,
             )
 
+    def _wait(self, done: Callable[[], bool], timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not done():
+                start = time.monotonic()
+                was_down = self._down
+                left = min(deadline - start, self._patience_s if was_down else math.inf)
+                if left <= 0:
+                    return False
+                self._changed.wait(min(left, LOOK_S))
+                if was_down and self._down:
+                    self._patience_s -= time.monotonic() - start
+            return True
+
+    def _keep_journal(self) -> None:
+        """In a thread of its own: the other may wait for an answer of the store for long."""
+        assert self._journal is not None
+        with self._changed:
+            while not self._closed:
+                self._journal.keep(is_down=self._down)
+                self._changed.wait(LOOK_S)
+
     def _keep_unsent(self) -> None:
-        if self._unsent is None:
+        if self._journal is None:
             return
         with self._changed:
             parked = [record for records in self._parked.values() for record in records]
             left = [*([self._in_hand] if self._in_hand else []), *self._records, *parked]
-        if left:
-            save_calls(self._unsent, [record.call for record in left])
-        else:
-            self._unsent.unlink(missing_ok=True)
+            if left:
+                self._journal.replace([record.call for record in left])
+            else:
+                self._journal.clear()
 
     def _add(self, record: _Record) -> None:
         with self._changed:
@@ -183,6 +225,8 @@ class RunWriter:
                 self._num_dropped += 1
                 return
             self._records.append(record)
+            if self._journal:
+                self._journal.add(record.call)
             self._changed.notify_all()
 
     def _metrics(self, key: str, rows: list[dict[str, float]]) -> _Record:
@@ -196,6 +240,8 @@ class RunWriter:
         while True:
             with self._changed:
                 self._busy, self._in_hand = False, None
+                if self._journal and not self._records and not self._parked and not self._closed:
+                    self._journal.clear()
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._records or self._closed)
                 if self._closed:
@@ -240,7 +286,7 @@ class RunWriter:
                         return
             else:
                 if self._down:
-                    self._down = False
+                    self._down, self._patience_s = False, DOWN_WAIT_S
                     logger.warning("MLflow at %s answers again", self._store.tracking_uri)
                 return
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,13 +18,13 @@ from transformers.utils import logging
 from hbt_ray.batches.iterator import received_slices
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.evaluation.score import Scores
-from hbt_ray.tracking.artifacts import log_matrix
+from hbt_ray.tracking.artifacts import log_scores
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.system import system_metrics
 from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.feed import Feed
+from hbt_ray.training.kept_scores import keep_scores
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
 from hbt_ray.training.state import RunState, checkpoint_name, read_state, run_digest
 from hbt_ray.training.trainer import RunSpec
@@ -118,10 +117,8 @@ def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
         headline = {f"{found.name}/{name}": value for name, value in found.headline().items()}
         log.log_metrics(spec.key, [{"step": step, **headline}])
         if step == spec.recipe.train.steps:
-            log.log_artifact_text(spec.key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
-            log.log_artifact_bytes(spec.key, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))
-            title = f"{found.name}: mAP of {spec.name}"
-            log_matrix(log, spec.key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
+            keep_scores(spec.directory, found)
+            log_scores(log, spec.key, found, spec.name)
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
         report = {**metrics, "step": step, "pairs": step * spec.recipe.plan.batch_size}

@@ -7,15 +7,17 @@ that does not is a control: it is shown and compared with, and takes no part in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from hbt_ray.config import Recipe
 from hbt_ray.config.tune import BaselineName
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError, PlanError
 from hbt_ray.experiment import check_plans
-from hbt_ray.tuning.points import TrialSpec, as_in_recipe, values_of
-from hbt_ray.tuning.study_data import NAMES
+from hbt_ray.tuning.points import TrialSpec, allows, as_in_recipe, values_of
+from hbt_ray.tuning.study_data import NAMES, NO_MIX
+
+EVERY: tuple[BaselineName, ...] = get_args(BaselineName)
 
 
 class HasSpec(Protocol):
@@ -58,8 +60,12 @@ def baseline_point(recipe: Recipe, name: BaselineName) -> dict[str, Any]:
 
 
 def baseline_of(spec: TrialSpec, recipe: Recipe) -> BaselineName | None:
-    """Which baseline of the recipe a trial is; None for any other."""
-    return next((name for name in recipe.tune.baselines if baseline_point(recipe, name) == spec.point), None)
+    """Which baseline of the recipe a trial is; None for any other.
+
+    The source language alone and no fine-tuning are known as such where the recipe asks for them no more.
+    """
+    names = dict.fromkeys((*recipe.tune.baselines, *(name for name in EVERY if name in NO_MIX)))
+    return next((name for name in names if baseline_point(recipe, name) == spec.point), None)
 
 
 def baseline_names(recipe: Recipe, results: Iterable[HasSpec]) -> dict[str, str]:
@@ -87,14 +93,14 @@ def in_space(point: dict[str, Any], recipe: Recipe) -> bool:
 
 
 def controls(recipe: Recipe) -> list[BaselineName]:
-    """The baselines that lie outside of the search space."""
-    return [name for name in recipe.tune.baselines if not in_space(baseline_point(recipe, name), recipe)]
+    """The baselines that lie outside of the search space, whether the recipe asks for them (still) or not.
+
+    Those that stand for no mix of batches do so always.
+    """
+    return [name for name in EVERY if name in NO_MIX or not in_space(baseline_point(recipe, name), recipe)]
 
 
 def _allowed(recipe: Recipe, name: str, values: Any, value: Any) -> bool:
-    if not isinstance(values, dict):
-        return any(as_in_recipe({name: each}, recipe)[name] == value for each in values)
-    if not isinstance(value, int | float) or not values["low"] <= value <= values["high"]:
-        return False
-    steps = (float(value) - values["low"]) / float(values["step"]) if "step" in values else 0.0
-    return bool(abs(steps - round(steps)) < 1e-9)
+    if isinstance(values, dict):
+        return allows(values, value)
+    return allows([as_in_recipe({name: each}, recipe)[name] for each in values], value)

@@ -140,6 +140,16 @@ def is_whole(name: str) -> bool:
     return hints.get(field) is int
 
 
+def allows(values: Any, value: Any) -> bool:
+    """Whether `value` is one of a field of the search space: of a list, or of a range {low, high, log, step}."""
+    if not isinstance(values, dict):
+        return value in values
+    if not isinstance(value, int | float) or not values["low"] <= value <= values["high"]:
+        return False
+    steps = (float(value) - values["low"]) / float(values["step"]) if values.get("step") else 0.0
+    return bool(abs(steps - round(steps)) < 1e-9)
+
+
 def as_in_recipe(point: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Values as the recipe has them (1 is 1.0 where a float is meant), so that a point has one name."""
     return values_of(override_recipe(recipe, point), point)

@@ -1,7 +1,8 @@
 """What is known of a study's trials, kept beside their checkpoints: one small JSON file a trial.
 
-A study is resumed and extended from these files alone: a trial that has one is not run again, a trial that was
-cut off goes on from its checkpoint because its run has the same name.
+A study is resumed and extended from these files alone: a trial that has one is not run again (unless it was stopped
+early and none is to be stopped now), a trial that was cut off goes on from its checkpoint because its run has the same
+name.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from hbt_ray.config import Recipe
 from hbt_ray.config.checks import LATER
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import open_fs, read_json, write_json
-from hbt_ray.tuning.points import TrialSpec
+from hbt_ray.tuning.points import SEED, VARIABLE, TrialSpec
 
 Status = Literal["finished", "stopped", "failed"]
 RESULT, TRIAL, STUDY = "result.json", "trial.json", "study.json"
+VARIED = "varied"
+"""In `study.json`: the fields of the search space."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,22 @@ class StudyDirectory:
             The study's own id, by which the tracking store knows it.
 
         Raises:
-            ConfigError: a study of this name exists with other shared settings; names them.
+            ConfigError: a study of this name exists with other shared settings, or varies other fields; names them.
         """
         location = f"{self.path}/{STUDY}"
         mine = {**_shared(recipe), "made_from": dict(made_from)}
         theirs = read_json(location)
         if theirs is None:
             study_id = secrets.token_hex(4)
-            write_json(location, {"id": study_id, **mine})
+            write_json(location, {"id": study_id, VARIED: sorted(recipe.tune.space), **mine})
             return study_id
+        before = theirs.get(VARIED) or _varied_before(recipe, theirs)
+        if before != sorted(recipe.tune.space):
+            raise ConfigError(
+                f"study {recipe.name!r} in {self.path} varies {', '.join(before)}, and tune.space has "
+                f"{', '.join(sorted(recipe.tune.space))}: other values of the same fields extend a study, other fields "
+                "make another one of all its trials; give that another name (name=...)"
+            )
         changed = [
             f"{section}.{name}={mine[section][name]!r} (was {theirs.get(section, {}).get(name)!r})"
             for section in mine
@@ -76,6 +86,10 @@ class StudyDirectory:
                 "give the changed study another name (name=...)"
             )
         return str(theirs["id"])
+
+    def of_trial(self, spec: TrialSpec) -> str:
+        """The directory (or URL) of a trial."""
+        return f"{self.path}/{spec.name}"
 
     def begin(self, spec: TrialSpec) -> None:
         """Note that a trial has begun, and forget how it failed before."""
@@ -114,6 +128,19 @@ def _from_tree(tree: dict[str, Any]) -> TrialResult:
     return TrialResult(**{**tree, "spec": TrialSpec(tuple(sorted(tree["spec"].items())))})
 
 
+def _varied_before(recipe: Recipe, theirs: Mapping[str, Any]) -> list[str]:
+    """The fields that a study varies which did not write them down: those that its trials do not share."""
+    found = []
+    for section in VARIABLE:
+        for field in dataclasses.fields(getattr(recipe, section)):
+            name = f"{section}.{field.name}"
+            # one that the section got since need not be varied because it is not there
+            is_known = name in recipe.tune.space or not field.metadata.get(LATER)
+            if name != SEED and is_known and field.name not in theirs.get(section, {}):
+                found.append(name)
+    return sorted(found)
+
+
 def _before(recipe: Recipe, section: str, name: str) -> Any:
     """What a study had for a field that its section got later; None for others."""
     if (section, name) == ("tune", "scales_steps"):
@@ -126,7 +153,7 @@ def _shared(recipe: Recipe) -> dict[str, dict[str, Any]]:
     """What trials of one study must share: all that decides weights and scores, less what the study varies."""
     resolved = recipe.resolved()
     sections = {name: dict(resolved[name]) for name in ("corpus", "plan", "model", "train", "evaluation")}
-    for field in (*recipe.tune.space, "train.seed"):
+    for field in (*recipe.tune.space, SEED):
         section, _, name = field.partition(".")
         sections.get(section, {}).pop(name, None)
     if "plan.batch_size" in recipe.tune.space:

@@ -12,15 +12,16 @@ from hbt_ray.cluster import check_capacity, driver_resources, find_cause
 from hbt_ray.config import Recipe
 from hbt_ray.errors import HbtError
 from hbt_ray.experiment import Experiment
-from hbt_ray.tracking.artifacts import log_config
+from hbt_ray.tracking.artifacts import LOCATION, log_config
 from hbt_ray.tracking.handle import RunLog, WriterHandle
 from hbt_ray.tracking.progress import progress
 from hbt_ray.training.trainer import RunSpec, fit
-from hbt_ray.tuning.baselines import baseline_of, baseline_trials, controls, in_space
+from hbt_ray.tuning.baselines import baseline_trials, controls, in_space
 from hbt_ray.tuning.points import TrialSpec, as_in_recipe, listed_trials
+from hbt_ray.tuning.recording import log_trial, mend_runs
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
 from hbt_ray.tuning.schedulers import PAIRS, make_scheduler
-from hbt_ray.tuning.study_data import BASELINE_TAG, CONTROLS_TAG, NO_MIX, scored_sets
+from hbt_ray.tuning.study_data import CONTROLS_TAG, scored_sets
 from hbt_ray.tuning.watch import make_watch
 
 Report = Callable[[str], None]
@@ -54,30 +55,49 @@ class Study:
         return f"{self.key}/{spec.name}"
 
 
-def run_study(study: Study, report: Report) -> list[TrialResult]:
-    """Run the trials that have no result yet; returns all results, failed trials included.
+def run_study(study: Study, report: Report) -> tuple[list[TrialResult], list[TrialResult]]:
+    """Run the trials that have no result yet.
+
+    Returns:
+        All results, failed trials included; and those that failed in this call. A trial that failed before, and that
+        the recipe asks for no more, is none of these.
 
     Raises:
         KeyboardInterrupt: stopped by the user; the same call goes on from there.
     """
     recipe = study.recipe
-    known = [result for result in study.directory.results() if result.status != "failed"]
+    before = study.directory.results()
+    known = _done(before, recipe)
     if known:
         report(f"study {recipe.name}: {len(known)} trials are done and are not run again")
     outside = {CONTROLS_TAG: ",".join(controls(recipe)) or "none"}
     study.log.start_run(study.key, recipe.name, {"hbt.kind": "study", "hbt.study": recipe.name, **outside})
     log_config(study.log, study.key, recipe.resolved())
     study.log.log_datasets(study.key, study.experiment.datasets)
+    mend_runs(study, known, report)
     try:
-        _tune(study, known, report)
+        _tune(study, report)
     except BaseException as error:
         study.log.finish_run(study.key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
-    return study.directory.results()
+    results = study.directory.results()
+    mend_runs(study, results, report)  # trials of this call too, which may have gone on after their last record
+    return results, [result for result in results if result.status == "failed" and result not in before]
 
 
-def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
+def _done(results: list[TrialResult], recipe: Recipe) -> list[TrialResult]:
+    """Results that stand: a trial that was stopped early is run on to its end where none is to be stopped."""
+    return [result for result in results if _stands(result, stops_early=recipe.tune.stops_early)]
+
+
+def _stands(result: TrialResult, *, stops_early: bool) -> bool:
+    return result.status == "finished" or (result.status == "stopped" and stops_early)
+
+
+def _tune(study: Study, report: Report) -> None:
     recipe = study.recipe
+    results = study.directory.results()
+    known = _done(results, recipe)
     fitting = check_capacity(recipe)
     concurrent = min(recipe.tune.max_concurrent or fitting, fitting)
     if recipe.tune.max_concurrent > fitting:
@@ -92,11 +112,12 @@ def _tune(study: Study, known: list[TrialResult], report: Report) -> None:
     concurrent = min(concurrent, len(together) + drawn)
     if recipe.tune.stops_early or drawn:
         # A control that was stopped early would be none, and a searcher is told what the baselines scored.
-        first = [spec for spec in baselines if spec.name not in done]
+        ended = {result.spec.name for result in results if result.status == "finished"}
+        first = [spec for spec in baselines if spec.name not in ended]
         if first:
             report(f"study {recipe.name}: {len(first)} baselines, which are trained to the end")
             _run(study, _listed(first), concurrent, report)
-            known = [result for result in study.directory.results() if result.status != "failed"]
+            known = _done(study.directory.results(), recipe)
             done = {result.spec.name for result in known}
     else:
         first, listed = [], sorted(together.values(), key=lambda spec: recipe.tune.seeds.index(spec.seed))
@@ -149,8 +170,9 @@ def _drawn(study: Study, known: list[TrialResult], baselines: set[str]) -> Searc
         and names.issuperset(TrialSpec.of(result.spec.point, seed).name for seed in recipe.tune.seeds)
     ]
     told = drawn + whole
-    begun = [spec for spec in study.directory.unfinished() if spec.name not in baselines]
-    unfinished = [spec for spec in begun if in_space(spec.point, recipe)]
+    cut_off = [result.spec for result in study.directory.results() if result.status == "stopped"]
+    begun = [*study.directory.unfinished(), *(spec for spec in cut_off if spec.name not in names)]
+    unfinished = [spec for spec in begun if spec.name not in baselines and in_space(spec.point, recipe)]
     return Search(of_study - len(drawn), {}, num_asked, make_searcher(recipe, told, unfinished))
 
 
@@ -160,10 +182,10 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
     recipe = study.recipe
     session = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     trainable = tune.with_resources(
-        tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session),
+        tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session, stops_early=stops_early),
         driver_resources(),
     )
-    watch = make_watch(study, lambda config: trial_spec(config, recipe), report)
+    watch = make_watch(study, session, lambda config: trial_spec(config, recipe), report)
     tuner = tune.Tuner(
         trainable,
         param_space=search.space,
@@ -199,7 +221,7 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
         raise KeyboardInterrupt
 
 
-def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str) -> None:
+def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, stops_early: bool = False) -> None:
     """The driver of one trial: runs beside Tune, starts the trial's Ray Train workers and waits for them."""
     from ray import tune
     from ray.tune.integration.ray_train import TuneReportCallback
@@ -207,10 +229,11 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str) 
     spec = trial_spec(config, study.recipe)
     recipe = spec.recipe(study.recipe)
     known = study.directory.result(spec)
-    if known and known.status != "failed":  # a searcher asks again for seeds of a point that are done
+    if known and _stands(known, stops_early=stops_early):  # a searcher asks again for seeds of a point that are done
         tune.report({**known.metrics, "step": known.step, PAIRS: known.step * recipe.plan.batch_size})
         return
-    if known and known.session == session:  # Tune tries again, and no restart mends what the trial ended by
+    # Tune tries again, and no restart mends what the trial ended by
+    if known and known.status == "failed" and known.session == session:
         raise HbtError(known.error)
     study.directory.begin(spec)
     key = study.trial_key(spec)
@@ -229,25 +252,8 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str) 
     except Exception as error:
         study.directory.save(TrialResult(spec, "failed", 0, {}, error=_error_line(error), session=session))
         raise
-    study.log.log_artifact_text(key, "model.txt", result.model + "\n")
+    study.log.log_artifact_text(key, LOCATION, result.model + "\n")
     study.directory.save(TrialResult(spec, "finished", recipe.train.steps, result.metrics, result.model))
-
-
-def log_trial(log: RunLog, study: Study, spec: TrialSpec) -> None:
-    """Begin a trial's run in the tracking store, with what it is and all its settings."""
-    recipe, key = spec.recipe(study.recipe), study.trial_key(spec)
-    tags = {"hbt.kind": "trial", "hbt.study": study.recipe.name, "hbt.seed": str(spec.seed), "hbt.trial": spec.name}
-    settings = recipe.resolved()
-    name = baseline_of(spec, study.recipe)
-    if name:
-        tags[BASELINE_TAG] = name
-    if name not in NO_MIX:
-        tags["hbt.alpha"] = f"{recipe.plan.alpha:g}"
-    if not recipe.train.steps:
-        del settings["plan"]  # there were no batches, so nobody should sort this run by alpha
-    log.start_run(key, spec.label, tags, study.key)
-    log_config(log, key, settings)
-    log.log_datasets(key, study.experiment.datasets)
 
 
 def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
@@ -259,10 +265,11 @@ def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
 
 
 def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str) -> None:
-    """The recommendation and, where alpha alone was varied, its figure, on the study's own run."""
+    """The recommendation (unless empty) and, where alpha alone was varied, its figure, on the study's own run."""
     from hbt_ray.tracking.plots import AlphaPoint, alpha_figure, figure_png
 
-    log.log_artifact_text(key, "recommendation.txt", said + "\n")
+    if said:
+        log.log_artifact_text(key, "recommendation.txt", said + "\n")
     for name in scored_sets(results):
         points = [
             AlphaPoint(

@@ -18,9 +18,11 @@ from hbt_ray.tuning.trial_scores import read_trial_scores
 
 
 def report_study(
-    tracking_uri: str, experiment: str, name: str, directory: str, set_name: str = ""
+    tracking_uri: str, experiment: str, name: str, directory: str, set_name: str = "", run_id: str = ""
 ) -> tuple[StudyAnalysis, list[str]]:
     """Read the study, analyse it, and write its report to its MLflow run and to `directory` (a path or URL).
+
+    `set_name` and `run_id` are as in `analyse` and `read_study`.
 
     Returns:
         The analysis and the files that were written.
@@ -28,7 +30,7 @@ def report_study(
     Raises:
         HbtError: the store does not answer, or has no such study, or the study no finished trial with scores.
     """
-    study = read_study(tracking_uri, experiment, name)
+    study = read_study(tracking_uri, experiment, name, run_id)
     analysis = analyse(study, partial(read_trial_scores, study), set_name)
     files = report_files(analysis)
     written = _write(directory, {file: text.encode() for file, text in files.items()}, "--out")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hbt_ray.training.state import MODEL, checkpoint_name
 from hbt_ray.tuning.points import TrialSpec
+from hbt_ray.tuning.recording import log_end
 from hbt_ray.tuning.results import TrialResult
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 SHOWN = ("dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance")
 
 
-def make_watch(study: Study, spec_of: Callable[[dict[str, Any]], TrialSpec], report: Callable[[str], None]) -> Any:
-    """A Ray Tune callback; `spec_of` tells the trial that a Tune configuration stands for."""
+def make_watch(
+    study: Study, session: str, spec_of: Callable[[dict[str, Any]], TrialSpec], report: Callable[[str], None]
+) -> Any:
+    """A Ray Tune callback for the call `session`; `spec_of` tells the trial that a Tune configuration stands for."""
     from ray.tune import Callback
 
     def num_steps(spec: TrialSpec) -> int:
@@ -52,24 +55,26 @@ def make_watch(study: Study, spec_of: Callable[[dict[str, Any]], TrialSpec], rep
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             spec = self._end(trial)
-            early = False
-            if study.directory.result(spec) is None:  # stopped by the scheduler, perhaps at its very last step
+            ended = study.directory.result(spec)
+            if ended is None:  # stopped by the scheduler, perhaps at its very last step
                 last = trial.last_result or {}
                 step = int(last.get("step", 0))
                 early = step < num_steps(spec)
                 metrics = {name: float(value) for name, value in last.items() if "/" in name and _is_number(value)}
                 model = f"{study.directory.path}/{spec.name}/{checkpoint_name(step)}/{MODEL}"
-                study.directory.save(TrialResult(spec, "stopped" if early else "finished", step, metrics, model))
-            if early:
-                report(f"{spec.label}: stopped early at step {step}")
-            study.log.finish_run(study.trial_key(spec), "early_stopped" if early else "finished")
+                ended = TrialResult(spec, "stopped" if early else "finished", step, metrics, model)
+                study.directory.save(ended)
+                if early:
+                    report(f"{spec.label}: stopped early at step {step}")
+            log_end(study.log, study.trial_key(spec), ended)
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             spec = self._end(trial)
             known = study.directory.result(spec)
             line = known.error if known else "the trial's driver died; see the logs of the Ray session"
-            study.directory.save(TrialResult(spec, "failed", 0, {}, error=line))
-            study.log.finish_run(study.trial_key(spec), "failed", {"hbt.error": line[:250]})
+            failed = TrialResult(spec, "failed", 0, {}, error=line, session=session)
+            study.directory.save(failed)
+            log_end(study.log, study.trial_key(spec), failed)
             report(f"{spec.label}: FAILED: {line}")
 
         def _end(self, trial: Any) -> TrialSpec:

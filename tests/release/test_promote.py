@@ -16,7 +16,7 @@ from hbt_ray.release.card import Facts, base_licence, trained_langs
 from hbt_ray.tracking.datasets import DatasetInfo
 from hbt_ray.tracking.models import logged_models
 from hbt_ray.tracking.runs import RunStore
-from jobs import promote
+from jobs import promote, report
 from tests.tuning.stores import EXPERIMENT, made_up_scores, write_study
 
 POINTS = [{"plan.alpha": 0.0}, {"plan.alpha": 0.5}]
@@ -85,7 +85,9 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     status, printed = run("first", "--dry-run")
     assert status == 0
     assert "champion of hbt_ray: none yet" in printed
-    assert "no champion yet" in printed
+    assert "decision recommended base = tiny, alpha = 0.5: best mean dev/multi_map" in printed
+    assert "verdict no gate is set: nothing was checked (no champion yet" in printed
+    assert "every gate is passed" not in printed
     assert "dry run: nothing was written" in printed
     assert client.search_registered_models() == []
     assert logged_models(client, first) == []
@@ -100,6 +102,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     assert version.tags["hbt.verdict"] == "passed"
     assert version.tags["hbt.gate.dev.min_scores: mono_map"].startswith("pass: mAP inside a language is 0.")
     assert "Every gate is passed" in version.description
+    assert "The study's decision: recommended base = tiny, alpha = 0.5" in version.description
     assert version.run_id == first
     with monkeypatch.context() as loading:
         loading.setenv("MLFLOW_TRACKING_URI", studies.uri)  # for the loader, which takes no other
@@ -152,6 +155,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     scores = made_up_scores(0, noise=0.75, bias=0.1)
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert found["multi_map"] == round(scores.headline()["multi_map"], 4)
+    assert "\nIts decision: recommended base = tiny, alpha = 0.5: best mean dev/multi_map = " in text
     assert f"| German [de] | 80 | {scores.map_matrix[1, 1]:.4f} | {scores.multi_map[1]:.4f} |" in text
     assert "alpha = 0.5 | 1 | 0." in text
     assert "| docs | 1,234 | CC BY 4.0 |" in text
@@ -169,7 +173,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
 
 def test_what_cannot_be_compared_or_found_is_said(studies, run):
     with pytest.raises(
-        ConfigError, match=r"run 'abc' is no finished trial of study 'first'; these are: \w{32} \(alpha"
+        ConfigError, match=r"run 'abc' is no study called 'first', and no trial of one; studies: \w{32}"
     ):
         run("first", "--run", "abc")
     with pytest.raises(ConfigError, match="only fields of gates can be set here"):
@@ -194,6 +198,35 @@ def test_what_cannot_be_compared_or_found_is_said(studies, run):
         "gates.model=renewed",
     )
     assert status == 0
+
+
+def test_that_a_control_is_not_beaten_is_said_by_the_job_and_by_the_card(studies, capsys, tmp_path, small_base):
+    """Of two studies of one name, the one that is asked for."""
+
+    def scores(point, seed):
+        good = {"noise": 0.5, "bias": 0.02} if "train.steps" in point else {"noise": 0.9, "bias": 0.3}
+        return [made_up_scores(seed, **good)]
+
+    uri = write_study(tmp_path, "level", POINTS, scores=scores, controls={"untrained": {"train.steps": 0}})
+    client, store = MlflowClient(uri), RunStore(uri, EXPERIMENT)
+    trial = store.find("level-0/alpha=0.5 seed=0")
+    Encoder.load(small_base).save(tmp_path / "model")
+    store.log_bytes(trial, "model.txt", f"{tmp_path / 'model'}\n".encode())
+    newest = store.get_or_create("level-1", "level", {"hbt.kind": "study", "hbt.study": "level"})
+    arguments = ["level", "--tracking-uri", uri, "--run", trial]
+    assert promote.main([*arguments, "gates.min_scores=['mono_map>=0.01']"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "NOT AHEAD of the controls: no fine-tuning" in printed
+    assert f"is not the newest ({newest})" in printed
+    assert "every gate is passed" in printed
+    assert "NOT AHEAD of the controls: no fine-tuning" in (tmp_path / "model" / "README.md").read_text()
+    assert "NOT AHEAD" in client.get_model_version(EXPERIMENT, "1").description
+    study = client.get_run(trial).data.tags["mlflow.parentRunId"]
+    assert promote.main(["level", "--tracking-uri", uri, "--run", study, "--dry-run"]) in (0, 1)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "of the recommended point" in printed
+    assert report.main(["level", "--tracking-uri", uri, "--run", study, "--out", str(tmp_path / "out")]) == 0
+    assert f"note: 2 studies are called level; this one, run {study}, is not the newest" in capsys.readouterr().out
 
 
 def test_the_languages_of_a_card_are_those_of_the_training():

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from hbt_ray.recipes import build_recipe
+from hbt_ray.training.kept_scores import has_scores, kept_scores
 from hbt_ray.training.state import RunState
 from hbt_ray.training.trainer import RunSpec
-from hbt_ray.training.worker import _watched, num_threads
+from hbt_ray.training.worker import _hooks, _watched, num_threads
+from tests.tuning.stores import made_up_scores
 
 
 def spec_of(threads_per_worker=0, concurrent=1):
@@ -29,6 +31,27 @@ def test_a_run_goes_on_with_the_threads_it_began_with():
     assert num_threads(spec_of(threads_per_worker=3), state, local_workers=2) == 7
     on_gpus = replace(state, threads=0)
     assert num_threads(spec_of(threads_per_worker=3), on_gpus, local_workers=2) == 3
+
+
+def test_the_last_scores_are_recorded_and_kept_beside_the_checkpoints(tmp_path):
+    spec = replace(spec_of(), storage=str(tmp_path), recipe=build_recipe({"name": "test", "train": {"steps": 10}}))
+    paths = []
+
+    class Log:
+        def log_metrics(self, key, rows): ...
+
+        def log_artifact_text(self, key, path, text):
+            paths.append(path)
+
+        log_artifact_bytes = log_artifact_text
+
+    hooks, found = _hooks(spec, Log(), None), made_up_scores(0, noise=1, bias=0, num_items=5)
+    hooks.scores(5, found)
+    assert (paths, has_scores(spec.directory, "dev"), kept_scores(spec.directory, "dev")) == ([], False, None)
+    hooks.scores(10, found)
+    assert paths == ["dev/scores.json", "dev/per_query.npz", "dev/map_matrix.json", "dev/map_matrix.png"]
+    assert has_scores(spec.directory, "dev")
+    assert (kept_scores(spec.directory, "dev").multi_map == found.multi_map).all()
 
 
 @pytest.mark.parametrize(("local_rank", "wanted", "watches"), [(0, True, True), (1, True, False), (0, False, False)])

@@ -10,6 +10,7 @@ from hbt_ray.tuning.results import StudyDirectory, TrialResult
 
 RECIPE = build_recipe({"name": "s", "plan": {"source_weights": {"a": 1.5}}, "corpus": {"langs": ["en", "de"]}})
 
+VALUES = {"plan.alpha": [0.0, 1.0], "train.lr": [1e-5, 1e-4], "plan.langs": [["en"], ["de"]]}
 MADE_FROM = {"corpus": "1", "base": "tiny"}
 
 
@@ -61,6 +62,26 @@ def test_a_trial_is_unfinished_from_its_beginning_to_its_result(directory):
 def test_a_study_may_be_extended(directory, change):
     study_id = directory.claim(RECIPE, MADE_FROM)
     assert directory.claim(override_recipe(RECIPE, change), MADE_FROM) == study_id
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("space", [["plan.alpha", "train.lr"], ["train.lr"], ["plan.langs", "plan.alpha"]])
+def test_a_space_of_other_fields_is_another_study(tmp_path, space, written):
+    directory = StudyDirectory(str(tmp_path))
+    directory.claim(RECIPE, MADE_FROM)
+    if not written:  # a study from before the fields were written down
+        tree = json.loads((tmp_path / "study.json").read_text())
+        assert tree.pop("varied") == ["plan.alpha"]
+        (tmp_path / "study.json").write_text(json.dumps(tree))
+    wider = override_recipe(RECIPE, {"tune.space": {name: VALUES[name] for name in space}})
+    with pytest.raises(ConfigError) as caught:
+        directory.claim(wider, MADE_FROM)
+    assert f"varies plan.alpha, and tune.space has {', '.join(sorted(space))}" in str(caught.value)
+    assert "give that another name (name=...)" in str(caught.value)
+    wide = StudyDirectory(str(tmp_path / "wide"))
+    study_id = wide.claim(wider, MADE_FROM)
+    more = {name: [*VALUES[name], *VALUES[name][:1]] for name in space}
+    assert wide.claim(override_recipe(wider, {"tune.space": more}), MADE_FROM) == study_id
 
 
 def test_changed_settings_are_named_with_what_they_were(directory):

@@ -123,7 +123,7 @@ def test_a_study_is_scored_recorded_and_extended_without_repeating_anything(run,
     assert "train/loss" not in base.data.metrics
     assert "plan.alpha" not in base.data.params
     assert 0 < base.data.metrics["dev/multi_map"] < 1
-    assert found["chain"].data.tags["hbt.controls"] == "untrained"
+    assert found["chain"].data.tags["hbt.controls"] == "source,untrained"
     page = (workspace / "runs" / "chain" / "report.md").read_text()
     assert "| no fine-tuning | 1 |" in page
     assert "## alpha = 1 against no fine-tuning" in page or "## alpha = 0 against no fine-tuning" in page
@@ -192,7 +192,9 @@ def test_failed_and_early_stopped_trials_do_not_end_the_study(run, runs):
     assert found["lr=1e-09 seed=0"].data.tags["hbt.early_stopped"] == "true"
     assert found["lr=1e+30 seed=0"].info.status == "FAILED"
     assert "vectors" in found["lr=1e+30 seed=0"].data.tags["hbt.error"]
-    assert found["mixed"].info.status == "FAILED"
+    assert found["mixed"].info.status == "FINISHED"
+    assert found["mixed"].data.tags["hbt.failed_trials"] == "1"
+    assert "1 trials of this run failed, so its exit status is 1" in printed
 
 
 @pytest.mark.drill
@@ -271,6 +273,59 @@ def test_a_study_loses_nothing_while_its_server_is_down(run, workspace):
             for name, every in (("train/loss", 1), ("dev/multi_map", 5)):
                 points = client.get_metric_history(trial.info.run_id, name)
                 assert [point.step for point in points] == list(range(every, 21, every))
+    finally:
+        server.stop()
+
+
+@pytest.mark.drill
+def test_a_study_killed_while_its_server_is_down_ends_whole(ray_session, run, workspace):
+    server = Server(workspace, life_s=500)
+    server.start()
+    arguments = (
+        "name=lost",
+        ONE_WORKER,
+        f"tracking.uri={server.uri}",
+        "tune.max_concurrent=1",
+        "train.eval_every=5",
+        "train.checkpoint_every=5",
+    )
+    log, root = workspace / "lost.log", workspace / "runs" / "lost"
+    with log.open("wb") as output:
+        driver = subprocess.Popen(
+            [sys.executable, "jobs/tune.py", "--recipe", str(workspace / "chain.yaml"), *run.fixed, *arguments],
+            cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, "RAY_ADDRESS": ray_session.get_runtime_context().gcs_address},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def wait_for(pattern):
+        deadline = time.monotonic() + 200
+        while not list(root.glob(pattern)):
+            assert driver.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    try:
+        wait_for("*/resume.json")  # the first trial trains
+        server.terminate()
+        wait_for("*/result.json")  # it has ended, and nobody was told
+    finally:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    try:
+        server.start()
+        client = MlflowClient(server.uri)
+        assert run(*arguments)[0] == 0
+        (experiment,) = [client.get_experiment_by_name("hbt_ray").experiment_id]
+        trials = client.search_runs([experiment], "tags.`hbt.study` = 'lost' and tags.`hbt.kind` = 'trial'")
+        assert sorted(trial.data.params["plan.alpha"] for trial in trials) == ["0.0", "1.0"]
+        for trial in trials:
+            assert trial.info.status == "FINISHED"
+            points = client.get_metric_history(trial.info.run_id, "dev/multi_map")
+            assert max(point.step for point in points) == 20
+            assert "dev/per_query.npz" in {item.path for item in client.list_artifacts(trial.info.run_id, "dev")}
+        assert not (workspace / "mlflow" / "unsent-lost.jsonl").exists()
     finally:
         server.stop()
 

@@ -11,7 +11,7 @@ from hbt_ray.tuning import study as module
 from hbt_ray.tuning.baselines import baseline_trials
 from hbt_ray.tuning.points import TrialSpec
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
-from hbt_ray.tuning.study import Study, _drawn, _trial
+from hbt_ray.tuning.study import Study, _drawn, _trial, _tune
 
 
 class Log:
@@ -65,6 +65,60 @@ def test_a_trial_that_failed_for_good_is_not_run_again_by_the_same_call_and_is_b
     run(study, spec, "second")
     assert study.directory.result(spec).status == "finished"
     assert calls == [spec.name] * 2
+
+
+@pytest.mark.parametrize("stops_early", [True, False])
+def test_a_trial_that_was_stopped_early_runs_on_where_none_is_stopped(study, monkeypatch, stops_early):
+    told, fitted = [], []
+    monkeypatch.setattr("ray.tune.report", told.append)
+    monkeypatch.setattr(module, "fit", lambda spec, *_, **__: fitted.append(spec.name) or RunResult({}, "model"))
+    spec, other = (TrialSpec.of({"plan.alpha": alpha}, 0) for alpha in (0.5, 0.25))
+    study.directory.save(TrialResult(spec, "stopped", 5, {"dev/multi_map": 0.25}))
+    study.directory.save(TrialResult(other, "finished", 10, {"dev/multi_map": 0.5}))
+    for each in (spec, other):
+        _trial({"trial": dict(each.overrides)}, study, 1, "session", stops_early=stops_early)
+    assert fitted == ([] if stops_early else [spec.name])
+    assert len(told) == 2 - len(fitted)
+    assert study.directory.result(spec).status == ("stopped" if stops_early else "finished")
+
+
+@pytest.mark.parametrize(
+    ("tune", "runs"),
+    [
+        ({}, [["alpha=0 seed=0", "alpha=1 seed=0"]]),
+        ({"asha": True}, []),
+        ({"asha": True, "baselines": ["xy"]}, [["alpha=0 seed=0"]]),  # a control that was stopped would be none
+    ],
+)
+def test_which_of_the_stopped_trials_are_run_again(study, monkeypatch, tune, runs):
+    train, space = {"steps": 10, "eval_every": 5}, {"plan.alpha": [0, 0.5, 1]}
+    recipe = build_recipe({"name": "s", "train": train, "tune": {"baselines": [], "space": space, **tune}})
+    study = Study(recipe, study.experiment, study.directory, study.log, "0")
+    for alpha, status in ((0.0, "stopped"), (0.5, "finished"), (1.0, "stopped")):
+        study.directory.save(TrialResult(TrialSpec.of({"plan.alpha": alpha}, 0), status, 5, {}))
+    ran = []
+
+    def tune_run(study, search, concurrent, report, *, stops_early=False):
+        specs = [TrialSpec(tuple(sorted(each.items()))) for each in search.space["trial"]["grid_search"]]
+        ran.append([spec.label for spec in specs])
+        for spec in specs:
+            study.directory.save(TrialResult(spec, "finished", 10, {}))
+
+    monkeypatch.setattr(module, "_run", tune_run)
+    monkeypatch.setattr(module, "check_capacity", lambda recipe: 2)
+    _tune(study, lambda line: None)
+    assert ran == runs
+
+
+def test_optuna_asks_again_for_what_was_stopped_early(tmp_path):
+    pytest.importorskip("optuna")
+    space = {"plan.alpha": {"low": 0.0, "high": 1.0}}
+    recipe = build_recipe({"name": "s", "tune": {"search": "optuna", "space": space, "num_samples": 2}})
+    directory = StudyDirectory(str(tmp_path))
+    directory.save(TrialResult(TrialSpec.of({"plan.alpha": 0.3}, 0), "stopped", 5, {"dev/multi_map": 0.3}))
+    search = _drawn(SimpleNamespace(recipe=recipe, directory=directory), [], set())
+    assert search.num_trials == 2
+    assert search.searcher.suggest("a") == {"plan.alpha": 0.3, "__trial_index__": 0}
 
 
 def test_runs_say_which_baseline_they_are_and_the_untrained_one_has_no_plan(study, monkeypatch):

@@ -1,0 +1,149 @@
+"""What waits is on disk while it waits: a writer that is killed or restarted loses nothing, and sends nothing twice."""
+
+import shutil
+import threading
+import time
+
+import pytest
+from mlflow import MlflowClient
+
+from hbt_ray.tracking import journal as journal_module
+from hbt_ray.tracking import writer as writer_module
+from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tracking.unsent import load_calls
+from hbt_ray.tracking.writer import RunWriter
+
+ATTEMPTS = ("log_params", "log_metrics", "log_bytes", "finish", "get_or_create", "find", "ping")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(writer_module, "FIRST_RETRY_S", 0.005)
+    monkeypatch.setattr(writer_module, "LONGEST_RETRY_S", 0.05)
+    monkeypatch.setattr(writer_module, "LOOK_S", 0.02)
+
+
+class Switched(RunStore):
+    """A store that can be taken away, or that takes its time."""
+
+    def __init__(self, uri):
+        super().__init__(uri, "x")
+        self.up, self.gate = True, threading.Event()
+        self.gate.set()
+
+    def __getattribute__(self, name):
+        if name in ATTEMPTS:
+            self.gate.wait(30)
+            if not self.up:
+                raise ConnectionError("refused")
+        return super().__getattribute__(name)
+
+
+def until(condition, limit_s=20):
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def ended(path):
+    return path.is_file() and any(name == "finish_run" for name, _ in load_calls(path))
+
+
+def test_a_killed_writer_leaves_what_the_store_has_not_taken(tmp_path):
+    uri, path = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "mlflow" / "unsent.jsonl"
+    store = Switched(uri)
+    writer = RunWriter(store, path)
+    writer.start_run("s", "study")
+    writer.start_run("s/0", "trial", {}, "s")
+    writer.log_metrics("s/0", [{"step": 1, "loss": 1.0}])
+    assert writer.flush(30)
+    assert not path.exists()
+    store.up = False
+    for step in range(2, 50):
+        writer.log_metrics("s/0", [{"step": step, "loss": 1.0 / step}])
+        time.sleep(0.001)
+    writer.log_artifact_bytes("s/0", "dev/per_query.npz", b"\x00\xff")
+    writer.finish_run("s/0", "finished")
+    until(lambda: ended(path))
+    left = tmp_path / "left.jsonl"  # what a SIGKILL at this moment leaves; cut off in the middle of the next line
+    shutil.copy(path, left)
+    with left.open("ab") as file:
+        file.write(b'{"method": "log_met')
+
+    second = RunWriter(RunStore(uri, "x"), left)
+    second.log_metrics("s/0", [{"step": 49, "loss": 9.0}, {"step": 50, "loss": 0.5}])
+    assert second.flush(30)
+    assert not left.exists()
+    client = MlflowClient(uri)
+    run = client.get_run(second.run_id("s/0"))
+    history = [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, "loss")]
+    assert history == [*((step, 1.0 / step) for step in range(1, 50)), (50, 0.5)]
+    assert run.info.status == "FINISHED"
+    assert [item.path for item in client.list_artifacts(run.info.run_id, "dev")] == ["dev/per_query.npz"]
+    store.up = True  # the first one lives, and sends the same again
+    assert writer.flush(30)
+    assert [(p.step, p.value) for p in client.get_metric_history(run.info.run_id, "loss")] == history
+    assert writer.close(10)
+    assert second.close(10)
+    assert not path.exists()
+
+
+def test_what_waits_for_an_answer_is_written_down_before_the_store_is_known_to_be_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal_module, "AFTER_S", 0.1)
+    path = tmp_path / "unsent.jsonl"
+    store = Switched(f"sqlite:///{tmp_path}/mlflow.db")
+    writer = RunWriter(store, path)
+    store.gate.clear()  # it hangs
+    writer.start_run("s", "study")
+    until(path.is_file)
+    writer.finish_run("s", "finished")
+    until(lambda: ended(path))
+    assert not writer.stats().store_is_down
+    assert [name for name, _ in load_calls(path)] == ["start_run", "finish_run"]
+    store.gate.set()
+    assert writer.flush(30)
+    until(lambda: not path.exists())
+    assert writer.close(10)
+
+
+def test_a_store_that_is_down_is_waited_for_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer_module, "DOWN_WAIT_S", 0.4)
+    store = Switched(f"sqlite:///{tmp_path}/mlflow.db")
+    store.up = False
+    writer = RunWriter(store, tmp_path / "unsent.jsonl")
+    writer.start_run("s", "study")
+    start = time.monotonic()
+    for _ in range(5):
+        assert not writer.flush(60)
+        assert writer.run_id("s", 10) is None
+        assert writer.recorded({"s": ()}) is None
+    assert 0.3 < time.monotonic() - start < 3
+    store.up = True
+    until(lambda: writer.run_id("s", 10))
+    assert writer.flush(60)
+    store.up = False
+    writer.finish_run("s", "finished")
+    start = time.monotonic()
+    assert not writer.flush(60)
+    assert time.monotonic() - start > 0.3  # anew
+    assert not writer.close(60)
+    assert time.monotonic() - start < 4
+    assert [name for name, _ in load_calls(tmp_path / "unsent.jsonl")] == ["finish_run"]
+
+
+def test_a_writer_that_was_restarted_knows_the_runs_of_the_one_before(tmp_path):
+    store = RunStore(f"sqlite:///{tmp_path}/mlflow.db", "x")
+    first = RunWriter(store)
+    first.start_run("s", "study")
+    first.log_metrics("s", [{"step": 1, "dev/multi_map": 1.0}])
+    first.log_artifact_text("s", "dev/scores.json", "{}")
+    first.finish_run("s", "early_stopped")
+    assert first.flush(30)
+    again = RunWriter(RunStore(store.tracking_uri, "x"))
+    assert again.run_id("s", 0.05) == first.run_id("s")
+    found = again.recorded({"s": ["dev"], "none": []})
+    assert list(found) == ["s"]
+    assert (found["s"].status, found["s"].early_stopped) == ("FINISHED", True)
+    assert found["s"].metrics == {"dev/multi_map"}
+    assert found["s"].artifacts == {"dev", "dev/scores.json"}
