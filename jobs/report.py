@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--workspace", default=Recipe().workspace, help="of the study's recipe")
     parser.add_argument("--experiment", default=TrackingConfig().experiment, help="MLflow experiment")
-    parser.add_argument("--set", default="", help="set to decide on; empty: the one that the study ranks points by")
+    parser.add_argument("--set", default="", help="set to decide on instead of the one that the study ranks points by")
     parser.add_argument("--out", default="", help="directory of the report; empty: WORKSPACE/runs/STUDY")
     parser.add_argument("--claims", default="", help="directory for the verdicts on the paper's claims; empty: none")
     return parser

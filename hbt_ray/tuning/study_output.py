@@ -22,7 +22,8 @@ def report_study(
 ) -> tuple[StudyAnalysis, list[str]]:
     """Read the study, analyse it, and write its report to its MLflow run and to `directory` (a path or URL).
 
-    `set_name` and `run_id` are as in `analyse` and `read_study`.
+    `set_name` and `run_id` are as in `analyse` and `read_study`. The report on another set than the study's own goes to
+    a directory `on-SET` at either place: the study's decision stays what it was.
 
     Returns:
         The analysis and the files that were written.
@@ -32,7 +33,8 @@ def report_study(
     """
     study = read_study(tracking_uri, experiment, name, run_id)
     analysis = analyse(study, partial(read_trial_scores, study), set_name)
-    files = report_files(analysis)
+    other = set_name and set_name != study.metric.rpartition("/")[0]
+    files = {f"on-{set_name}/{file}" if other else file: text for file, text in report_files(analysis).items()}
     written = _write(directory, {file: text.encode() for file, text in files.items()}, "--out")
     store = RunStore(tracking_uri, experiment)
     try:

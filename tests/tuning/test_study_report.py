@@ -312,8 +312,12 @@ def test_the_job_writes_the_report_to_the_directory_and_to_the_run(trade, capsys
         local = Path(client.download_artifacts(study.run_id, file, str(directory)))
         assert local.read_text() == (directory / "out" / file).read_text()
         assert str(directory / "out" / file) in printed
-    report.main(["trade", "--tracking-uri", uri, "--out", str(directory / "other"), "--set", "xquad_r"])
+    own = (directory / "out" / "report.html").read_text()
+    report.main(["trade", "--tracking-uri", uri, "--out", str(directory / "out"), "--set", "xquad_r"])
     assert "xquad_r/multi_map" in capsys.readouterr().out
+    assert (directory / "out" / "on-xquad_r" / "report.html").is_file()
+    assert (directory / "out" / "report.html").read_text() == own
+    assert {"report.html", "on-xquad_r"} <= {item.path for item in client.list_artifacts(study.run_id)}
 
 
 def test_what_cannot_be_reported_is_said_in_one_line(trade, tmp_path):
