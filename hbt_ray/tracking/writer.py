@@ -270,11 +270,14 @@ class RunWriter:
         return self._metrics(record.key, rows)
 
     def _write_until_done(self, record: _Record) -> None:
+        answered = False
         for attempt in range(1_000_000_000):
             try:
                 self._write(record)
             except Exception as error:
-                if _is_refused(error) or (attempt >= MAX_ATTEMPTS_WHILE_UP and self._store_answers()):
+                # It has to answer before an attempt that fails and after it: else the store came up in between.
+                before, answered = answered, attempt >= MAX_ATTEMPTS_WHILE_UP and self._store_answers()
+                if _is_refused(error) or (before and answered):
                     self._drop(record, error)
                     return
                 self._say_down(error)

@@ -156,6 +156,17 @@ def test_what_is_refused_for_good_is_dropped_and_counted(store, writer, caplog):
     assert "more text" not in caplog.text
 
 
+def test_a_store_that_comes_up_right_after_an_attempt_gets_the_record(store, writer):
+    down = threading.Event()
+    down.set()
+    store.fail = lambda _: MlflowException("connection refused") if down.is_set() else None
+    store.ping = down.clear
+    writer.start_run("k", "k")
+    assert writer.flush(10)
+    assert writer.stats().num_dropped == 0
+    assert store.calls == [("start", "k", None)]
+
+
 def test_one_record_that_always_fails_does_not_block_the_others(store, writer):
     store.fail = lambda call: MlflowException("internal") if call[0] == "params" else None
     writer.start_run("k", "k")
