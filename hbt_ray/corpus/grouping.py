@@ -133,7 +133,7 @@ def stream(
     import ray
     from ray.exceptions import RayError
 
-    from hbt_ray.cluster import first_error, quiet_data_context, unwrapped
+    from hbt_ray.cluster import find_cause, first_error, quiet_data_context, unwrapped
 
     quiet_data_context()
     tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
@@ -141,6 +141,8 @@ def stream(
         with unwrapped():
             yield from tasks.map_batches(task, batch_size=1, fn_args=args, **resources).iter_rows()
     except RayError as error:
+        if found := find_cause(error):  # Ray's error for it is one of both kinds
+            raise found from None
         line = first_error(str(error))
         raise ClusterError(f"a task failed ({line}); what is done is kept, and the same command goes on") from error
 
