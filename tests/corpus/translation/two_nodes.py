@@ -1,4 +1,4 @@
-"""Translates on a cluster of two nodes, of which one is killed in the middle of it: python two_nodes.py RECIPE ROOT."""
+"""Translates on two nodes beside a head, of which that with a translator is killed: python two_nodes.py RECIPE ROOT."""
 
 import os
 import sys
@@ -17,11 +17,11 @@ WAIT_S = 240
 
 def main(recipe, root):
     os.environ.pop("RAY_ADDRESS", None)
-    node = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "resources": {"hbt_driver": 4}})
-    second = cluster.add_node(**node)
+    here = {"node_ip_address": "127.0.0.1"}
+    cluster = Cluster(initialize_head=True, head_node_args={**here, "num_cpus": 0, "resources": {"hbt_driver": 4}})
+    nodes = [cluster.add_node(**here, num_cpus=1) for _ in range(2)]
     os.environ["RAY_ADDRESS"] = cluster.address
-    killer = threading.Thread(target=kill, args=(cluster, second, Path(root)), daemon=True)
+    killer = threading.Thread(target=kill, args=(cluster, nodes, Path(root)), daemon=True)
     killer.start()
     try:
         status = translate.main(["--recipe", recipe])
@@ -32,17 +32,20 @@ def main(recipe, root):
     return status
 
 
-def kill(cluster, node, root):
-    """Kill the node once a shard is there and a translator runs on it."""
-    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+def kill(cluster, nodes, root):
+    """Kill a node on which a translator runs, once it has written a shard."""
     deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        workers = [" ".join(process.cmdline()) for process in raylet.children(recursive=True)]
-        if any("ShardTranslator" in line for line in workers) and list(root.glob("*/_de/*.parquet")):
-            cluster.remove_node(node, allow_graceful=False)
-            print(f"killed a node after {len(list(root.glob('*/_de/*.parquet')))} shards", flush=True)
-            return
-        time.sleep(0.01)
+    while not list(root.glob("*/_de/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    node = next(node for node in nodes if has_translator(node))
+    cluster.remove_node(node, allow_graceful=False)
+    print(f"killed a node after {len(list(root.glob('*/_de/*.parquet')))} shards", flush=True)
+
+
+def has_translator(node):
+    """Whether a worker of the node is one; Ray names processes after what they run."""
+    raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+    return any("ShardTranslator" in " ".join(process.cmdline()) for process in raylet.children(recursive=True))
 
 
 if __name__ == "__main__":
