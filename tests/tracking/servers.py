@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
-LIFE_S = 120  # `timeout` ends a server that a killed test run could not stop
+LIFE_S = 1800  # `timeout` ends a server that a killed test run could not stop; it serves the tests of a whole run
 
 
 class Server:
