@@ -16,7 +16,7 @@ from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.cluster import check_shared, resolve_workspace
 from hbt_ray.config import CorpusConfig, Recipe
-from hbt_ray.corpus.beside import DEV_IDS, files_beside
+from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, write_ids
 from hbt_ray.corpus.inputs import find_inputs, read_unit, split_inputs
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
@@ -25,7 +25,6 @@ from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.benchmarks import HUB, load_set
 from hbt_ray.languages import canonical_lang
-from hbt_ray.storage import open_fs, write_whole
 from hbt_ray.tracking.datasets import DatasetInfo, corpus_datasets, set_dataset
 
 SAMPLE, TINY = "sample", "tiny"
@@ -166,12 +165,9 @@ def _dev_ids_beside(location: str, workspace: str, report: Report) -> str:
     report(f"dev items: those in {', '.join(files)}")
     if len(files) == 1:
         return files[0]
-    ids: set[str] = set()
-    for fs, path in map(open_fs, files):
-        ids.update(line.strip() for line in fs.cat_file(path).decode().splitlines() if line.strip())
-    text = "".join(f"{id_}\n" for id_ in sorted(ids)).encode()
-    place = f"{workspace}/dev_ids/{hashlib.sha256(text).hexdigest()[:12]}.txt"
-    write_whole(place, text)
+    ids = read_ids(files)
+    place = f"{workspace}/dev_ids/{hashlib.sha256(repr(sorted(ids)).encode()).hexdigest()[:12]}.txt"
+    write_ids(place, ids)
     return place
 
 

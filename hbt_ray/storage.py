@@ -119,6 +119,12 @@ def file_hashes(directory: Path) -> list[tuple[str, str]]:
     ]
 
 
+def files_digest(directory: Path, suffixes: tuple[str, ...] = ("",)) -> str:
+    """sha256, in hex, of the files of a model's directory that end so, as `file_hashes` lists them."""
+    hashes = [entry for entry in file_hashes(directory) if entry[0].endswith(suffixes)]
+    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+
+
 @lru_cache(maxsize=4096)
 def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
     with path.open("rb") as file:

@@ -19,11 +19,13 @@ import numpy as np
 import pyarrow as pa
 
 from hbt_ray.config import CorpusConfig
+from hbt_ray.corpus.beside import read_ids
 from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, cut_of, map_partitions, spill
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
-from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, FileInfo, Manifest, ShardInfo, Split
+from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, Manifest
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
+from hbt_ray.corpus.splits import count_pairs, merge_split
 from hbt_ray.corpus.stats import token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.corpus.work import WorkDirectory
@@ -69,11 +71,13 @@ def prepare(
         report: receives one line of news at a time.
 
     Raises:
-        CorpusError: input missing, malformed or with unusable rows; a prepared corpus that was damaged.
+        CorpusError: input missing, malformed or with unusable rows; a prepared corpus that was damaged;
+            UnreadableError, a kind of it, where a file could not be read this time.
+        ClusterError: a task failed in Ray, or another job removed what was there; the same call goes on.
     """
     inputs = find_inputs(config.input)
     tokenizer = RoleTokenizer(base, config, trust_remote_code=trust_remote_code)
-    dev_ids = _read_dev_ids(config.dev_ids)
+    dev_ids = read_ids([config.dev_ids]) if config.dev_ids else None
     langs = tuple(sorted(canonical_lang(code) for code in config.langs))
     made_from = {
         "schema": str(SCHEMA_VERSION),
@@ -144,7 +148,7 @@ def _run(
         stats.add(PartitionStats.from_json(result["stats"]))
     _check_skipped(job.config, stats, report)
     langs = tuple(sorted({lang for result in results for lang in result["langs"]}))
-    splits = {name: _split(name, job, results, langs) for name in ("train", "dev")}
+    splits = {name: merge_split(name, job.directory, results, langs) for name in ("train", "dev")}
     if not splits["train"].num_items:
         raise CorpusError(f"corpus.input={job.config.input!r}: no usable rows are left for training")
     manifest = Manifest(
@@ -168,7 +172,7 @@ def _run(
     from hbt_ray.corpus.card.build import prepare_card  # draws: workers need not load what that takes
     from hbt_ray.corpus.card.write import write_card
 
-    write_card(job.directory, prepare_card(job.directory, manifest, _pairs(results, langs), stats.whole))
+    write_card(job.directory, prepare_card(job.directory, manifest, count_pairs(results, langs), stats.whole))
     write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
     if job.dev_ids is not None and dev.num_items < len(job.dev_ids):
@@ -227,48 +231,6 @@ def _is_dev(ids: list[str], job: Job) -> np.ndarray:
     return np.array([text_hash("dev\0" + id_) < job.config.dev_share * 2**64 for id_ in ids], bool)
 
 
-def _split(split: str, job: Job, results: list[dict[str, Any]], langs: tuple[str, ...]) -> Split:
-    """Collect the shards of a split and write its coverage file, languages in the corpus's order."""
-    shards: list[ShardInfo] = []
-    packed: list[np.ndarray] = []
-    counts = np.zeros(len(langs), np.int64)
-    for result in results:
-        if not result[f"{split}_shard"]:
-            continue
-        name, num_bytes, digest, groups = json.loads(result[f"{split}_shard"])
-        shard = ShardInfo(name, num_bytes, digest, tuple((source, num) for source, num in groups))
-        own = list(result["langs"])
-        bits = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(shard.num_items, -1)
-        full = np.zeros((shard.num_items, len(langs)), np.uint8)
-        full[:, [langs.index(code) for code in own]] = np.unpackbits(bits, axis=1, count=len(own))
-        counts += full.sum(axis=0, dtype=np.int64)
-        packed.append(np.packbits(full, axis=1))
-        shards.append(shard)
-    table = np.concatenate(packed) if packed else np.zeros((0, -(-len(langs) // 8)), np.uint8)
-    buffer = io.BytesIO()
-    np.save(buffer, table, allow_pickle=False)
-    data = buffer.getvalue()
-    digest = hashlib.sha256(data).hexdigest()
-    name = f"{split}-coverage-{digest[:8]}.npy"
-    write_whole(f"{job.directory}/{name}", data)
-    info = FileInfo(name, len(data), digest)
-    return Split(tuple(shards), info, dict(zip(langs, counts.tolist(), strict=True)))
-
-
-def _pairs(results: list[dict[str, Any]], langs: tuple[str, ...]) -> dict[str, int]:
-    """`a b` -> items with both languages, a < b."""
-    counts = np.zeros((len(langs), len(langs)), np.int64)
-    for result in results:
-        own = list(result["langs"])
-        places = [langs.index(code) for code in own]
-        for split in ("train", "dev"):
-            packed = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(-1, -(-len(own) // 8) or 1)
-            has = np.unpackbits(packed, axis=1, count=len(own)).astype(np.float32)
-            counts[np.ix_(places, places)] += (has.T @ has).astype(np.int64)  # below 2^24 items a partition: exact
-    pairs = ((a, b) for a in range(len(langs)) for b in range(a + 1, len(langs)))
-    return {f"{langs[a]} {langs[b]}": int(counts[a, b]) for a, b in pairs if counts[a, b]}
-
-
 def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) -> None:
     problems = {name: num for name, num in sorted(stats.skipped.items()) if name != NOT_SELECTED}
     if problems and config.bad_rows == "error":
@@ -292,20 +254,6 @@ def _what_changed(fs: Any, path: str, name: str, made_from: dict[str, str]) -> l
         changed = [key for key, value in made_from.items() if theirs.get(key) != value]
         lines.append(f"{other.rsplit('/', 1)[0]} was made with another {', '.join(changed)}: preparing anew")
     return lines
-
-
-def _read_dev_ids(path: str) -> frozenset[str] | None:
-    if not path:
-        return None
-    fs, where = open_fs(path)
-    if not fs.isfile(where):
-        raise CorpusError(
-            f"corpus.dev_ids={path!r} is not a file; give a file with one item id a line, or leave it out"
-        )
-    ids = frozenset(line.strip() for line in fs.cat_file(where).decode().splitlines() if line.strip())
-    if not ids:
-        raise CorpusError(f"corpus.dev_ids={path!r} names no item; leave it out to use corpus.dev_share")
-    return ids
 
 
 def _digest(value: object) -> str:

@@ -7,7 +7,6 @@ Nothing is pickled, and no process is started to find out what the model needs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -26,7 +25,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.storage import file_hashes, is_local, open_fs
+from hbt_ray.storage import files_digest, is_local, open_fs
 from hbt_ray.tracking.artifacts import LOCATION
 
 NAME = "model"
@@ -52,7 +51,7 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
     """
     with local_model(location) as directory:
         _check_code(directory, location)
-        digest = files_digest(directory)
+        digest = files_digest(directory)[:12]
         known = [model for model in logged_models(client, run_id) if model.tags.get(FILES_TAG) == digest]
         if known:
             return known[0]
@@ -103,11 +102,6 @@ def run_model(client: MlflowClient, run_id: str) -> str:
         raise ConfigError(
             f"run {run_id} names no model (artifact {LOCATION}): did its training end? ({error})"
         ) from None
-
-
-def files_digest(directory: Path) -> str:
-    """12 hex digits of all files of a model but its card."""
-    return hashlib.sha256(json.dumps(file_hashes(directory)).encode()).hexdigest()[:12]
 
 
 @contextmanager

@@ -14,42 +14,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-
-from hbt_ray.errors import HbtError
 from hbt_ray.tracking.datasets import DatasetInfo
 from hbt_ray.tracking.handle import EndStatus, Recorded, WriterStats, check_end_status
 from hbt_ray.tracking.journal import Journal
 from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
+from hbt_ray.tracking.records import Record, first_line, is_refused, take
 from hbt_ray.tracking.runs import RunStore
-from hbt_ray.tracking.unsent import Call
 
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 15.0
 MAX_ATTEMPTS_WHILE_UP = 20  # about 4 minutes for one record that fails although the store answers
-MAX_ROWS_PER_CALL = 1000
 LOOK_S = 0.5  # between two looks at what nobody announces
 DOWN_WAIT_S = 30.0  # for a store that is down, all waiting together; anew when it has answered
-
-# What MLflow says of a request that will fail the same way for ever.
-REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
-
-
-@dataclass
-class _Record:
-    key: str
-    what: str
-    call: Call
-    write: Callable[[str], object]  # takes the run id
-    starts: bool = False
-    rows: list[dict[str, float]] | None = None
 
 
 class RunWriter:
@@ -63,9 +45,9 @@ class RunWriter:
     def __init__(self, store: RunStore, unsent: Path | None = None) -> None:
         self._store = store
         self._journal = Journal(unsent) if unsent else None
-        self._in_hand: _Record | None = None
-        self._records: deque[_Record] = deque()
-        self._parked: dict[str, list[_Record]] = {}  # records of runs that nobody has started yet
+        self._in_hand: Record | None = None
+        self._records: deque[Record] = deque()
+        self._parked: dict[str, list[Record]] = {}  # records of runs that nobody has started yet
         self._run_ids: dict[str, str] = {}
         self._latest: dict[str, dict[str, float]] = {}
         self._changed = threading.Condition()
@@ -91,13 +73,13 @@ class RunWriter:
                 parent = self._store.find(parent_key)
             self._run_ids[key] = self._store.get_or_create(key, name, kept, parent)
 
-        self._add(_Record(key, "start", ("start_run", (key, name, kept, parent_key)), start, starts=True))
+        self._add(Record(key, "start", ("start_run", (key, name, kept, parent_key)), start, starts=True))
 
     def log_params(self, key: str, params: Mapping[str, Any]) -> None:
         """See `RunStore.log_params`."""
         kept = flatten_params(params)  # now: the caller may change its settings afterwards
         call = ("log_params", (key, kept))
-        self._add(_Record(key, "parameters", call, lambda run_id: self._store.log_params(run_id, kept)))
+        self._add(Record(key, "parameters", call, lambda run_id: self._store.log_params(run_id, kept)))
 
     def log_metrics(self, key: str, rows: Iterable[Row]) -> None:
         """See `RunStore.log_metrics`. Raises ValueError for a row without an integer `step`."""
@@ -110,7 +92,7 @@ class RunWriter:
         """See `RunStore.log_datasets`."""
         kept = tuple(datasets)
         call = ("log_datasets", (key, kept))
-        self._add(_Record(key, "datasets", call, lambda run_id: self._store.log_datasets(run_id, kept)))
+        self._add(Record(key, "datasets", call, lambda run_id: self._store.log_datasets(run_id, kept)))
 
     def log_artifact_text(self, key: str, path: str, text: str) -> None:
         """A text artifact at `path` inside the run's artifacts."""
@@ -119,14 +101,14 @@ class RunWriter:
     def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None:
         """A binary artifact at `path` inside the run's artifacts."""
         call = ("log_artifact_bytes", (key, path, content))
-        self._add(_Record(key, f"artifact {path}", call, lambda run_id: self._store.log_bytes(run_id, path, content)))
+        self._add(Record(key, f"artifact {path}", call, lambda run_id: self._store.log_bytes(run_id, path, content)))
 
     def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
         """See `RunStore.finish`. Raises ValueError for an unknown status."""
         check_end_status(status)
         kept = dict(tags or {})
         call = ("finish_run", (key, status, kept))
-        self._add(_Record(key, f"end ({status})", call, lambda run_id: self._store.finish(run_id, status, kept)))
+        self._add(Record(key, f"end ({status})", call, lambda run_id: self._store.finish(run_id, status, kept)))
 
     def run_id(self, key: str, timeout: float = 10.0) -> str | None:
         """The run id of a key, None if the store has not made the run within `timeout` seconds."""
@@ -142,7 +124,7 @@ class RunWriter:
         try:
             return self._store.recorded(wanted)
         except Exception as error:
-            logger.warning("MLflow at %s did not say what it has: %s", self._store.tracking_uri, _line(error))
+            logger.warning("MLflow at %s did not say what it has: %s", self._store.tracking_uri, first_line(error))
             return None
 
     def latest(self) -> dict[str, dict[str, float]]:
@@ -219,7 +201,7 @@ class RunWriter:
             else:
                 self._journal.clear()
 
-    def _add(self, record: _Record) -> None:
+    def _add(self, record: Record) -> None:
         with self._changed:
             if self._closed:
                 self._num_dropped += 1
@@ -229,9 +211,9 @@ class RunWriter:
                 self._journal.add(record.call)
             self._changed.notify_all()
 
-    def _metrics(self, key: str, rows: list[dict[str, float]]) -> _Record:
+    def _metrics(self, key: str, rows: list[dict[str, float]]) -> Record:
         write = partial(self._write_metrics, rows=rows)
-        return _Record(key, "metrics", ("log_metrics", (key, rows)), write, rows=rows)
+        return Record(key, "metrics", ("log_metrics", (key, rows)), write, rows=rows)
 
     def _write_metrics(self, run_id: str, rows: list[dict[str, float]]) -> None:
         self._num_nonfinite += self._store.log_metrics(run_id, rows)
@@ -246,30 +228,11 @@ class RunWriter:
                 self._changed.wait_for(lambda: self._records or self._closed)
                 if self._closed:
                     return
-                record = self._in_hand = self._take()
+                record = self._in_hand = take(self._records, self._metrics)
                 self._busy = True
             self._write_until_done(record)
 
-    def _take(self) -> _Record:
-        """The next record; metrics of the same run that follow it join it, to spare requests.
-
-        Only the order within a run matters, so the search for followers stops at the run's next other record.
-        """
-        record = self._records.popleft()
-        if record.rows is None:
-            return record
-        rows, others, stop = list(record.rows), deque[_Record](), False
-        while self._records and len(rows) < MAX_ROWS_PER_CALL:
-            follower = self._records.popleft()
-            stop = stop or (follower.key == record.key and follower.rows is None)
-            if follower.key == record.key and follower.rows is not None and not stop:
-                rows.extend(follower.rows)
-            else:
-                others.append(follower)
-        self._records = others + self._records
-        return self._metrics(record.key, rows)
-
-    def _write_until_done(self, record: _Record) -> None:
+    def _write_until_done(self, record: Record) -> None:
         answered = False
         for attempt in range(1_000_000_000):
             try:
@@ -277,7 +240,7 @@ class RunWriter:
             except Exception as error:
                 # It has to answer before an attempt that fails and after it: else the store came up in between.
                 before, answered = answered, attempt >= MAX_ATTEMPTS_WHILE_UP and self._store_answers()
-                if _is_refused(error) or (before and answered):
+                if is_refused(error) or (before and answered):
                     self._drop(record, error)
                     return
                 self._say_down(error)
@@ -293,7 +256,7 @@ class RunWriter:
                     logger.warning("MLflow at %s answers again", self._store.tracking_uri)
                 return
 
-    def _write(self, record: _Record) -> None:
+    def _write(self, record: Record) -> None:
         if record.starts:
             record.write("")
             with self._changed:
@@ -315,9 +278,9 @@ class RunWriter:
             return False
         return True
 
-    def _drop(self, record: _Record, error: Exception) -> None:
+    def _drop(self, record: Record, error: Exception) -> None:
         self._num_dropped += 1
-        logger.warning("run %s: %s not recorded, MLflow refused: %s", record.key, record.what, _line(error))
+        logger.warning("run %s: %s not recorded, MLflow refused: %s", record.key, record.what, first_line(error))
 
     def _say_down(self, error: Exception) -> None:
         if not self._down:
@@ -325,15 +288,5 @@ class RunWriter:
             logger.warning(
                 "MLflow at %s does not take records (%s); they are kept and sent when it does",
                 self._store.tracking_uri,
-                _line(error),
+                first_line(error),
             )
-
-
-def _is_refused(error: Exception) -> bool:
-    if isinstance(error, MlflowException):
-        return error.error_code in REFUSED
-    return isinstance(error, (HbtError, ValueError, TypeError, ImportError))
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

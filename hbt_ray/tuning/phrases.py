@@ -1,4 +1,4 @@
-"""What is said of controls, and the pieces that other sentences of a decision are made of."""
+"""What is said of controls and of what would settle a decision, and the pieces of its other sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import numpy as np
 
 from hbt_ray.evaluation.wording import METRICS, listed, number
 from hbt_ray.tuning.analysis import Control, SetAnalysis, StudyAnalysis
-from hbt_ray.tuning.decision import Versus
+from hbt_ray.tuning.decision import Decision, Outlook, Versus
+from hbt_ray.tuning.power import MAX_SEEDS
+
+MORE_SEEDS = "train at least 3 seeds a point (tune.seeds)"
 
 
 class Finding(NamedTuple):
@@ -80,3 +83,40 @@ def against(analysis: StudyAnalysis, control: Control) -> Finding:
         text += f"; the rest is noise: {listed(open_rows)}" if parts else f": {listed(open_rows)}"
     level = "good" if better and not worse else "poor" if worse and not better else "fair" if better else "plain"
     return Finding(topic, level, text + ".")
+
+
+def settles(analysis: StudyAnalysis) -> str:
+    """What would tell the recommended point from the nearest that it cannot be told from."""
+    decision = analysis.decision
+    assert decision is not None
+    if not decision.outlook:
+        return f"how many seeds would settle it cannot be told from one seed; {MORE_SEEDS}"
+    nearest = decision.outlook[0]
+    versus = decision.open_rivals[0]
+    return _settles_one(analysis, decision, nearest, versus)
+
+
+def _settles_one(analysis: StudyAnalysis, decision: Decision, found: Outlook, versus: Versus) -> str:
+    if found.seeds is not None:
+        more = max(found.seeds - decision.num_seeds, 1)
+        return f"about {more} more seed{'s' * (more > 1)} a point would settle it"
+    num = analysis.main.on_set.num_questions
+    if found.questions is not None and found.questions > num > 0:
+        return f"more seeds alone would not settle it, about {found.questions:,} questions might ({num:,} now)"
+    return f"more than {MAX_SEEDS} seeds a point would be needed, so take either"
+
+
+def outlook_text(analysis: StudyAnalysis) -> str:
+    """`settles` as sentences, with what the estimate rests on."""
+    decision = analysis.decision
+    assert decision is not None
+    said = settles(analysis)
+    if not decision.outlook:
+        return f"{said[0].upper()}{said[1:]}."
+    nearest = decision.open_rivals[0]
+    sd = number(decision.target, decision.seed_sd)
+    return (
+        f"{said[0].upper()}{said[1:]}: an estimate for 80% power at the 5% level, if the true difference to "
+        f"{label_of(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen "
+        f"here; the standard deviation between seeds of a point is {sd}."
+    )

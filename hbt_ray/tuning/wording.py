@@ -5,13 +5,11 @@ from __future__ import annotations
 from hbt_ray.evaluation.lang_names import code_and_name
 from hbt_ray.evaluation.wording import METRICS, listed, number
 from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
-from hbt_ray.tuning.decision import GUARD, Decision, Outlook, Versus
-from hbt_ray.tuning.phrases import Finding, against, label_of, not_beaten, signed
-from hbt_ray.tuning.power import MAX_SEEDS
+from hbt_ray.tuning.decision import GUARD, Decision, Versus
+from hbt_ray.tuning.phrases import MORE_SEEDS, Finding, against, label_of, not_beaten, outlook_text, settles, signed
 
 NUM_NAMED = 4
 """Points or languages that a sentence names before it counts the rest."""
-MORE_SEEDS = "train at least 3 seeds a point (tune.seeds)"
 
 
 def title(analysis: StudyAnalysis) -> str:
@@ -154,43 +152,6 @@ def _sure(analysis: StudyAnalysis) -> Finding:
         f"{scope}it cannot be told from {names}. Against the nearest, {label_of(main, nearest.other)}, the "
         f"difference in {METRICS[decision.target][0]} is {_difference(nearest)}; with other {_what(analysis)} it would "
         f"lead in {decision.lead:.0%} of the cases.{_limits(analysis)}",
-    )
-
-
-def settles(analysis: StudyAnalysis) -> str:
-    """What would tell the recommended point from the nearest that it cannot be told from."""
-    decision = analysis.decision
-    assert decision is not None
-    if not decision.outlook:
-        return f"how many seeds would settle it cannot be told from one seed; {MORE_SEEDS}"
-    nearest = decision.outlook[0]
-    versus = decision.open_rivals[0]
-    return _settles_one(analysis, decision, nearest, versus)
-
-
-def _settles_one(analysis: StudyAnalysis, decision: Decision, found: Outlook, versus: Versus) -> str:
-    if found.seeds is not None:
-        more = max(found.seeds - decision.num_seeds, 1)
-        return f"about {more} more seed{'s' * (more > 1)} a point would settle it"
-    num = analysis.main.on_set.num_questions
-    if found.questions is not None and found.questions > num > 0:
-        return f"more seeds alone would not settle it, about {found.questions:,} questions might ({num:,} now)"
-    return f"more than {MAX_SEEDS} seeds a point would be needed, so take either"
-
-
-def outlook_text(analysis: StudyAnalysis) -> str:
-    """`settles` as sentences, with what the estimate rests on."""
-    decision = analysis.decision
-    assert decision is not None
-    said = settles(analysis)
-    if not decision.outlook:
-        return f"{said[0].upper()}{said[1:]}."
-    nearest = decision.open_rivals[0]
-    sd = number(decision.target, decision.seed_sd)
-    return (
-        f"{said[0].upper()}{said[1:]}: an estimate for 80% power at the 5% level, if the true difference to "
-        f"{label_of(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen "
-        f"here; the standard deviation between seeds of a point is {sd}."
     )
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from requests.exceptions import JSONDecodeError
 
 from hbt_ray.tracking import writer as writer_module
 from hbt_ray.tracking.runs import RunStore
@@ -165,6 +166,14 @@ def test_a_store_that_comes_up_right_after_an_attempt_gets_the_record(store, wri
     assert writer.flush(10)
     assert writer.stats().num_dropped == 0
     assert store.calls == [("start", "k", None)]
+
+
+def test_a_page_instead_of_an_answer_is_an_outage(store, writer):
+    answers = iter([JSONDecodeError("Expecting value", "<html>", 0)] * 3)
+    store.fail = lambda _: next(answers, None)
+    writer.start_run("k", "k")
+    assert writer.flush(10)
+    assert writer.stats().num_dropped == 0
 
 
 def test_one_record_that_always_fails_does_not_block_the_others(store, writer):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hbt_ray.corpus.beside import LICENCES, files_beside
+from hbt_ray.corpus.beside import stated_licences
 from hbt_ray.corpus.card.card import SourceRow
 from hbt_ray.corpus.sources.names import SOURCES
-from hbt_ray.errors import CorpusError
-from hbt_ray.storage import read_json
 
 NOT_STATED = "not stated"
 
@@ -22,18 +20,3 @@ def source_rows(location: str, items: Mapping[str, int]) -> tuple[SourceRow, ...
         licence = stated.get(source) or (entry.licence if entry else NOT_STATED)
         rows.append(SourceRow(source=source, items=num, licence=licence, citation=entry.citation if entry else ""))
     return tuple(rows)
-
-
-def stated_licences(location: str) -> dict[str, str]:
-    """Source -> licence, of every `licences.json` beside the files of an input.
-
-    Raises:
-        CorpusError: one holds something else.
-    """
-    found: dict[str, str] = {}
-    for place in files_beside(location, LICENCES):
-        for source, licence in (read_json(place) or {}).items():
-            if not isinstance(licence, str):
-                raise CorpusError(f"{place}: the licence of {source} is not a text")
-            found[source] = licence
-    return found

@@ -17,8 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from hbt_ray.config import CleanConfig, CorpusConfig
-from hbt_ray.corpus.beside import LICENCES
-from hbt_ray.corpus.card.licences import stated_licences
+from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, stated_licences, write_beside
 from hbt_ray.corpus.cleaning.contamination import KnownTexts, known_texts
 from hbt_ray.corpus.cleaning.counts import CleanCounts, KeptCounts
 from hbt_ray.corpus.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
@@ -26,9 +25,8 @@ from hbt_ray.corpus.cleaning.known_langs import unjudged
 from hbt_ray.corpus.cleaning.partition import CleanJob, clean_partition
 from hbt_ray.corpus.cleaning.similarity import encoder_fingerprint
 from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
-from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name, split_inputs
+from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name
 from hbt_ray.corpus.rows import NOT_SELECTED
-from hbt_ray.corpus.sources.reader import SOURCE
 from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.languages import canonical_lang
@@ -37,7 +35,6 @@ from hbt_ray.storage import only_job, open_fs, read_json, write_json
 SUMMARY, REJECTED = "clean.json", "rejected"
 RULES_VERSION = 2
 """Changes when a rule says something else of the same row."""
-DEV_IDS = "dev_ids.txt"
 REMOVED = ("number", "num_items", "duplicates")
 """What is told of the duplicates in a partition."""
 
@@ -81,11 +78,15 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
         report: receives one line of news at a time.
 
     Raises:
-        CorpusError: input missing or malformed, or nothing is left of it.
+        CorpusError: input or dev items missing or malformed, or nothing is left of it; UnreadableError, a kind of it,
+            where a file could not be read this time.
+        ClusterError: a task failed in Ray, or another job removed what was there; the same call goes on.
         ConfigError: `clean.model` cannot be had.
         EvaluationError: a set of `clean.check_against` cannot be loaded.
     """
     inputs = find_inputs(config.input)
+    dev_ids = read_ids([config.dev_ids] if config.dev_ids else files_beside(config.input, DEV_IDS))
+    licences = stated_licences(config.input)
     langs = tuple(sorted(canonical_lang(code) for code in config.langs))
     rules = dataclasses.replace(rules, reference_lang=canonical_lang(rules.reference_lang))
     known = [_load(place, rules, report) for place in rules.check_against]
@@ -125,7 +126,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
             raise
         if "wrong_language" in rules.rules and (unknown := unjudged(counts.rows)):
             report(f"not judged by language, because the identifier does not know them: {', '.join(unknown)}")
-        _copy_beside(config, f"{directory}/{KEPT}")
+        write_beside(f"{directory}/{KEPT}", dev_ids, licences)
         write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
         work.remove()
     return Cleaned(directory, settings, counts)
@@ -151,7 +152,7 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirect
     if job.config.duplicates:
         num_items = {int(row["partition"]): int(row["num_items"]) for row in results}
         found = find_duplicates(job.directory, num_items, job.config.max_jaccard)
-        report(f"{sum(map(len, found.values())):,} items are near-duplicates of others")
+        report(f"near-duplicates of other items: {sum(map(len, found.values())):,}")
         rows = [
             {"number": part, "num_items": num_items[part], "duplicates": json.dumps(items)}
             for part, items in sorted(found.items())
@@ -199,16 +200,3 @@ def _has_gpus() -> bool:
     import ray
 
     return bool(ray.cluster_resources().get("GPU", 0) >= 1)
-
-
-def _copy_beside(config: CorpusConfig, kept: str) -> None:
-    """The dev items and the licences are the same for whoever reads the kept rows."""
-    fs, path = open_fs(kept)
-    licences = stated_licences(config.input)
-    if licences:
-        write_json(f"{kept}/{LICENCES}", dict(sorted(licences.items())))
-    place = config.dev_ids or f"{config.input.rstrip('/')}/{DEV_IDS}"
-    if config.dev_ids or (len(split_inputs(config.input)) == 1 and not config.input.startswith(SOURCE)):
-        found, dev_ids = open_fs(place)
-        if found.isfile(dev_ids):
-            fs.pipe_file(f"{path}/{DEV_IDS}", found.cat_file(dev_ids))

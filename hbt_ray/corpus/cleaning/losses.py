@@ -15,12 +15,20 @@ Kept = TypeVar("Kept")
 YEARS = range(1000, 2200)
 CALENDARS = (543, -621, -622, -579, -580)
 """Years of the Thai, Persian and Islamic calendars against the Gregorian, which translations may have instead."""
+FOOTNOTE = re.compile(r"\[(?:n |note )?\d{1,3}\]")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9]*(?:_[A-Za-z0-9]+|(?<=[a-z])[A-Z][A-Za-z0-9]*|::\w+|\(\))+", re.ASCII)
 
 
 def numbers(field: Field, config: CleanConfig) -> Verdicts:
-    """Share of the original's numbers (two digits or more) that the text lacks, whatever digits it writes them in."""
-    return _lost(field, config.min_kept, config.max_lost_numbers, numbers_of, _lost_numbers)
+    """Share of the original's numbers (two digits or more) that the text lacks, whatever digits it writes them in.
+
+    The marks of footnotes, `[16]` or `[n 12]`, say nothing, and translations leave them out.
+    """
+
+    def demanded(original: str) -> set[Number]:
+        return numbers_of(FOOTNOTE.sub(" ", original))
+
+    return _lost(field, config.min_kept, config.max_lost_numbers, demanded, _lost_numbers)
 
 
 def entities(field: Field, config: CleanConfig) -> Verdicts:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +10,8 @@ from hbt_ray.config.clean import CleanConfig
 from hbt_ray.corpus.cleaning.texts import Field, Verdicts
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.encode import TextEncoder
-from hbt_ray.storage import file_hashes
+from hbt_ray.model.layout import model_directory
+from hbt_ray.storage import files_digest
 
 COUNTED = (".json", ".txt", ".model", ".safetensors", ".bin")
 """Files of an encoder that decide its vectors; repositories also hold weights for other libraries."""
@@ -58,16 +56,8 @@ def encoder_fingerprint(model: str) -> str:
     """
     from hbt_ray.experiment import resolve_model
 
-    directory = Path(resolve_model(model))
-    if not directory.is_dir():
-        from huggingface_hub import snapshot_download
+    return files_digest(model_directory(resolve_model(model), COUNTED, _no_model), COUNTED)
 
-        try:
-            directory = Path(snapshot_download(model, allow_patterns=[f"*{suffix}" for suffix in COUNTED]))
-        except (OSError, ValueError) as error:  # the errors of the hub are among them
-            raise ConfigError(
-                f"clean.model={model!r} is neither a directory nor a model that can be had from the hub "
-                f"({type(error).__name__}); give the directory of an encoder"
-            ) from None
-    hashes = [entry for entry in file_hashes(directory) if entry[0].endswith(COUNTED)]
-    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+
+def _no_model(name: str, reason: str) -> ConfigError:
+    return ConfigError(f"clean.model={name!r} cannot be had: {reason}; give the directory of an encoder, or a hub name")

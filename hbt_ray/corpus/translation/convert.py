@@ -7,7 +7,6 @@ embeddings, through the method that it has for subclasses.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,7 +16,8 @@ from typing import Any, Final
 from hbt_ray.corpus.translation.codec import every_token, load_config, unknown_translator
 from hbt_ray.corpus.translation.spec import TOKENIZER
 from hbt_ray.errors import ConfigError
-from hbt_ray.storage import file_hashes
+from hbt_ray.model.layout import model_directory
+from hbt_ray.storage import files_digest
 
 READ: Final = (".json", ".model", ".spm", ".txt", ".safetensors", ".bin")
 """Files of a model that are fetched and that count; repositories also hold weights for other libraries."""
@@ -26,31 +26,15 @@ DONE: Final = "made_from.json"
 
 
 def model_files(name: str) -> Path:
-    """The directory of a model, fetched where `name` is one of the hub.
-
-    Raises:
-        ConfigError: no such directory, and the hub does not have it or cannot be reached.
-    """
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path.absolute()
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise unknown_translator(name, "there is no such directory")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in READ]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise unknown_translator(name, f"it is not in the local cache, and the hub says: {error}") from None
+    """The directory of a model, fetched where `name` is one of the hub; ConfigError where it cannot be had."""
+    return model_directory(name, READ, unknown_translator)
 
 
 def model_fingerprint(directory: Path) -> str:
     """sha256, in hex, of the files that a model is made of."""
-    hashes = [entry for entry in file_hashes(directory) if entry[0].endswith(READ)]
-    if not any(name.endswith(WEIGHTS) for name, _ in hashes):
+    if not any(path.name.endswith(WEIGHTS) for path in directory.rglob("*")):
         raise unknown_translator(str(directory), "the directory has no weights (.safetensors or .bin)")
-    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
+    return files_digest(directory, READ)
 
 
 def convert_model(name: str, directory: Path, fingerprint: str, precision: str, root: Path) -> Path:

@@ -12,8 +12,7 @@ from typing import Any
 
 from hbt_ray.cluster import num_places
 from hbt_ray.config import CorpusConfig, TranslateConfig
-from hbt_ray.corpus.beside import DEV_IDS, LICENCES
-from hbt_ray.corpus.card.licences import stated_licences
+from hbt_ray.corpus.beside import read_ids, stated_licences, write_beside
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.translation.codec import Codec
 from hbt_ray.corpus.translation.codes import canonical_target
@@ -24,7 +23,7 @@ from hbt_ray.corpus.translation.spec import TranslatorSpec
 from hbt_ray.corpus.translation.store import MANIFEST, ORIGINAL, TranslationStore, others, reuse
 from hbt_ray.corpus.translation.survey import Survey, Wanted, survey
 from hbt_ray.errors import ConfigError, CorpusError
-from hbt_ray.storage import open_fs, write_json, write_whole
+from hbt_ray.storage import write_json
 
 FORMAT = 1
 """Part of every digest; to be raised where the same settings come to mean other rows."""
@@ -65,8 +64,8 @@ class Job:
     num_translators: int
     models: Path
     """Where converted models are kept."""
-    dev_ids: str
-    """File that is copied to the result; empty: none."""
+    dev_ids: frozenset[str]
+    """Ids that lie beside the result too; empty: none."""
     licences: dict[str, str]
     """Source -> licence, as stated beside the input."""
 
@@ -140,7 +139,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
         made_from=made_from,
         num_translators=num_translators,
         models=Path(workspace) / "models",
-        dev_ids=corpus.dev_ids,
+        dev_ids=read_ids([corpus.dev_ids] if corpus.dev_ids else ()),
         licences=stated_licences(corpus.input),
     )
 
@@ -160,7 +159,7 @@ def run_job(job: Job, report: Report, progress: Callable[[str, int, int, str], N
             stats[chunk.lang][chunk.name] = shard
     for lang in (ORIGINAL, *job.langs):
         store.show(lang)
-    _copy_beside(job)
+    write_beside(store.directory, job.dev_ids, job.licences)
     manifest = _manifest(job, stats, time.monotonic() - began)
     write_json(f"{store.directory}/{MANIFEST}", manifest)
     return manifest
@@ -245,15 +244,6 @@ def _plan(job: Job, directories: list[str], report: Report) -> tuple[list[Any], 
         elif there and lang != ORIGINAL:
             report(f"{lang}: all {len(wanted):,} shards are done")
     return todo, stats
-
-
-def _copy_beside(job: Job) -> None:
-    """The dev items' ids and the licences lie beside the rows, where the jobs that follow look for them."""
-    if job.dev_ids:
-        fs, where = open_fs(job.dev_ids)
-        write_whole(f"{job.store.directory}/{DEV_IDS}", fs.cat_file(where))
-    if job.licences:
-        write_json(f"{job.store.directory}/{LICENCES}", dict(sorted(job.licences.items())))
 
 
 def _manifest(job: Job, stats: dict[str, dict[str, ShardStats]], seconds: float) -> dict[str, Any]:

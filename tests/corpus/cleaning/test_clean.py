@@ -279,7 +279,7 @@ def test_a_model_is_known_by_its_files(in_process, tmp_path, monkeypatch):
     first = cleaned(b"one")
     assert cleaned(b"other") != first
     assert cleaned(b"one") == first
-    with pytest.raises(ConfigError, match=r"clean\.model='no/such' is neither a directory nor a model .* from the hub"):
+    with pytest.raises(ConfigError, match=r"clean\.model='no/such' cannot be had: .* the hub says"):
         clean(CorpusConfig(input=str(tmp_path / "x.parquet")), CleanConfig(model="no/such"), str(tmp_path / "c"))
 
 

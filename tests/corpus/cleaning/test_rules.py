@@ -216,6 +216,15 @@ def test_chinese_numerals_are_kept_numbers_and_not_asked_for():
     assert judge("numbers", "zh", "二〇一五年的九百份重十八公斤。", original) == (1.0, True)
 
 
+def test_marks_of_footnotes_are_not_asked_for():
+    original = "One of 483 compounds,[16][17] at least 65 others.[note 12] In 2014[n 1] 36 were known.[18]"
+    assert judge("numbers", "es", "Uno de 483 compuestos, al menos otros 65. En 2014 se conocían 36.", original) == (
+        0.0,
+        False,
+    )
+    assert judge("numbers", "es", "Uno de muchos compuestos, [16][17] al menos otros.", original) == (1.0, True)
+
+
 def test_years_of_other_calendars_are_kept_numbers():
     original = "In 1999, 2005 and 2014."
     assert judge("numbers", "th", "ในปี ๒๕๔๒ ๒๕๔๘ และ ๒๕๕๗", original) == (0.0, False)
