@@ -16,7 +16,7 @@ from hbt_ray.errors import ConfigError, HbtError
 from hbt_ray.recipes import build_recipe
 from hbt_ray.storage import read_json, write_json
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.training.dataset import slice_dataset
+from hbt_ray.training.dataset import ordered_shards, slice_dataset
 from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, checkpoint_name, read_state, run_digest
 
 RESUME, ERROR = "resume.json", "error.json"
@@ -69,7 +69,7 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
     Raises:
         HbtError: what a worker could not do, as it said it.
     """
-    from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
@@ -91,7 +91,7 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
         ),
         # called anew whenever workers (re)start, so that a restart begins at the checkpoint and not at step 0
         datasets={"steps": lambda: _steps(spec, record)} if recipe.train.steps else {},
-        dataset_config=DataConfig(enable_shard_locality=False),  # locality would deal blocks out of order
+        dataset_config=ordered_shards(),
         run_config=RunConfig(
             name=spec.name,
             storage_path=spec.storage,

@@ -11,7 +11,7 @@ import pytest
 
 from hbt_ray.batches.iterator import BatchSource, local_slices, received_slices
 from hbt_ray.recipes import build_recipe
-from hbt_ray.training.dataset import slice_dataset
+from hbt_ray.training.dataset import ordered_shards, slice_dataset
 from hbt_ray.training.trainer import RESUME, ResumeRecord, RunSpec, fit
 
 pytestmark = pytest.mark.ray
@@ -130,3 +130,18 @@ def test_ray_data_deals_every_rank_its_own_slices(ray_session, small_corpus, wor
     for rank, parts in enumerate(got):
         wanted = local_slices(source, start=start, rank=rank, world_size=world_size)
         assert parts == [(part.step, part.items.tolist(), part.passage_values.tolist()) for part in wanted]
+
+
+def test_blocks_keep_their_order_where_the_first_takes_longest(ray_session, monkeypatch):
+    from ray.data import DataContext
+
+    # as in a process that makes a trainer and has said nothing to Ray Data
+    monkeypatch.setattr(DataContext.get_current().execution_options, "preserve_order", False)
+
+    def read(row):
+        time.sleep(3 if row["id"] == 0 else 0)
+        return row
+
+    numbers = ray_session.data.range(8, override_num_blocks=8).map(read, num_cpus=0.5)
+    (shards,) = ordered_shards().configure({"steps": numbers}, 1, None, None)
+    assert [row["id"] for row in shards["steps"].iter_rows()] == list(range(8))
