@@ -46,6 +46,7 @@ def join(num_cpus: int, *, log_to_driver: bool = False) -> None:
     joins = names_cluster()
     if not joins:  # a cluster of one machine listens on the loopback only; read when Ray is imported
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process a trial; no node is taken away
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # Tune's own tables; the study says how trials go
     import ray
 

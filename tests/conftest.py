@@ -15,6 +15,7 @@ def pytest_configure(config):
     # Before anything imports Ray: a cluster on the loopback only, and short waits for short runs.
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="hbt-cache-")  # what is measured once a machine

@@ -29,7 +29,7 @@ from hbt_ray.evaluation.report_plots import (
 )
 from hbt_ray.evaluation.score import POOL_CUTOFF, Scores
 from hbt_ray.evaluation.summary import RULES, Statement, summary, verdict
-from hbt_ray.evaluation.wording import conclusion, is_one_language, left_out, metric_names, number
+from hbt_ray.evaluation.wording import conclusion, is_one_language, left_out, metric_names, number, p_text
 
 TEMPLATE = "report.html.j2"
 MAX_BARS, NUM_SHOWN = 40, 9
@@ -89,7 +89,7 @@ def render_report(evaluations: Sequence[Evaluation], comparisons: Sequence[Compa
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, lang_name=lang_name, lang=code_and_name, decimals=_decimals, extreme=_extreme
+        number=number, p_text=p_text, lang_name=lang_name, lang=code_and_name, decimals=_decimals, extreme=_extreme
     )
     by_set: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations:

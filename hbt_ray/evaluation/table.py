@@ -17,7 +17,7 @@ from hbt_ray.evaluation.pool_shares import due_and_found
 from hbt_ray.evaluation.record import Comparison
 from hbt_ray.evaluation.score import Scores
 from hbt_ray.evaluation.stats import Interval
-from hbt_ray.evaluation.wording import conclusion, counted, left_out, number
+from hbt_ray.evaluation.wording import conclusion, counted, left_out, number, p_text
 
 MAX_MATRIX_LANGS = 14
 """A wider matrix does not fit a terminal of 80 columns."""
@@ -149,7 +149,7 @@ def comparison_table(comparison: Comparison) -> Table:
             number(row.metric, row.b),
             f"{sign}{number(row.metric, row.difference)}",
             f"{number(row.metric, row.low)} to {number(row.metric, row.high)}",
-            f"{row.p_holm:.4f}",
+            p_text(row.p_holm),
             _verdict(row.verdict, row.better),
         )
     return table

@@ -95,6 +95,13 @@ def counted(scores: Scores) -> str:
     return f"{num_queries:,} queries{f' ({num:,} questions)' if num < num_queries else ''}{where}"
 
 
+def p_text(p_value: float) -> str:
+    """A p-value to four places, and never as nothing at all; a dash where there was no test."""
+    if np.isnan(p_value):
+        return "–"
+    return f"{p_value:.4f}" if p_value >= 5e-5 else "< 0.0001"
+
+
 def number(metric: str, value: float) -> str:
     """A headline number as it is printed: places with one decimal, the others with four; a dash for NaN."""
     if np.isnan(value):

@@ -7,17 +7,19 @@ the workers hold, they would wait for ever.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import ray
-import ray.train
 from ray.data import Datasource, ExecutionOptions
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
 from hbt_ray.batches.iterator import BatchSource, ChunkReader, chunk_steps
 from hbt_ray.cluster import quiet_data_context
+
+if TYPE_CHECKING:
+    from ray.train import DataConfig
 
 BYTES_A_ROW = 1024  # a pair of 32 and 128 tokens with its offsets and ids
 
@@ -39,13 +41,15 @@ def slice_dataset(
     return ray.data.read_datasource(datasource, num_cpus=num_cpus, override_num_blocks=datasource.num_blocks)
 
 
-def ordered_shards() -> ray.train.DataConfig:
+def ordered_shards() -> DataConfig:
     """How Ray Train splits such a data set among its workers: in order of its blocks.
 
     Said here, for Ray Train takes the order's setting from the process that makes a trainer, not from the data set's.
     """
+    from ray.train import DataConfig  # reading tasks, which import this file, have no use for Ray Train
+
     # locality would deal blocks out of order
-    return ray.train.DataConfig(execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False)
+    return DataConfig(execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False)
 
 
 class PlanDatasource(Datasource):  # type: ignore[misc]

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hbt_ray.evaluation.wording import METRICS, number
+from hbt_ray.evaluation.wording import METRICS, number, p_text
 from hbt_ray.tracking.naming import json_text
 from hbt_ray.tracking.plots import figure_png
 from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
@@ -145,7 +145,7 @@ def _parts(claims: Claims) -> list[list[str]]:
             f"{_label(part.metric)}: {part.better} {_relation(part)} {part.other}",
             _signed(part, part.difference),
             "–" if np.isnan(part.low) else f"{_signed(part, part.low)} to {_signed(part, part.high)}",
-            "–" if np.isnan(part.p_holm) else f"{part.p_holm:.4f}",
+            p_text(part.p_holm),
             part.verdict,
         ]
         for claim in claims.claims

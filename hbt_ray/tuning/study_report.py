@@ -9,7 +9,7 @@ import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from hbt_ray.evaluation.lang_names import code_and_name, lang_name
-from hbt_ray.evaluation.wording import METRICS, number
+from hbt_ray.evaluation.wording import METRICS, number, p_text
 from hbt_ray.tracking.naming import json_text
 from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.tuning.charts import BOTTOM as CHART_BOTTOM
@@ -44,7 +44,13 @@ def _environment(*, escape: bool) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, signed=signed, lang=code_and_name, lang_name=lang_name, shown=shown, decimals=_decimals
+        number=number,
+        signed=signed,
+        p_text=p_text,
+        lang=code_and_name,
+        lang_name=lang_name,
+        shown=shown,
+        decimals=_decimals,
     )
     return environment
 

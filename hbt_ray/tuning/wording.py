@@ -39,9 +39,8 @@ def recommendation_line(analysis: StudyAnalysis) -> str:
     best = number(target, float(point.means[main.on_set.at(target)]))
     allowed = len(decision.rivals) + 1
     others = f" of {allowed} points whose {name}/{GUARD} is not significantly below the best" if allowed > 1 else ""
-    line = (
-        f"recommended {point.label}: best mean {name}/{target} = {best}{others}, {_seeds(decision)}; {_short(analysis)}"
-    )
+    mean = f"mean {name}/{target}" if decision.excluded and allowed == 1 else f"best mean {name}/{target}"
+    line = f"recommended {point.label}: {mean} = {best}{others}, {_seeds(decision)}; {_short(analysis)}"
     if analysis.unbeaten and decision.state != "unknown":
         line += f"; NOT AHEAD of the controls: {listed([control.title for control in analysis.unbeaten])}"
     if decision.left_out:
@@ -89,12 +88,12 @@ def reason(analysis: StudyAnalysis) -> str:
     if not decision.rivals and not decision.excluded:
         whole = "of which no trial failed or was stopped" if decision.left_out else "of the study"
         return f"It is the only point {whole}, with {_seeds(decision)}: {label} {value} on {on_set.name}."
-    allowed = f"the {len(decision.rivals) + 1} points" if decision.rivals else "the only point"
     have = "is not significantly below the best" if decision.state != "unknown" else "is not shown to be below the best"
-    text = (
-        f"It has the best {label} on {on_set.name}, {value}, of {allowed} whose {guard} {have} "
-        f"({best_value}, {best.label})."
-    )
+    if decision.rivals:
+        text = f"It has the best {label} on {on_set.name}, {value}, of the {len(decision.rivals) + 1} points whose "
+    else:
+        text = f"{label[0].upper()}{label[1:]} on {on_set.name} is {value}. It is the only point whose "
+    text += f"{guard} {have} ({best_value}, {best.label})."
     if decision.excluded:
         verb = "is" if len(decision.excluded) == 1 else "are"
         text += f" {_points(main, decision.excluded)} {verb} significantly below it and out of the choice."
