@@ -282,9 +282,12 @@ def _check_state_api() -> None:
     try:
         list_actors(limit=1, timeout=20)
     except Exception as error:  # Ray raises many kinds here
+        text = " ".join(str(error).split())
+        mend = "install ray[default] and start the head with its dashboard"
+        if "multiple active Ray" in text:
+            mend = "let the other Ray on this machine end, or start one head (ray start --head) and set RAY_ADDRESS"
         raise ClusterError(
-            "Ray's State API does not answer, so an early-stopped trial would keep its CPUs: install ray[default] "
-            f"and start the head with its dashboard ({' '.join(str(error).split())[:120]})"
+            f"Ray's State API does not answer, so an early-stopped trial would keep its CPUs: {mend} ({text[:120]})"
         ) from None
 
 

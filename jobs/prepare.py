@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
-from hbt_ray.cluster import connect
+from hbt_ray.cluster import join, local_cpus
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.experiment import open_experiment
 from hbt_ray.recipes import load_recipe
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     args = recipe_parser(__doc__ or "").parse_args(argv)
     quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
-    connect(recipe, log_to_driver=args.verbose)
+    join(local_cpus(recipe), log_to_driver=args.verbose)
     experiment = open_experiment(recipe, say)
     show(corpus_table(experiment.corpus))
     say(experiment.corpus.directory)
