@@ -1,9 +1,9 @@
 """The hybrid-batch iterator: a data set over STEPS, not over rows.
 
-Its blocks are (chunk of steps, rank). A task looks the plan up for its chunk, reads the rows that the plan names
-and returns a slice a step; with order kept, an equal split deals the blocks round-robin, so each rank receives its
-own slices in order of step. Nodes without a GPU can do the reading; resuming is a data set that begins at another
-step; every rank has the same number of steps by construction. `hbt_ray.training.dataset` is its Ray Data side.
+A rank's data set has a block a chunk of steps. A task looks the plan up for its chunk, reads the rows that the plan
+names for the rank and returns a slice a step. Nodes without a GPU can do the reading; resuming is a data set that
+begins at another step; every rank has the same number of steps by construction, and none waits for what another
+reads. `hbt_ray.training.dataset` is its Ray Data side.
 """
 
 from __future__ import annotations
@@ -73,28 +73,28 @@ def chunk_steps(num_steps: int, world_size: int, batch_size: int) -> int:
 
 @dataclass(frozen=True)
 class ChunkReader:
-    """Blocks of `chunk` steps: block b holds the slices of chunk b // world_size for rank b % world_size."""
+    """A rank's slices in blocks of `chunk` steps, from step `start` on."""
 
     source: BatchSource
     start: int
     chunk: int
+    rank: int
     world_size: int
 
     @property
     def num_blocks(self) -> int:
         """As many for every rank."""
-        return -(-(self.source.num_steps - self.start) // self.chunk) * self.world_size
+        return -(-(self.source.num_steps - self.start) // self.chunk)
 
     def steps(self, block: int) -> range:
         """The steps of a block."""
-        first = self.start + block // self.world_size * self.chunk
+        first = self.start + block * self.chunk
         return range(first, min(first + self.chunk, self.source.num_steps))
 
     def read(self, block: int) -> pa.Table:
         """One row a step."""
         plan, reader = self.source.open()
-        rank = block % self.world_size
-        return to_table([reader.slice(plan.step(step), rank, self.world_size) for step in self.steps(block)])
+        return to_table([reader.slice(plan.step(step), self.rank, self.world_size) for step in self.steps(block)])
 
 
 def received_slices(tables: Iterable[Any], *, start: int, rank: int) -> Iterator[Slice]:
@@ -102,8 +102,6 @@ def received_slices(tables: Iterable[Any], *, start: int, rank: int) -> Iterator
     step = start
     for table in tables:
         for part in from_table(table):
-            if part.step < start:  # the data set may begin a checkpoint early, never late
-                continue
             assert (part.step, part.rank) == (step, rank), (
                 f"rank {rank} expected step {step}, got step {part.step} of rank {part.rank}"
             )

@@ -7,49 +7,40 @@ the workers hold, they would wait for ever.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import Datasource, ExecutionOptions
+from ray.data import Datasource, ExecutionResources
 from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
 from hbt_ray.batches.iterator import BatchSource, ChunkReader, chunk_steps
 from hbt_ray.cluster import quiet_data_context
 
-if TYPE_CHECKING:
-    from ray.train import DataConfig
-
+TASKS_AHEAD, BUFFERED_BYTES = 2, 256 * 2**20
 BYTES_A_ROW = 1024  # a pair of 32 and 128 tokens with its offsets and ids
 
 
 def slice_dataset(
-    source: BatchSource, *, start: int = 0, world_size: int = 1, num_cpus: float = 0.5
+    source: BatchSource, *, start: int = 0, rank: int = 0, world_size: int = 1, num_cpus: float = 0.5
 ) -> ray.data.Dataset:
-    """Ray Data set whose blocks are, in order, (first chunk, rank 0), (first chunk, rank 1), ... one row a step.
+    """Ray Data set of a rank's slices in order, one row a step and a block a chunk of steps.
 
     Args:
         source: what to batch.
         start: first step (0, or where a run is resumed); nothing before it is read.
-        world_size: workers the data set will be split among, equally.
+        rank, world_size: of the worker that reads it, and how many there are.
         num_cpus: CPUs that Ray reserves for a task.
     """
     quiet_data_context()
     chunk = chunk_steps(source.num_steps - start, world_size, source.plan.batch_size)
-    datasource = PlanDatasource(ChunkReader(source, start, chunk, world_size))
-    return ray.data.read_datasource(datasource, num_cpus=num_cpus, override_num_blocks=datasource.num_blocks)
-
-
-def ordered_shards() -> DataConfig:
-    """How Ray Train splits such a data set among its workers: in order of its blocks.
-
-    Said here, for Ray Train takes the order's setting from the process that makes a trainer, not from the data set's.
-    """
-    from ray.train import DataConfig  # reading tasks, which import this file, have no use for Ray Train
-
-    # locality would deal blocks out of order
-    return DataConfig(execution_options=ExecutionOptions(preserve_order=True), enable_shard_locality=False)
+    datasource = PlanDatasource(ChunkReader(source, start, chunk, rank, world_size))
+    dataset = ray.data.read_datasource(datasource, num_cpus=num_cpus, override_num_blocks=datasource.num_blocks)
+    # Every worker has such a data set: each takes no more of the cluster than keeps it a few blocks ahead.
+    limits = ExecutionResources.for_limits(cpu=TASKS_AHEAD * num_cpus, object_store_memory=BUFFERED_BYTES)
+    dataset.context.execution_options.resource_limits = limits
+    return dataset
 
 
 class PlanDatasource(Datasource):  # type: ignore[misc]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from hbt_ray import errors
-from hbt_ray.batches.iterator import BatchSource
 from hbt_ray.cluster import unwrapped
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
@@ -16,7 +15,6 @@ from hbt_ray.errors import ConfigError, HbtError
 from hbt_ray.recipes import build_recipe
 from hbt_ray.storage import read_json, write_json
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.training.dataset import ordered_shards, slice_dataset
 from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, checkpoint_name, read_state, run_digest
 
 RESUME, ERROR = "resume.json", "error.json"
@@ -89,9 +87,6 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
                 **({"GPU": 1} if resources.use_gpu else {}),
             },
         ),
-        # called anew whenever workers (re)start, so that a restart begins at the checkpoint and not at step 0
-        datasets={"steps": lambda: _steps(spec, record)} if recipe.train.steps else {},
-        dataset_config=ordered_shards(),
         run_config=RunConfig(
             name=spec.name,
             storage_path=spec.storage,
@@ -146,8 +141,8 @@ def _worker(config: dict[str, Any]) -> None:
 class ResumeRecord:
     """The step of the last checkpoint that Ray Train has registered, kept beside the checkpoints.
 
-    Ray Train builds the data set before the workers load their checkpoint, so the step has to be known outside
-    of it. The record is written after the checkpoint is registered: it may be a checkpoint behind, never ahead.
+    For those who ask without starting Ray Train: whether a run has ended, or is another's. Written after the
+    checkpoint is registered: it may be a checkpoint behind, never ahead.
     """
 
     path: str
@@ -159,17 +154,6 @@ class ResumeRecord:
     def read(self) -> int:
         """The step to go on at; 0 where nothing is recorded."""
         return int((read_json(self.path) or {}).get("step", 0))
-
-
-def _steps(spec: RunSpec, record: ResumeRecord) -> Any:
-    train, resources = spec.recipe.train, spec.recipe.resources
-    source = BatchSource(spec.corpus, spec.recipe.plan, train.seed, train.steps)
-    return slice_dataset(
-        source,
-        start=min(record.read(), train.steps - 1),
-        world_size=resources.num_workers,
-        num_cpus=resources.cpus_per_data_task,
-    )
 
 
 def _recording(record: ResumeRecord) -> Any:

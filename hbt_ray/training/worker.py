@@ -15,7 +15,7 @@ import torch
 from ray.train.torch import get_device
 from transformers.utils import logging
 
-from hbt_ray.batches.iterator import received_slices
+from hbt_ray.batches.iterator import BatchSource, received_slices
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.evaluation.score import Scores
@@ -23,6 +23,7 @@ from hbt_ray.tracking.artifacts import log_scores
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.system import system_metrics
 from hbt_ray.training.chunking import Chunking
+from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.kept_scores import keep_scores
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
@@ -40,7 +41,7 @@ def train_worker(spec: RunSpec, log: RunLog) -> None:
     if not spec.recipe.resources.use_gpu:
         torch.set_num_threads(num_threads(spec, state, local_workers))
     # Reading begins first: it starts processes of its own, and the model takes as long to load.
-    slices = Feed(_slices(start), lambda part: part, depth=2) if start < spec.recipe.train.steps else None
+    slices = Feed(_slices(spec, start), lambda part: part, depth=2) if start < spec.recipe.train.steps else None
     corpus = Corpus.open(spec.corpus)
     loop = TrainLoop(
         spec.recipe,
@@ -101,11 +102,17 @@ def _state_of(checkpoint: Any) -> RunState | None:
         return read_state(Path(directory))
 
 
-def _slices(start: int) -> Iterator[Slice]:
-    rank = ray.train.get_context().get_world_rank()
-    blocks = ray.train.get_dataset_shard("steps").iter_batches(
-        batch_size=None, batch_format="pyarrow", prefetch_batches=2
+def _slices(spec: RunSpec, start: int) -> Iterator[Slice]:
+    context, train = ray.train.get_context(), spec.recipe.train
+    rank = context.get_world_rank()
+    dataset = slice_dataset(
+        BatchSource(spec.corpus, spec.recipe.plan, train.seed, train.steps),
+        start=start,
+        rank=rank,
+        world_size=context.get_world_size(),
+        num_cpus=spec.recipe.resources.cpus_per_data_task,
     )
+    blocks = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2)
     return received_slices(blocks, start=start, rank=rank)
 
 

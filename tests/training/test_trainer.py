@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hbt_ray.batches.iterator import BatchSource, local_slices, received_slices
+from hbt_ray.batches.iterator import BatchSource, ChunkReader, local_slices, received_slices
 from hbt_ray.recipes import build_recipe
-from hbt_ray.training.dataset import ordered_shards, slice_dataset
+from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.trainer import RESUME, ResumeRecord, RunSpec, fit
 
 pytestmark = pytest.mark.ray
@@ -112,36 +112,35 @@ def test_another_recipe_does_not_go_on_from_a_checkpoint(small_corpus, small_bas
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
-def test_ray_data_deals_every_rank_its_own_slices(ray_session, small_corpus, world_size):
+def test_ray_data_brings_every_rank_its_own_slices(ray_session, small_corpus, world_size):
     recipe = build_recipe(BASE_RECIPE)
     source = BatchSource(small_corpus.directory, recipe.plan, 3, 101)
     start = 7
 
     @ray_session.remote(num_cpus=0)
-    def consume(shard, rank):
-        blocks = shard.iter_batches(batch_size=None, batch_format="pyarrow")
+    def consume(rank):
+        dataset = slice_dataset(source, start=start, rank=rank, world_size=world_size)
+        blocks = dataset.iter_batches(batch_size=None, batch_format="pyarrow")
         return [
             (part.step, part.items.tolist(), part.passage_values.tolist())
             for part in received_slices(blocks, start=start, rank=rank)
         ]
 
-    shards = slice_dataset(source, start=start, world_size=world_size).streaming_split(world_size, equal=True)
-    got = ray_session.get([consume.remote(shard, rank) for rank, shard in enumerate(shards)])
-    for rank, parts in enumerate(got):
+    for rank, parts in enumerate(ray_session.get([consume.remote(rank) for rank in range(world_size)])):
         wanted = local_slices(source, start=start, rank=rank, world_size=world_size)
         assert parts == [(part.step, part.items.tolist(), part.passage_values.tolist()) for part in wanted]
 
 
-def test_blocks_keep_their_order_where_the_first_takes_longest(ray_session, monkeypatch):
-    from ray.data import DataContext
+class SlowFirst(ChunkReader):
+    """Reads the first block after all others."""
 
-    # as in a process that makes a trainer and has said nothing to Ray Data
-    monkeypatch.setattr(DataContext.get_current().execution_options, "preserve_order", False)
+    def read(self, block):
+        time.sleep(3 if block == 0 else 0)
+        return super().read(block)
 
-    def read(row):
-        time.sleep(3 if row["id"] == 0 else 0)
-        return row
 
-    numbers = ray_session.data.range(8, override_num_blocks=8).map(read, num_cpus=0.5)
-    (shards,) = ordered_shards().configure({"steps": numbers}, 1, None, None)
-    assert [row["id"] for row in shards["steps"].iter_rows()] == list(range(8))
+def test_blocks_keep_their_order_where_the_first_takes_longest(ray_session, small_corpus, monkeypatch):
+    monkeypatch.setattr("hbt_ray.training.dataset.ChunkReader", SlowFirst)
+    source = BatchSource(small_corpus.directory, build_recipe(BASE_RECIPE).plan, 3, 101)
+    blocks = slice_dataset(source).iter_batches(batch_size=None, batch_format="pyarrow")
+    assert [part.step for part in received_slices(blocks, start=0, rank=0)] == list(range(101))
