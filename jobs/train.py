@@ -17,7 +17,8 @@ from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.study_models import log_run_models
 from hbt_ray.tracking.uri import ui_command
-from hbt_ray.training.trainer import RunSpec, begun, fit
+from hbt_ray.training.run import RunSpec, begun
+from hbt_ray.training.trainer import fit
 
 
 def main(argv: Sequence[str]) -> int:

@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hbt_ray import errors
 from hbt_ray.cluster import unwrapped
-from hbt_ray.config import Recipe
-from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.errors import ConfigError, HbtError
+from hbt_ray.errors import HbtError
 from hbt_ray.recipes import build_recipe
 from hbt_ray.storage import read_json, write_json
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, checkpoint_name, read_state, run_digest
+from hbt_ray.training.run import ResumeRecord, RunResult, RunSpec, begun
+from hbt_ray.training.state import MODEL, read_state
 
-RESUME, ERROR = "resume.json", "error.json"
+ERROR = "error.json"
 POLL_S = "0.5"  # Ray Train looks at its workers every 2 s by default, and takes one report a look
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """One run, as every process of it needs to know it.
-
-    Attributes:
-        recipe: the resolved recipe.
-        corpus: directory of the prepared corpus.
-        base: model directory or name.
-        name: of the run; a run of the same name in the same workspace is resumed.
-        storage: directory or URL under which the run's checkpoints are kept in a sub-directory `name`.
-        key: of the run in the tracking store.
-        concurrent: trials that may run at once, with which workers share a node's cores.
-    """
-
-    recipe: Recipe
-    corpus: str
-    base: str
-    name: str
-    storage: str
-    key: str
-    concurrent: int = 1
-
-    @property
-    def directory(self) -> str:
-        """Where the run's checkpoints and records are."""
-        return f"{self.storage}/{self.name}"
-
-    def checkpoint(self, step: int) -> str:
-        """Directory or URL of the checkpoint made after `step` steps."""
-        return f"{self.directory}/{checkpoint_name(step)}"
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended: metrics of its last evaluation, and its model directory."""
-
-    metrics: dict[str, float]
-    model: str
 
 
 def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> RunResult:
@@ -72,7 +30,6 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
 
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
     recipe, resources = spec.recipe, spec.recipe.resources
-    record = ResumeRecord(f"{spec.directory}/{RESUME}")
     if (state := begun(spec)) and state.step == recipe.train.steps:
         return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
     write_json(f"{spec.directory}/{ERROR}", {})
@@ -90,7 +47,7 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
         run_config=RunConfig(
             name=spec.name,
             storage_path=spec.storage,
-            callbacks=[*(callbacks or []), _recording(record)],
+            callbacks=[*(callbacks or []), _recording(spec.resume)],
             failure_config=FailureConfig(max_failures=resources.max_failures, controller_failure_limit=3),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
@@ -105,55 +62,17 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
     return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
 
 
-def begun(spec: RunSpec) -> RunState | None:
-    """The state of the last checkpoint of a run of this name, None where there is none.
-
-    Raises:
-        ConfigError: that run has another recipe, or has ended and was scored in another way.
-    """
-    step = ResumeRecord(f"{spec.directory}/{RESUME}").read()
-    tree = read_json(f"{spec.checkpoint(step)}/{STATE}") if step else None
-    if tree is None:
-        return None
-    state = RunState(**tree)
-    check_digest(state, run_digest(spec.recipe, Corpus.open(spec.corpus)), f"run {spec.name} in {spec.storage}")
-    if state.step == spec.recipe.train.steps and state.scored != spec.recipe.digest("evaluation"):
-        raise ConfigError(
-            f"run {spec.name} in {spec.storage} has ended and was scored with other evaluation.* settings; score its "
-            f"model with jobs/evaluate.py --model {spec.checkpoint(step)}/{MODEL}, or give the run another name"
-        )
-    return state
-
-
 def _worker(config: dict[str, Any]) -> None:
     """What each Ray Train worker runs; the model's libraries are imported there and nowhere else."""
+    from hbt_ray.training.place import in_ray_train
     from hbt_ray.training.worker import train_worker
 
     spec = RunSpec(**{**config["spec"], "recipe": build_recipe(config["spec"]["recipe"])})
     try:
-        train_worker(spec, config["log"])
+        train_worker(spec, config["log"], in_ray_train())
     except HbtError as error:
         # What no restart can mend ends the run here, on every rank alike, and is raised again by `fit`.
         write_json(f"{spec.directory}/{ERROR}", {"kind": type(error).__name__, "message": str(error)})
-
-
-@dataclass(frozen=True)
-class ResumeRecord:
-    """The step of the last checkpoint that Ray Train has registered, kept beside the checkpoints.
-
-    For those who ask without starting Ray Train: whether a run has ended, or is another's. Written after the
-    checkpoint is registered: it may be a checkpoint behind, never ahead.
-    """
-
-    path: str
-
-    def write(self, step: int) -> None:
-        """Record that the run can go on at `step`."""
-        write_json(self.path, {"step": step})
-
-    def read(self) -> int:
-        """The step to go on at; 0 where nothing is recorded."""
-        return int((read_json(self.path) or {}).get("step", 0))
 
 
 def _recording(record: ResumeRecord) -> Any:

@@ -1,18 +1,14 @@
-"""What each Ray Train worker runs: the loop, with Ray Train and tracking behind its hooks."""
+"""What each worker of a run does: the loop, with its place and tracking behind the hooks."""
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
-import ray.train
 import ray.util
 import torch
-from ray.train.torch import get_device
 from transformers.utils import logging
 
 from hbt_ray.batches.iterator import BatchSource, received_slices
@@ -27,56 +23,63 @@ from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.kept_scores import keep_scores
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
+from hbt_ray.training.place import Place
+from hbt_ray.training.run import RunSpec
 from hbt_ray.training.state import RunState, checkpoint_name, read_state, run_digest
-from hbt_ray.training.trainer import RunSpec
 
 
-def train_worker(spec: RunSpec, log: RunLog) -> None:
-    """Train one rank of the run, going on from the checkpoint that Ray Train hands over."""
+def train_worker(spec: RunSpec, log: RunLog, place: Place) -> None:
+    """Train one rank of the run, going on from the checkpoint that its place has."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    checkpoint = ray.train.get_checkpoint()
-    state = _state_of(checkpoint)
-    start = state.step if state else 0
-    local_workers = ray.train.get_context().get_local_world_size()
-    if not spec.recipe.resources.use_gpu:
-        torch.set_num_threads(num_threads(spec, state, local_workers))
-    # Reading begins first: it starts processes of its own, and the model takes as long to load.
-    slices = Feed(_slices(spec, start), lambda part: part, depth=2) if start < spec.recipe.train.steps else None
+    with ExitStack() as stack:
+        with place.checkpoint() as directory:
+            state = read_state(directory) if directory else None
+            if not spec.recipe.resources.use_gpu:
+                torch.set_num_threads(num_threads(spec, state, place.local_workers))
+            parts: Iterable[Slice] = ()  # of a run of no steps, or one that had ended
+            if (start := state.step if state else 0) < spec.recipe.train.steps:
+                # Reading begins first: it starts processes of its own, and the model takes as long to load.
+                parts = stack.enter_context(Feed(_slices(spec, start, place), lambda part: part, depth=2))
+            loop = _loop(spec, place, state)
+            if directory:
+                loop.restore(directory)
+        if state and state.step == spec.recipe.train.steps:
+            # Tune may have missed the last report of a run that had ended; without it the trial would have no score
+            place.report(_report_of(spec, loop.step, loop.metrics), checkpoint_name(loop.step), None)
+            return
+        if loop.rank == 0:
+            log.log_params(spec.key, _used(loop))
+        stack.enter_context(_watched(spec, log, loop, place))
+        loop.run(iter(parts), _hooks(spec, log, place))
+
+
+def _loop(spec: RunSpec, place: Place, state: RunState | None) -> TrainLoop:
     corpus = Corpus.open(spec.corpus)
-    loop = TrainLoop(
+    return TrainLoop(
         spec.recipe,
         corpus=corpus,
         base=spec.base,
         digest=run_digest(spec.recipe, corpus),
-        device=get_device(),
-        workers_on_node=local_workers * spec.concurrent,
+        device=place.device,
+        workers_on_node=place.local_workers * spec.concurrent,
         chunking=Chunking(**state.chunking) if state and state.chunking else None,
     )
-    hooks = _hooks(spec, log, ray.train)
-    if checkpoint:
-        with checkpoint.as_directory() as directory:
-            loop.restore(Path(directory))
-    if slices is None and state:
-        # Tune may have missed the last report of a run that had ended; without it the trial would have no score
-        ray.train.report({**loop.metrics, "step": loop.step, "pairs": loop.step * spec.recipe.plan.batch_size})
-        return
-    if loop.rank == 0:
-        used = {"precision_used": loop.stepper.precision.name, "why": loop.stepper.precision.reason}
-        if spec.recipe.train.compile:
-            used["compile_used"] = f"{loop.stepper.compiled.used}: {loop.stepper.compiled.reason}"
-        log.log_params(
-            spec.key, {**used, **{f"{name}_used": str(value) for name, value in vars(loop.stepper.chunking).items()}}
-        )
-    with slices or nullcontext(()) as parts, _watched(spec, log, loop):  # a run of no steps has none
-        loop.run(iter(parts), hooks)
 
 
-def _watched(spec: RunSpec, log: RunLog, loop: TrainLoop) -> AbstractContextManager[None]:
+def _used(loop: TrainLoop) -> dict[str, str]:
+    """What `auto` came to, for the run's parameters."""
+    stepper = loop.stepper
+    used = {"precision_used": stepper.precision.name, "why": stepper.precision.reason}
+    if loop.recipe.train.compile:
+        used["compile_used"] = f"{stepper.compiled.used}: {stepper.compiled.reason}"
+    return used | {f"{name}_used": str(value) for name, value in vars(stepper.chunking).items()}
+
+
+def _watched(spec: RunSpec, log: RunLog, loop: TrainLoop, place: Place) -> AbstractContextManager[None]:
     """One worker of each node records how busy the node is."""
-    context = ray.train.get_context()
-    if context.get_local_rank() != 0 or not spec.recipe.tracking.system_metrics:
+    if place.local_rank != 0 or not spec.recipe.tracking.system_metrics:
         return nullcontext()
-    node = f"node_{context.get_node_rank()}"
+    node = f"node_{place.node_rank}"
     log.log_params(spec.key, {"system": {node: ray.util.get_node_ip_address()}})
     return system_metrics(
         lambda step, found: log.log_metrics(spec.key, [{"step": step, **found}]), lambda: loop.step, node
@@ -95,28 +98,20 @@ def num_threads(spec: RunSpec, state: RunState | None, local_workers: int) -> in
     )
 
 
-def _state_of(checkpoint: Any) -> RunState | None:
-    if not checkpoint:
-        return None
-    with checkpoint.as_directory() as directory:
-        return read_state(Path(directory))
-
-
-def _slices(spec: RunSpec, start: int) -> Iterator[Slice]:
-    context, train = ray.train.get_context(), spec.recipe.train
-    rank = context.get_world_rank()
+def _slices(spec: RunSpec, start: int, place: Place) -> Iterator[Slice]:
+    train = spec.recipe.train
     dataset = slice_dataset(
         BatchSource(spec.corpus, spec.recipe.plan, train.seed, train.steps),
         start=start,
-        rank=rank,
-        world_size=context.get_world_size(),
+        rank=place.rank,
+        world_size=place.world_size,
         num_cpus=spec.recipe.resources.cpus_per_data_task,
     )
     blocks = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2)
-    return received_slices(blocks, start=start, rank=rank)
+    return received_slices(blocks, start=start, rank=place.rank)
 
 
-def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
+def _hooks(spec: RunSpec, log: RunLog, place: Place) -> Hooks:
     def curve(step: int, point: Mapping[str, float]) -> None:
         log.log_metrics(spec.key, [{"step": step, **point}])
 
@@ -128,13 +123,10 @@ def _hooks(spec: RunSpec, log: RunLog, train: Any) -> Hooks:
             log_scores(log, spec.key, found, spec.name)
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
-        report = {**metrics, "step": step, "pairs": step * spec.recipe.plan.batch_size}
-        if train.get_context().get_world_rank() != 0:
-            train.report(report, checkpoint=None, checkpoint_dir_name=checkpoint_name(step))
-            return
-        with tempfile.TemporaryDirectory() as directory:
-            save(Path(directory))
-            made = train.Checkpoint.from_directory(directory)
-            train.report(report, checkpoint=made, checkpoint_dir_name=checkpoint_name(step))
+        place.report(_report_of(spec, step, metrics), checkpoint_name(step), save)
 
     return Hooks(curve, scores, checkpoint)
+
+
+def _report_of(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> dict[str, Any]:
+    return {**metrics, "step": step, "pairs": step * spec.recipe.plan.batch_size}

@@ -15,7 +15,9 @@ from hbt_ray.experiment import Experiment
 from hbt_ray.tracking.artifacts import LOCATION, log_config
 from hbt_ray.tracking.handle import RunLog, WriterHandle
 from hbt_ray.tracking.progress import progress
-from hbt_ray.training.trainer import RunSpec, fit
+from hbt_ray.training.alone import fit_alone, runs_alone, worker_resources
+from hbt_ray.training.run import RunSpec
+from hbt_ray.training.trainer import fit
 from hbt_ray.tuning.baselines import baseline_trials, controls, in_space
 from hbt_ray.tuning.points import TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.tuning.recording import log_trial, mend_runs
@@ -183,7 +185,7 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
     session = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     trainable = tune.with_resources(
         tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session, stops_early=stops_early),
-        driver_resources(),
+        worker_resources(recipe) if runs_alone(recipe) else driver_resources(),
     )
     watch = make_watch(study, session, lambda config: trial_spec(config, recipe), report)
     tuner = tune.Tuner(
@@ -222,7 +224,7 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
 
 
 def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, stops_early: bool = False) -> None:
-    """The driver of one trial: runs beside Tune, starts the trial's Ray Train workers and waits for them."""
+    """One trial: of one worker, it is trained here; of several, this starts Ray Train's workers and waits for them."""
     from ray import tune
     from ray.tune.integration.ray_train import TuneReportCallback
 
@@ -248,7 +250,10 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, 
         concurrent=concurrent,
     )
     try:
-        result = fit(run, study.log, callbacks=[TuneReportCallback()])
+        if runs_alone(recipe):
+            result = fit_alone(run, study.log, tune.report)
+        else:
+            result = fit(run, study.log, callbacks=[TuneReportCallback()])
     except Exception as error:
         study.directory.save(TrialResult(spec, "failed", 0, {}, error=_error_line(error), session=session))
         raise

@@ -12,7 +12,8 @@ import pytest
 from hbt_ray.batches.iterator import BatchSource, ChunkReader, local_slices, received_slices
 from hbt_ray.recipes import build_recipe
 from hbt_ray.training.dataset import slice_dataset
-from hbt_ray.training.trainer import RESUME, ResumeRecord, RunSpec, fit
+from hbt_ray.training.run import RESUME, ResumeRecord, RunSpec
+from hbt_ray.training.trainer import fit
 
 pytestmark = pytest.mark.ray
 

@@ -7,8 +7,8 @@ import pytest
 
 from hbt_ray.recipes import build_recipe
 from hbt_ray.training.kept_scores import has_scores, kept_scores
+from hbt_ray.training.run import RunSpec
 from hbt_ray.training.state import RunState
-from hbt_ray.training.trainer import RunSpec
 from hbt_ray.training.worker import _hooks, _watched, num_threads
 from tests.tuning.stores import made_up_scores
 
@@ -56,8 +56,7 @@ def test_the_last_scores_are_recorded_and_kept_beside_the_checkpoints(tmp_path):
 
 @pytest.mark.parametrize(("local_rank", "wanted", "watches"), [(0, True, True), (1, True, False), (0, False, False)])
 def test_one_worker_of_each_node_records_how_busy_it_is(monkeypatch, local_rank, wanted, watches):
-    context = SimpleNamespace(get_local_rank=lambda: local_rank, get_node_rank=lambda: 3)
-    monkeypatch.setattr("ray.train.get_context", lambda: context)
+    place = SimpleNamespace(local_rank=local_rank, node_rank=3)
     monkeypatch.setattr("hbt_ray.tracking.system.SAMPLE_S", 0.001)
     spec = spec_of()
     spec = replace(spec, recipe=build_recipe({"name": "test", "tracking": {"system_metrics": wanted}}))
@@ -72,7 +71,7 @@ def test_one_worker_of_each_node_records_how_busy_it_is(monkeypatch, local_rank,
             seen.set()
 
     loop = SimpleNamespace(step=1)
-    with _watched(spec, Log(), loop):
+    with _watched(spec, Log(), loop, place):
         for loop.step in range(2, 200 if watches else 4):
             if seen.wait(0.01):
                 break

@@ -1,0 +1,128 @@
+"""A run of one worker in this process: nothing has to start for it, which a study of many short trials would wait for.
+
+What Ray Train does for several workers is little for one: a checkpoint is written whole and then recorded, and what
+fails is tried again from it. A process that dies is its owner's to start again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hbt_ray.config import Recipe
+from hbt_ray.errors import ClusterError, HbtError
+from hbt_ray.storage import is_local, open_fs
+from hbt_ray.tracking.handle import RunLog
+from hbt_ray.training.run import RunResult, RunSpec, begun, state_at
+from hbt_ray.training.state import MODEL, checkpoint_name
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def runs_alone(recipe: Recipe) -> bool:
+    """Whether a run of this recipe needs nothing of Ray Train: it has one worker, and a model that is whole."""
+    return recipe.resources.num_workers == 1 and recipe.resources.sharding == "ddp"
+
+
+def worker_resources(recipe: Recipe) -> dict[str, float]:
+    """What the process that runs it has to hold."""
+    resources = recipe.resources
+    return {"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.use_gpu else {})}
+
+
+def fit_alone(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
+    """As `trainer.fit`, in this process; `report(metrics)` is called with each checkpoint.
+
+    Raises:
+        HbtError: what the run could not do.
+        Exception: anything else, once it has happened `resources.max_failures` times more.
+    """
+    for left in range(spec.recipe.resources.max_failures, -1, -1):
+        try:
+            return _fit(spec, log, report)
+        except HbtError:
+            raise
+        except Exception:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _fit(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
+    state = begun(spec)
+    if state is None or state.step < spec.recipe.train.steps:
+        from hbt_ray.training.place import Place
+        from hbt_ray.training.worker import train_worker
+
+        place = Place(
+            rank=0,
+            world_size=1,
+            local_rank=0,
+            local_workers=1,
+            node_rank=0,
+            device=_device(spec.recipe),
+            checkpoint=lambda: _checkpoint(spec),
+            report=lambda metrics, name, save: _keep(spec, metrics, name, save, report),
+        )
+        train_worker(spec, log, place)
+        state = state_at(spec, spec.recipe.train.steps)
+    assert state is not None, "a run that ended has a checkpoint"
+    return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
+
+
+def _device(recipe: Recipe) -> Any:
+    import torch
+
+    if not recipe.resources.use_gpu:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ClusterError(
+            "resources.use_gpu=true, and PyTorch sees no GPU in the process that Ray gave one: install a build of "
+            "PyTorch for it, or set resources.use_gpu=false"
+        )
+    return torch.device("cuda")
+
+
+@contextmanager
+def _checkpoint(spec: RunSpec) -> Iterator[Path | None]:
+    step = spec.resume.read()
+    if not step:
+        yield None
+        return
+    fs, path = open_fs(spec.checkpoint(step))
+    if is_local(fs):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        fs.get(f"{path}/", directory, recursive=True)
+        yield Path(directory)
+
+
+def _keep(spec: RunSpec, metrics: dict[str, Any], name: str, save: Any, report: Report) -> None:
+    """Write the checkpoint whole, record it, and only then remove the one before."""
+    if save is not None:
+        fs, root = open_fs(spec.directory)
+        if name in _checkpoints(fs, root):  # of a process that died before it was recorded
+            fs.rm(f"{root}/{name}", recursive=True)
+        if is_local(fs):
+            Path(root, name).mkdir(parents=True)
+            save(Path(root, name))
+        else:
+            with tempfile.TemporaryDirectory() as directory:
+                save(Path(directory))
+                fs.put(f"{directory}/", f"{root}/{name}", recursive=True)
+        spec.resume.write(int(metrics["step"]))
+        for old in _checkpoints(fs, root) - {name}:
+            fs.rm(f"{root}/{old}", recursive=True)
+    report(metrics)
+
+
+def _checkpoints(fs: Any, root: str) -> set[str]:
+    """Names of the checkpoints in a run's directory, whole or not."""
+    if not fs.exists(root):
+        return set()
+    names = {path.rstrip("/").rsplit("/", 1)[-1] for path in fs.ls(root, detail=False)}
+    return {name for name in names if name.startswith(checkpoint_name(0).rstrip("0"))}
