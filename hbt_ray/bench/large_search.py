@@ -6,14 +6,13 @@ prints a line of JSON.
 """
 
 import json
-import resource
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hbt_ray.bench.machine import peak_bytes
 from hbt_ray.evaluation.arrays import VectorArray
 from hbt_ray.evaluation.search import search
 
@@ -39,17 +38,6 @@ def large_search(num_passages: int, num_queries: int, top_k: int, dim: int) -> d
         "peak_bytes": peak_bytes(),
         "peak_over_vectors": peak_bytes() / passages.nbytes,
     }
-
-
-def peak_bytes() -> int:
-    """Highest resident memory of this process so far."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Linux counts in ru_maxrss what the parent held when it started this process; VmHWM does not.
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _unit_vectors(rng: np.random.Generator, num_rows: int, dim: int) -> VectorArray:

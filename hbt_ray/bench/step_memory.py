@@ -6,12 +6,12 @@ prints a line of JSON. Only one chunk's activations are kept, so memory should n
 """
 
 import json
-import resource
 import sys
 import time
 
 import torch
 
+from hbt_ray.bench.machine import peak_bytes
 from hbt_ray.bench.pairs import equal_pairs
 from hbt_ray.bench.steps import our_stepper, ours
 
@@ -24,14 +24,13 @@ def step_memory(base: str, num_pairs: int, text_tokens: int, chunk_tokens: int) 
     begin = time.perf_counter()
     ours(stepper, pairs, num_pairs)(1)
     seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "num_pairs": num_pairs,
         "text_tokens": text_tokens,
         "chunk_tokens": chunk_tokens,
         "seconds": seconds,
         "threads": torch.get_num_threads(),
-        "peak_bytes": peak,
+        "peak_bytes": peak_bytes(),
     }
 
 

@@ -119,11 +119,15 @@ def sentence_transformers_loss(stepper: Stepper, base: str, pairs: Pairs, size: 
 
 
 def side_by_side(arms: dict[str, Step], rounds: int, device: torch.device) -> dict[str, dict[str, Any]]:
-    """Wall and processor seconds of `rounds` steps of each arm, one after the other in every round, after one each."""
+    """Wall and processor seconds of `rounds` steps of each arm, one after the other in every round, after one each.
+
+    Every other round goes through the arms backwards: who meets a batch first makes the kernels for its lengths, which
+    the others find made.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     cpu: dict[str, list[float]] = {name: [] for name in arms}
     for number in range(1 + rounds):
-        for name, step in arms.items():
+        for name, step in list(arms.items())[:: -1 if number % 2 else 1]:
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             wall_begin, cpu_begin = time.perf_counter(), time.process_time()

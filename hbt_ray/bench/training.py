@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--precision", default="auto", choices=["auto", "bf16", "fp32"])
     parser.add_argument("--batch-size", type=int, default=64, help="pairs in a step")
-    parser.add_argument("--rounds", type=int, default=5, help="steps of each arm, side by side")
+    parser.add_argument("--rounds", type=int, default=6, help="steps of each arm, side by side; an even number")
     parser.add_argument("--memory-sizes", default="64,1024,4096,16384", help="batch sizes whose memory is measured")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     parser.add_argument("--json", type=Path, help="file to write the measurements to")

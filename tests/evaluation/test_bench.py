@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hbt_ray.bench import evaluation as bench
-from hbt_ray.bench.large_search import large_search, peak_bytes
+from hbt_ray.bench.large_search import large_search
+from hbt_ray.bench.machine import peak_bytes
 from hbt_ray.bench.reference import reference_headline, reference_intervals, reference_scores
 from hbt_ray.bench.synthetic import planted_vectors, synthetic_ntrex, synthetic_xquad_r
 from hbt_ray.errors import EvaluationError
