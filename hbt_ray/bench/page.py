@@ -49,6 +49,8 @@ def page(results: Sequence[dict[str, Any]]) -> str:
         parts += [markdown_table(table(result[name])) for name, table in TABLES.items() if name in result]
     if missing := [name for name in TABLES if not any(name in result for result in results)]:
         parts.append(f"Not measured: {', '.join(missing)}.\n")
+    if not any(result.get("device") == "cuda" for result in results):
+        parts.append("Not measured on a GPU: all of it, and with it tokens/s of an encoder as large as XLM-R base.\n")
     return "\n".join(parts)
 
 

@@ -51,6 +51,7 @@ def main(argv: Sequence[str]) -> int:
         raise EvaluationError(f"--parts {','.join(unknown)}: unknown; there are {', '.join(PARTS)}")
     base = resolve_model(args.base)
     result: dict[str, Any] = {"machine": machine("torch", "transformers", "sentence-transformers"), "base": args.base}
+    result["device"] = args.device
     for part in parts:
         say(f"measuring {part} ...")
         result[part] = MEASURES[part](base, args)
