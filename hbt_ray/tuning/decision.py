@@ -80,6 +80,8 @@ class Decision:
     """The other points against `best_mono`."""
     excluded: tuple[int, ...]
     """Points that are significantly below it."""
+    forgone: tuple[Versus, ...]
+    """Those of `excluded` that are better in the target than the recommended point, beyond chance, the best first."""
     rivals: tuple[Versus, ...]
     """The recommended point against every other allowed point in the target, the closest first."""
     lead: float
@@ -122,6 +124,8 @@ def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
     recommended = max(allowed, key=lambda at: score[at])
     others = sorted((at for at in allowed if at != recommended), key=lambda at: -score[at])
     rivals = compare_points(on_set, draws, [(recommended, at) for at in others], target)
+    shut_out = compare_points(on_set, draws, [(at, recommended) for at in excluded], target)
+    forgone = sorted((row for row in shut_out if row.better), key=lambda row: -abs(row.difference))
     spread = draws.spread
     unsure = [rival for rival in rivals if not rival.better]
     outlook = [_outlook(on_set, draws, rival, len(taking_part)) for rival in unsure]
@@ -134,6 +138,7 @@ def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
         best_mono=best_mono,
         mono_tests=tuple(mono_tests),
         excluded=tuple(excluded),
+        forgone=tuple(forgone),
         rivals=tuple(rivals),
         lead=leads,
         outlook=tuple(outlook) if spread.df else (),

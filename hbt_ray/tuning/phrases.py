@@ -29,14 +29,33 @@ def signed(metric: str, value: float) -> str:
 
 def named(row: Versus) -> str:
     """`mAP in the mix (+0.0130)`."""
-    name = METRICS[row.metric][0]
-    name = name if name.startswith("mAP") else name[0].lower() + name[1:]
-    return f"{name} ({signed(row.metric, row.difference)})"
+    return f"{in_sentence(row.metric)} ({signed(row.metric, row.difference)})"
+
+
+def in_sentence(metric: str) -> str:
+    """A number's name in the middle of a sentence."""
+    name = METRICS[metric][0]
+    return name if name.startswith("mAP") else name[0].lower() + name[1:]
 
 
 def label_of(main: SetAnalysis, at: int) -> str:
     """A point for readers."""
     return main.on_set.points[at].label
+
+
+def price_of_rule(analysis: StudyAnalysis) -> Finding | None:
+    """The point that would be best in the target but for the rule, and what it loses; None where there is none."""
+    decision = analysis.decision
+    if decision is None or not decision.forgone:
+        return None
+    best = decision.forgone[0]
+    (loss,) = [row for row in decision.mono_tests if row.point == best.point]
+    return Finding(
+        "Left by the rule",
+        "fair",
+        f"{label_of(analysis.main, best.point)} is better in {named(best)}, and out of the choice for "
+        f"{named(loss)} against the best. Where that trade suits you, take it instead.",
+    )
 
 
 def not_beaten(analysis: StudyAnalysis) -> Finding | None:

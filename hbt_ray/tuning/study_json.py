@@ -67,6 +67,7 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
             "excluded": [labels[at] for at in decision.excluded],
             "left_out": [labels[at] for at in decision.left_out],
             "mono_tests": _tests(decision.mono_tests, labels),
+            "forgone": _tests(decision.forgone, labels),
             "rivals": _tests(decision.rivals, labels),
             "outlook": [{**asdict(found), "other": labels[found.other]} for found in decision.outlook],
         }

@@ -6,7 +6,18 @@ from hbt_ray.evaluation.lang_names import code_and_name
 from hbt_ray.evaluation.wording import METRICS, listed, number
 from hbt_ray.tuning.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.tuning.decision import GUARD, Decision, Versus
-from hbt_ray.tuning.phrases import MORE_SEEDS, Finding, against, label_of, not_beaten, outlook_text, settles, signed
+from hbt_ray.tuning.phrases import (
+    MORE_SEEDS,
+    Finding,
+    against,
+    in_sentence,
+    label_of,
+    not_beaten,
+    outlook_text,
+    price_of_rule,
+    settles,
+    signed,
+)
 
 NUM_NAMED = 4
 """Points or languages that a sentence names before it counts the rest."""
@@ -41,6 +52,9 @@ def recommendation_line(analysis: StudyAnalysis) -> str:
     others = f" of {allowed} points whose {name}/{GUARD} is not significantly below the best" if allowed > 1 else ""
     mean = f"mean {name}/{target}" if decision.excluded and allowed == 1 else f"best mean {name}/{target}"
     line = f"recommended {point.label}: {mean} = {best}{others}, {_seeds(decision)}; {_short(analysis)}"
+    if decision.forgone:
+        row = decision.forgone[0]
+        line += f" ({label_of(main, row.point)}: {signed(row.metric, row.difference)} in {name}/{target})"
     if analysis.unbeaten and decision.state != "unknown":
         line += f"; NOT AHEAD of the controls: {listed([control.title for control in analysis.unbeaten])}"
     if decision.left_out:
@@ -81,7 +95,7 @@ def reason(analysis: StudyAnalysis) -> str:
         return f"No trial ran to the end with a score for {METRICS[analysis.target][0]} on {main.on_set.name}."
     on_set = main.on_set
     point = on_set.points[decision.recommended]
-    label, guard = METRICS[decision.target][0], METRICS[GUARD][0]
+    label, guard = in_sentence(decision.target), in_sentence(GUARD)
     value = number(decision.target, float(point.means[on_set.at(decision.target)]))
     best = on_set.points[decision.best_mono]
     best_value = number(GUARD, float(best.means[on_set.at(GUARD)]))
@@ -92,7 +106,7 @@ def reason(analysis: StudyAnalysis) -> str:
     if decision.rivals:
         text = f"It has the best {label} on {on_set.name}, {value}, of the {len(decision.rivals) + 1} points whose "
     else:
-        text = f"{label[0].upper()}{label[1:]} on {on_set.name} is {value}. It is the only point whose "
+        text = f"Its {label} on {on_set.name} is {value}. It is the only point whose "
     text += f"{guard} {have} ({best_value}, {best.label})."
     if decision.excluded:
         verb = "is" if len(decision.excluded) == 1 else "are"
@@ -163,11 +177,10 @@ def findings(analysis: StudyAnalysis) -> list[Finding]:
     if decision.state in ("noise", "unknown"):
         rows.append(Finding("To settle it", "plain", outlook_text(analysis)))
     rows += [against(analysis, control) for control in analysis.controls]
-    if found := not_beaten(analysis):
-        rows.insert(1, found)
+    rows[1:1] = [found for found in (not_beaten(analysis), price_of_rule(analysis)) if found]
     if analysis.base == decision.recommended:
         rows.append(
-            Finding("Against X-X", "plain", "The recommended point is the X-X baseline itself: mixing gained nothing.")
+            Finding("Against X-X", "plain", f"The recommended point is the X-X baseline itself{_no_mix(decision)}.")
         )
     elif analysis.base is None:
         rows.append(
@@ -203,6 +216,10 @@ def languages(analysis: StudyAnalysis) -> Finding | None:
         )
     seen = "Against X-X: " if tested else "Seen, not tested, against X-X: "
     return Finding("Languages", level, seen + "; ".join(texts) + ".")
+
+
+def _no_mix(decision: Decision) -> str:
+    return "" if decision.forgone else ": mixing gained nothing"
 
 
 def caveats(analysis: StudyAnalysis) -> list[str]:

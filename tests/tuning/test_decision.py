@@ -67,6 +67,16 @@ def test_the_best_in_the_mix_that_does_not_lose_inside_a_language():
     assert decision.state == "clear"
     assert [rival.verdict for rival in decision.rivals] == ["real"]
     assert decision.lead > 0.999
+    (forgone,) = decision.forgone
+    assert (alpha_of(on_set, forgone.point), alpha_of(on_set, forgone.other)) == (0.0, 0.5)
+    assert forgone.difference == pytest.approx(0.05)
+
+
+def test_what_is_shut_out_and_no_better_is_not_forgone():
+    on_set, decision = decided(trials_of({0.0: (0.60, 0.30), 1.0: (0.71, 0.30)}, sd=0.01))
+    assert alpha_of(on_set, decision.recommended) == 1.0
+    assert [alpha_of(on_set, at) for at in decision.excluded] == [0.0]
+    assert decision.forgone == ()
 
 
 def test_with_a_wide_spread_between_seeds_the_loss_is_not_significant_and_the_lead_is_noise():

@@ -229,6 +229,23 @@ def test_controls_are_compared_with_and_not_chosen():
     assert tree["not_beaten"] == []
 
 
+def test_what_the_rule_costs_is_said():
+    def scores(point, seed):  # X-X is best inside a language, the mix in the mix
+        mixed = point["plan.alpha"] < 1
+        return [made_up_scores(100 + seed, noise=0.9 if mixed else 0.6, bias=0.0 if mixed else 1.2)]
+
+    points = [{"plan.alpha": alpha} for alpha in (0.5, 1.0)]
+    analysis = analyse(*made_study("price", points, scores=scores, seeds=SEEDS, controls={}))
+    assert analysis.recommended.values == {"plan.alpha": 1.0}
+    (forgone,) = analysis.decision.forgone
+    text, gain = text_of(analysis), f"(+{forgone.difference:.4f})"
+    assert f"alpha = 0.5 is better in mAP in the mix {gain}, and out of the choice for mAP inside a language (-" in text
+    assert "The recommended point is the X-X baseline itself." in text
+    assert f"(alpha = 0.5: +{forgone.difference:.4f} in dev/multi_map)" in recommendation_line(analysis)
+    assert report_files(analysis)["report.html"].count("Left by the rule") == 1
+    assert json.loads(report_files(analysis)["decision.json"])["recommended"]["forgone"][0]["point"] == "alpha = 0.5"
+
+
 def test_a_control_that_wins_is_said_to_win_and_is_still_not_recommended():
     analysis = with_controls(source=(0.6, 0.05))
     assert analysis.recommended.values == {"plan.alpha": 0.5}
