@@ -19,7 +19,8 @@ from hbt_ray.config import Recipe
 from hbt_ray.errors import ClusterError
 
 DRIVER_RESOURCE = "hbt_driver"
-"""Custom resource of nodes that may run trial drivers (the head); a cluster without it uses a sliver of CPU."""
+"""Custom resource of nodes that may run the drivers of trials of several workers (the head); a cluster without it uses
+a sliver of CPU."""
 DRIVER_CPU = 0.001
 JOB_DIRECTORY = "runtime_resources"
 CONNECT_S = 5.0
@@ -58,7 +59,7 @@ def join(num_cpus: int, *, log_to_driver: bool = False) -> None:
             check_reachable(os.environ["RAY_ADDRESS"])
             ray.init(**settings)
         else:
-            # Early-stopped trials give their CPUs back through the State API, which the dashboard serves.
+            # Early-stopped trials of several workers give their CPUs back through the State API of the dashboard.
             ray.init(
                 address="local",  # not some other cluster of this machine, which would refuse these settings
                 num_cpus=num_cpus,
@@ -113,18 +114,20 @@ def check_capacity(recipe: Recipe) -> int:
     would wait for ever and say nothing. So this is checked before anything starts.
 
     Raises:
-        ClusterError: not even one fits, or the State API does not answer.
+        ClusterError: not even one fits, or trials of several workers may be stopped early and the State API, by
+            which Ray Train then gives their CPUs back, does not answer.
     """
 
     have = reachable_resources()
     resources = recipe.resources
     if have.get("GPU", 0) and not resources.use_gpu:
         warnings.warn("the cluster has GPUs and resources.use_gpu is false: training on CPUs", stacklevel=2)
-    need_cpu = _cpus_of_trial(recipe) + (0 if DRIVER_RESOURCE in have else DRIVER_CPU)
+    slots = DRIVER_RESOURCE in have and not resources.alone  # a trial of one worker has no driver beside it
+    need_cpu = _cpus_of_trial(recipe) + (0 if slots or resources.alone else DRIVER_CPU)
     fits = {"CPU": have.get("CPU", 0.0) / need_cpu}
     if resources.use_gpu:
         fits["GPU"] = have.get("GPU", 0.0) / resources.num_workers
-    if DRIVER_RESOURCE in have:
+    if slots:
         fits[DRIVER_RESOURCE] = have[DRIVER_RESOURCE]
     scarce = min(fits, key=lambda name: fits[name])
     if fits[scarce] < 1:
@@ -137,7 +140,8 @@ def check_capacity(recipe: Recipe) -> int:
             f"one trial needs {need:g} {scarce}{detail if scarce == 'CPU' else ''}, the cluster has "
             f"{have.get(scarce, 0):g}: add nodes, or lower resources.*"
         )
-    _check_state_api()
+    if recipe.tune.stops_early and not resources.alone:
+        _check_state_api()
     return int(min(fits.values()))
 
 
@@ -208,7 +212,7 @@ def check_shared(workspace: str) -> None:
 
 
 def driver_resources() -> dict[str, float]:
-    """What a trial's driver asks for: a slot where nodes declare them, else a sliver of CPU."""
+    """What the driver of a trial of several workers asks for: a slot where nodes declare them, else a sliver of CPU."""
     import ray
 
     return {DRIVER_RESOURCE: 1} if DRIVER_RESOURCE in ray.cluster_resources() else {"CPU": DRIVER_CPU}

@@ -65,7 +65,7 @@ def local_slices(source: BatchSource, *, start: int = 0, rank: int = 0, world_si
 
 
 def chunk_steps(num_steps: int, world_size: int, batch_size: int) -> int:
-    """Steps a block: enough rows to be worth a task, few enough blocks for one driver to hand out."""
+    """Steps a block: enough rows to be worth a task, few enough blocks for their list to be small."""
     by_rows = BLOCK_ROWS * world_size // batch_size
     at_least = -(-num_steps * world_size // MAX_BLOCKS)
     return max(1, at_least, min(MAX_CHUNK_STEPS, by_rows))

@@ -27,7 +27,13 @@ class ResourceConfig:
     cpus_per_data_task: float = 0.5
     """CPUs that Ray reserves for a task that reads and collates batches."""
     max_failures: int = 3
-    """Restarts of a trial's workers from the last checkpoint before the trial counts as failed."""
+    """Restarts from the last checkpoint before a trial counts as failed: of its process, or of its workers where it has
+    several."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether a trial needs nothing of Ray Train: it has one worker, and a model that is whole."""
+        return self.num_workers == 1 and self.sharding == "ddp"
 
     def __post_init__(self) -> None:
         require(self.num_workers >= 1, "resources.num_workers", self.num_workers, "at least 1")

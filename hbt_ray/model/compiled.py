@@ -38,6 +38,7 @@ def compile_encoder(
         backend: as torch.compile takes it.
     """
     backbone: Any = encoder.backbone
+    torch._dynamo.reset()  # what an earlier trial of this process compiled counts against the limit of recompilations
     torch._dynamo.utils.counters.clear()
     backbone.compile(dynamic=True, backend=backend)
     try:

@@ -1,30 +1,27 @@
 """A run of one worker in this process: nothing has to start for it, which a study of many short trials would wait for.
 
-What Ray Train does for several workers is little for one: a checkpoint is written whole and then recorded, and what
-fails is tried again from it. A process that dies is its owner's to start again.
+What Ray Train does for several workers is little for one: a checkpoint is written whole and then recorded. Where
+training fails, or the process dies, it is for its owner to start another, which goes on from there.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hbt_ray.config import Recipe
-from hbt_ray.errors import ClusterError, HbtError
+from hbt_ray.errors import ClusterError
 from hbt_ray.storage import is_local, open_fs
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.training.run import RunResult, RunSpec, begun, state_at
+from hbt_ray.training.run import RunResult, RunSpec, begun, last_checkpoint, report_of, state_at
 from hbt_ray.training.state import MODEL, checkpoint_name
 
+SNAPSHOT = "checkpoint_manager_snapshot.json"
+"""Ray Train's list of a run's checkpoints, where it had several workers: it would miss those that are removed here."""
+
 Report = Callable[[dict[str, Any]], None]
-
-
-def runs_alone(recipe: Recipe) -> bool:
-    """Whether a run of this recipe needs nothing of Ray Train: it has one worker, and a model that is whole."""
-    return recipe.resources.num_workers == 1 and recipe.resources.sharding == "ddp"
 
 
 def worker_resources(recipe: Recipe) -> dict[str, float]:
@@ -34,26 +31,18 @@ def worker_resources(recipe: Recipe) -> dict[str, float]:
 
 
 def fit_alone(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
-    """As `trainer.fit`, in this process; `report(metrics)` is called with each checkpoint.
+    """As `trainer.fit`, in this process and once; `report(metrics)` is called with each checkpoint.
 
     Raises:
         HbtError: what the run could not do.
-        Exception: anything else, once it has happened `resources.max_failures` times more.
+        Exception: anything else; another process may go on from the last checkpoint.
     """
-    for left in range(spec.recipe.resources.max_failures, -1, -1):
-        try:
-            return _fit(spec, log, report)
-        except HbtError:
-            raise
-        except Exception:
-            if not left:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _fit(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
+    steps = spec.recipe.train.steps
     state = begun(spec)
-    if state is None or state.step < spec.recipe.train.steps:
+    if state is not None and state.step == steps:
+        # the process that ended it may have died before it could say so
+        report(report_of(spec, steps, state.metrics))
+    else:
         from hbt_ray.training.place import Place
         from hbt_ray.training.worker import train_worker
 
@@ -64,13 +53,13 @@ def _fit(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
             local_workers=1,
             node_rank=0,
             device=_device(spec.recipe),
-            checkpoint=lambda: _checkpoint(spec),
+            checkpoint=lambda: last_checkpoint(spec),
             report=lambda metrics, name, save: _keep(spec, metrics, name, save, report),
         )
         train_worker(spec, log, place)
-        state = state_at(spec, spec.recipe.train.steps)
+        state = state_at(spec, steps)
     assert state is not None, "a run that ended has a checkpoint"
-    return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
+    return RunResult(state.metrics, f"{spec.checkpoint(steps)}/{MODEL}")
 
 
 def _device(recipe: Recipe) -> Any:
@@ -84,21 +73,6 @@ def _device(recipe: Recipe) -> Any:
             "PyTorch for it, or set resources.use_gpu=false"
         )
     return torch.device("cuda")
-
-
-@contextmanager
-def _checkpoint(spec: RunSpec) -> Iterator[Path | None]:
-    step = spec.resume.read()
-    if not step:
-        yield None
-        return
-    fs, path = open_fs(spec.checkpoint(step))
-    if is_local(fs):
-        yield Path(path)
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        fs.get(f"{path}/", directory, recursive=True)
-        yield Path(directory)
 
 
 def _keep(spec: RunSpec, metrics: dict[str, Any], name: str, save: Any, report: Report) -> None:
@@ -115,6 +89,8 @@ def _keep(spec: RunSpec, metrics: dict[str, Any], name: str, save: Any, report: 
                 save(Path(directory))
                 fs.put(f"{directory}/", f"{root}/{name}", recursive=True)
         spec.resume.write(int(metrics["step"]))
+        if fs.exists(f"{root}/{SNAPSHOT}"):
+            fs.rm(f"{root}/{SNAPSHOT}")
         for old in _checkpoints(fs, root) - {name}:
             fs.rm(f"{root}/{old}", recursive=True)
     report(metrics)

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -50,6 +51,8 @@ class Feed(Generic[S, B]):
         """End the thread; batches that are ready are dropped."""
         self._closed.set()
         self._thread.join(timeout=5)
+        with suppress(queue.Full):  # whoever waits for the next one is told that it does not come
+            self._queue.put_nowait((None, None))
 
     def _work(self, source: Iterator[S], make: Callable[[S], B]) -> None:
         try:

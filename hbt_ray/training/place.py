@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hbt_ray.training.loop import Save
+from hbt_ray.training.run import RunSpec, last_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Place:
     report: Callable[[dict[str, Any], str, Save | None], None]
 
 
-def in_ray_train() -> Place:
+def in_ray_train(spec: RunSpec) -> Place:
     """The place that Ray Train has given to this process."""
     import ray.train
     from ray.train.torch import get_device
@@ -51,18 +52,19 @@ def in_ray_train() -> Place:
         local_workers=context.get_local_world_size(),
         node_rank=context.get_node_rank(),
         device=get_device(),
-        checkpoint=_checkpoint,
+        checkpoint=lambda: _checkpoint(spec),
         report=_report,
     )
 
 
 @contextmanager
-def _checkpoint() -> Iterator[Path | None]:
+def _checkpoint(spec: RunSpec) -> Iterator[Path | None]:
     import ray.train
 
     checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        yield None
+    if checkpoint is None:  # unless the run has had one worker so far, of which Ray Train knows nothing
+        with last_checkpoint(spec) as found:
+            yield found
         return
     with checkpoint.as_directory() as directory:
         yield Path(directory)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError
-from hbt_ray.storage import read_json, write_json
+from hbt_ray.storage import is_local, open_fs, read_json, write_json
 from hbt_ray.training.state import MODEL, STATE, RunState, check_digest, checkpoint_name, run_digest
 
 RESUME = "resume.json"
@@ -77,10 +82,31 @@ def begun(spec: RunSpec) -> RunState | None:
     return state
 
 
+@contextmanager
+def last_checkpoint(spec: RunSpec) -> Iterator[Path | None]:
+    """Directory of the last checkpoint for as long as it is entered, copied here from elsewhere; None without one."""
+    step = spec.resume.read()
+    if not step or state_at(spec, step) is None:
+        yield None
+        return
+    fs, path = open_fs(spec.checkpoint(step))
+    if is_local(fs):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        fs.get(f"{path}/", directory, recursive=True)
+        yield Path(directory)
+
+
 def state_at(spec: RunSpec, step: int) -> RunState | None:
     """The state of the checkpoint made after `step` steps, None where there is none."""
     tree = read_json(f"{spec.checkpoint(step)}/{STATE}")
     return None if tree is None else RunState(**tree)
+
+
+def report_of(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """What is told of a checkpoint: its metrics, and how far the run has come."""
+    return {**metrics, "step": step, "pairs": step * spec.recipe.plan.batch_size}
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,8 @@ class Stepper:
             workers_on_node: workers, those of other trials too, that share the node's memory.
             chunking: of the run that goes on; None decides it, on rank 0 for all.
         """
+        if str(device) == "cuda":
+            device = torch.device("cuda", torch.cuda.current_device())  # threads have to be told which one it is
         self.recipe, self.device = recipe, device
         self.rank, self.world_size = world()
         self.step = 0

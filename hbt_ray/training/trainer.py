@@ -69,7 +69,7 @@ def _worker(config: dict[str, Any]) -> None:
 
     spec = RunSpec(**{**config["spec"], "recipe": build_recipe(config["spec"]["recipe"])})
     try:
-        train_worker(spec, config["log"], in_ray_train())
+        train_worker(spec, config["log"], in_ray_train(spec))
     except HbtError as error:
         # What no restart can mend ends the run here, on every rank alike, and is raised again by `fit`.
         write_json(f"{spec.directory}/{ERROR}", {"kind": type(error).__name__, "message": str(error)})

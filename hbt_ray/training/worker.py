@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import Any
 
 import ray.util
 import torch
@@ -24,7 +23,7 @@ from hbt_ray.training.feed import Feed
 from hbt_ray.training.kept_scores import keep_scores
 from hbt_ray.training.loop import Hooks, Save, TrainLoop
 from hbt_ray.training.place import Place
-from hbt_ray.training.run import RunSpec
+from hbt_ray.training.run import RunSpec, report_of
 from hbt_ray.training.state import RunState, checkpoint_name, read_state, run_digest
 
 
@@ -45,7 +44,7 @@ def train_worker(spec: RunSpec, log: RunLog, place: Place) -> None:
                 loop.restore(directory)
         if state and state.step == spec.recipe.train.steps:
             # Tune may have missed the last report of a run that had ended; without it the trial would have no score
-            place.report(_report_of(spec, loop.step, loop.metrics), checkpoint_name(loop.step), None)
+            place.report(report_of(spec, loop.step, loop.metrics), checkpoint_name(loop.step), None)
             return
         if loop.rank == 0:
             log.log_params(spec.key, _used(loop))
@@ -123,10 +122,6 @@ def _hooks(spec: RunSpec, log: RunLog, place: Place) -> Hooks:
             log_scores(log, spec.key, found, spec.name)
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
-        place.report(_report_of(spec, step, metrics), checkpoint_name(step), save)
+        place.report(report_of(spec, step, metrics), checkpoint_name(step), save)
 
     return Hooks(curve, scores, checkpoint)
-
-
-def _report_of(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> dict[str, Any]:
-    return {**metrics, "step": step, "pairs": step * spec.recipe.plan.batch_size}

@@ -1,4 +1,4 @@
-"""A Ray Tune study: a trial is a Ray Train run that has the same name each time, so a study can be resumed."""
+"""A Ray Tune study: a trial is a run that has the same name each time, so a study can be resumed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hbt_ray.experiment import Experiment
 from hbt_ray.tracking.artifacts import LOCATION, log_config
 from hbt_ray.tracking.handle import RunLog, WriterHandle
 from hbt_ray.tracking.progress import progress
-from hbt_ray.training.alone import fit_alone, runs_alone, worker_resources
+from hbt_ray.training.alone import fit_alone, worker_resources
 from hbt_ray.training.run import RunSpec
 from hbt_ray.training.trainer import fit
 from hbt_ray.tuning.baselines import baseline_trials, controls, in_space
@@ -185,7 +185,7 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
     session = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     trainable = tune.with_resources(
         tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session, stops_early=stops_early),
-        worker_resources(recipe) if runs_alone(recipe) else driver_resources(),
+        worker_resources(recipe) if recipe.resources.alone else driver_resources(),
     )
     watch = make_watch(study, session, lambda config: trial_spec(config, recipe), report)
     tuner = tune.Tuner(
@@ -196,15 +196,15 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
             search_alg=search.searcher,
             scheduler=make_scheduler(recipe) if stops_early else None,
             max_concurrent_trials=concurrent,
-            # The next trial driver need not import everything again. Not with early stopping: a driver that is kept
-            # goes on waiting for the workers of the trial that was stopped.
+            # The next trial need not import everything again. Not with early stopping: a driver that is kept goes on
+            # waiting for the workers of the trial that was stopped.
             reuse_actors=not stops_early,
             trial_dirname_creator=lambda trial: trial.trial_id,
         ),
         run_config=tune.RunConfig(
             name=session,
             storage_path=f"{study.directory.path}/.tune",
-            # Of drivers that died: workers are restarted by the trial itself.
+            # Of trials that failed or whose process died; workers beside it are restarted by Ray Train.
             failure_config=tune.FailureConfig(max_failures=recipe.resources.max_failures),
             callbacks=[watch],
             verbose=0,
@@ -250,12 +250,15 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, 
         concurrent=concurrent,
     )
     try:
-        if runs_alone(recipe):
+        if recipe.resources.alone:
             result = fit_alone(run, study.log, tune.report)
         else:
             result = fit(run, study.log, callbacks=[TuneReportCallback()])
     except Exception as error:
-        study.directory.save(TrialResult(spec, "failed", 0, {}, error=_error_line(error), session=session))
+        # What ours says is final, and so is a failure after all of Ray Train's restarts; else another process may try.
+        final = find_cause(error) is not None or not recipe.resources.alone
+        line = _error_line(error)
+        study.directory.save(TrialResult(spec, "failed", 0, {}, error=line, session=session if final else ""))
         raise
     study.log.log_artifact_text(key, LOCATION, result.model + "\n")
     study.directory.save(TrialResult(spec, "finished", recipe.train.steps, result.metrics, result.model))

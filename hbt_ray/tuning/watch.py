@@ -41,8 +41,12 @@ def make_watch(
             self.steps[study.trial_key(spec)] = num_steps(spec)
             if not again:
                 report(f"{spec.label}: started")
-            elif study.directory.result(spec) is None:  # else it has failed for good, and Tune only asks once more
+                return
+            known = study.directory.result(spec)
+            if known is None:
                 report(f"{spec.label}: its driver died; started again")
+            elif known.session != session:  # else it has failed for good, and Tune only asks once more
+                report(f"{spec.label}: {known.error}; started again")
 
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

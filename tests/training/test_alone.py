@@ -1,17 +1,18 @@
 """A run of one worker in its owner's process, against the same run of Ray Train's."""
 
+import json
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from hbt_ray.errors import ClusterError, ConfigError
+from hbt_ray.errors import ClusterError
 from hbt_ray.recipes import build_recipe
 from hbt_ray.training import worker
-from hbt_ray.training.alone import fit_alone, runs_alone, worker_resources
-from hbt_ray.training.run import RunSpec
+from hbt_ray.training.alone import fit_alone, worker_resources
+from hbt_ray.training.run import RunSpec, begun
 from hbt_ray.training.trainer import fit
 from tests.training.test_trainer import BASE_RECIPE, Log, weights_hash
 
@@ -24,13 +25,24 @@ def spec_of(corpus, base, storage, name="alone", **sections):
     return RunSpec(build_recipe({**tree, "name": name}), corpus.directory, base, name, str(storage), name)
 
 
+@dataclass(frozen=True)
+class LoggedTo(Log):
+    """Writes the points of the training curve to a file; any worker may."""
+
+    path: Path
+
+    def log_metrics(self, key, rows):
+        with self.path.open("a") as file:
+            file.writelines(f"{json.dumps(row)}\n" for row in rows if "train/loss" in row)
+
+
 class Interrupted(Exception):
     """What no code of ours raises."""
 
 
 def stop_at(monkeypatch, step, times=1):
     """The loop fails before its checkpoint at `step`, so many times; returns the list of failures."""
-    failed, report_of = [], worker._report_of
+    failed, report_of = [], worker.report_of
 
     def failing(spec, at, metrics):
         if at == step and len(failed) < times:
@@ -38,7 +50,7 @@ def stop_at(monkeypatch, step, times=1):
             raise Interrupted
         return report_of(spec, at, metrics)
 
-    monkeypatch.setattr(worker, "_report_of", failing)
+    monkeypatch.setattr(worker, "report_of", failing)
     return failed
 
 
@@ -60,54 +72,53 @@ def test_it_ends_as_a_run_on_ray_train_does(whole, small_corpus, small_base, tmp
     assert other.metrics == result.metrics
 
 
-def test_a_run_that_has_ended_is_not_trained_again(whole, monkeypatch):
-    spec, result, _ = whole
+def test_a_run_that_has_ended_is_told_and_not_trained_again(whole, monkeypatch):
+    spec, result, reports = whole
     monkeypatch.setattr(worker, "train_worker", None)
-    assert fit_alone(spec, Log(), None) == result
+    told = []
+    assert fit_alone(spec, Log(), told.append) == result
+    assert told == reports[-1:]
 
 
 @pytest.mark.parametrize("step", [4, 20])
-def test_it_goes_on_from_its_last_checkpoint_where_it_failed(
-    whole, small_corpus, small_base, tmp_path, monkeypatch, step
-):
+def test_the_next_call_goes_on_from_the_last_checkpoint(whole, small_corpus, small_base, tmp_path, monkeypatch, step):
     failed = stop_at(monkeypatch, step, times=2)
     reports = []
-    spec = spec_of(small_corpus, small_base, tmp_path, resources={"max_failures": 2})
+    spec = spec_of(small_corpus, small_base, tmp_path)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            fit_alone(spec, Log(), reports.append)
+    # what a process that died while it wrote has left behind
+    (Path(spec.directory) / f"step-{step:07d}" / "model").mkdir(parents=True)
     result = fit_alone(spec, Log(), reports.append)
     assert failed == [step, step]
     assert [report["step"] for report in reports] == list(range(4, 41, 4))
     assert weights_hash(result) == weights_hash(whole[1])
 
 
-def test_what_fails_once_too_often_is_raised_and_the_next_call_goes_on(
+def test_a_run_may_go_on_with_several_workers_and_with_one_again(
     whole, small_corpus, small_base, tmp_path, monkeypatch
 ):
-    stop_at(monkeypatch, 20, times=2)
-    spec = spec_of(small_corpus, small_base, tmp_path, resources={"max_failures": 0})
-    for _ in range(2):
-        with pytest.raises(Interrupted):
-            fit_alone(spec, Log(), lambda metrics: None)
-    # what a process that died while it wrote has left behind
-    (Path(spec.directory) / "step-0000020" / "model").mkdir(parents=True)
-    assert weights_hash(fit_alone(spec, Log(), lambda metrics: None)) == weights_hash(whole[1])
-
-
-def test_what_trying_again_does_not_mend_is_raised_at_once(small_corpus, small_base, tmp_path, monkeypatch):
-    calls = []
-
-    def refuse(*_):
-        calls.append(1)
-        raise ConfigError("no")
-
-    monkeypatch.setattr(worker, "train_worker", refuse)
-    with pytest.raises(ConfigError):
-        fit_alone(spec_of(small_corpus, small_base, tmp_path, resources={"max_failures": 3}), Log(), None)
-    assert len(calls) == 1
+    one = spec_of(small_corpus, small_base, tmp_path)
+    two = replace(one, recipe=replace(one.recipe, resources=replace(one.recipe.resources, num_workers=2)))
+    stop_at(monkeypatch, 20)
+    with pytest.raises(Interrupted):
+        fit_alone(one, Log(), lambda metrics: None)
+    assert begun(one).step == 16
+    curves = tmp_path / "curves"
+    result = fit(two, LoggedTo(curves))
+    steps = [json.loads(line)["step"] for line in curves.read_text().splitlines()]
+    assert min(steps) == 20  # of the curve, a point every 10 steps: it did not begin again
+    assert result.metrics["dev/multi_map"] == pytest.approx(whole[1].metrics["dev/multi_map"], abs=0.05)
+    # and back, on a longer way
+    assert fit_alone(one, Log(), lambda metrics: None) == result
 
 
 def test_checkpoints_go_to_a_url_and_are_read_from_it(whole, small_corpus, small_base, monkeypatch):
     stop_at(monkeypatch, 20)
-    spec = spec_of(small_corpus, small_base, "memory://runs", resources={"max_failures": 1})
+    spec = spec_of(small_corpus, small_base, "memory://runs")
+    with pytest.raises(Interrupted):
+        fit_alone(spec, Log(), lambda metrics: None)
     result = fit_alone(spec, Log(), lambda metrics: None)
     assert result.model == "memory://runs/alone/step-0000040/model"
     fs = fsspec.filesystem("memory")
@@ -130,9 +141,9 @@ def test_who_runs_alone_and_with_what():
     def recipe(**resources):
         return build_recipe({"name": "test", "resources": {"num_workers": 1, "cpus_per_worker": 2, **resources}})
 
-    assert runs_alone(recipe())
-    assert not runs_alone(recipe(num_workers=2))
-    assert not runs_alone(recipe(sharding="fsdp"))
+    assert recipe().resources.alone
+    assert not recipe(num_workers=2).resources.alone
+    assert not recipe(sharding="fsdp").resources.alone
     assert worker_resources(recipe()) == {"CPU": 2}
     assert worker_resources(recipe(use_gpu=True)) == {"CPU": 2, "GPU": 1}
 

@@ -1,12 +1,13 @@
 """A trial's driver and what is left of a study, without Ray running and without training."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from hbt_ray.errors import HbtError
 from hbt_ray.recipes import build_recipe
-from hbt_ray.training.trainer import RunResult
+from hbt_ray.training.run import RunResult
 from hbt_ray.tuning import study as module
 from hbt_ray.tuning.baselines import baseline_trials
 from hbt_ray.tuning.points import TrialSpec
@@ -42,22 +43,35 @@ def study(tmp_path, monkeypatch):
     return Study(recipe, experiment, StudyDirectory(str(tmp_path)), Log(), "0")
 
 
+def train_by(monkeypatch, fake):
+    """`fake(spec)` in the place of training: in this process, or on Ray Train."""
+    monkeypatch.setattr(module, "fit_alone", lambda spec, log, report: fake(spec))
+    monkeypatch.setattr(module, "fit", lambda spec, log, callbacks: fake(spec))
+
+
 def run(study, spec, session):
     _trial({"trial": dict(spec.overrides)}, study, 1, session)
 
 
-def test_a_trial_that_failed_for_good_is_not_run_again_by_the_same_call_and_is_by_the_next(study, monkeypatch):
+@pytest.mark.parametrize(("num_workers", "error"), [(1, HbtError), (2, HbtError), (2, ValueError)])
+def test_a_trial_that_failed_for_good_is_not_run_again_by_the_same_call_and_is_by_the_next(
+    study, monkeypatch, num_workers, error
+):
+    resources = replace(study.recipe.resources, num_workers=num_workers)
+    study = replace(study, recipe=replace(study.recipe, resources=resources))
     calls = []
 
-    def fit(spec, log, callbacks):
+    def train(spec):
         calls.append(spec.name)
         if len(calls) == 1:
-            raise HbtError("the training diverged")
+            raise error("the training diverged")
         return RunResult({"dev/multi_map": 0.5}, "model")
 
-    monkeypatch.setattr(module, "fit", fit)
+    train_by(monkeypatch, train)
     spec = TrialSpec.of({"plan.alpha": 0.5}, 0)
-    for _ in range(3):  # Ray Tune tries again as often as drivers may die
+    with pytest.raises(error, match="diverged"):
+        run(study, spec, "first")
+    for _ in range(2):  # Ray Tune tries again as often as drivers may die
         with pytest.raises(HbtError, match="diverged"):
             run(study, spec, "first")
     assert calls == [spec.name]
@@ -67,11 +81,30 @@ def test_a_trial_that_failed_for_good_is_not_run_again_by_the_same_call_and_is_b
     assert calls == [spec.name] * 2
 
 
+def test_what_another_process_may_mend_is_tried_again_in_the_same_call(study, monkeypatch):
+    calls = []
+
+    def train(spec):
+        calls.append(spec.name)
+        if len(calls) < 3:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return RunResult({"dev/multi_map": 0.5}, "model")
+
+    train_by(monkeypatch, train)
+    spec = TrialSpec.of({"plan.alpha": 0.5}, 0)
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            run(study, spec, "session")
+        assert study.directory.result(spec).error.startswith("CUDA error")  # until it is tried again
+    run(study, spec, "session")
+    assert study.directory.result(spec).status == "finished"
+
+
 @pytest.mark.parametrize("stops_early", [True, False])
 def test_a_trial_that_was_stopped_early_runs_on_where_none_is_stopped(study, monkeypatch, stops_early):
     told, fitted = [], []
     monkeypatch.setattr("ray.tune.report", told.append)
-    monkeypatch.setattr(module, "fit", lambda spec, *_, **__: fitted.append(spec.name) or RunResult({}, "model"))
+    train_by(monkeypatch, lambda spec: fitted.append(spec.name) or RunResult({}, "model"))
     spec, other = (TrialSpec.of({"plan.alpha": alpha}, 0) for alpha in (0.5, 0.25))
     study.directory.save(TrialResult(spec, "stopped", 5, {"dev/multi_map": 0.25}))
     study.directory.save(TrialResult(other, "finished", 10, {"dev/multi_map": 0.5}))
@@ -122,7 +155,7 @@ def test_optuna_asks_again_for_what_was_stopped_early(tmp_path):
 
 
 def test_runs_say_which_baseline_they_are_and_the_untrained_one_has_no_plan(study, monkeypatch):
-    monkeypatch.setattr(module, "fit", lambda *args, **kwargs: RunResult({}, "model"))
+    train_by(monkeypatch, lambda spec: RunResult({}, "model"))
     for spec in [TrialSpec.of({"plan.alpha": 0.5}, 0), *baseline_trials(study.recipe)]:
         run(study, spec, "session")
     tags = {name: (found.get("hbt.baseline"), found.get("hbt.alpha")) for name, found in study.log.tags.items()}
