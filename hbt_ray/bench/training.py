@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=6, help="steps of each arm, side by side; an even number")
     parser.add_argument("--memory-sizes", default="64,1024,4096,16384", help="batch sizes whose memory is measured")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
-    parser.add_argument("--json", type=Path, help="file to write the measurements to")
+    parser.add_argument("--json", type=Path, help="file to write the measurements to; its other parts stay")
     args = parser.parse_args(argv)
     parts = args.parts.split(",")
     if unknown := sorted(set(parts) - set(PARTS)):
@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
     base = resolve_model(args.base)
     result: dict[str, Any] = {"machine": machine("torch", "transformers", "sentence-transformers"), "base": args.base}
     result["device"] = args.device
+    result = _known(args.json, result) | result
     for part in parts:
         say(f"measuring {part} ...")
         result[part] = MEASURES[part](base, args)
@@ -62,6 +63,16 @@ def main(argv: Sequence[str]) -> int:
     if args.json:
         say(f"written: {args.json}")
     return 0
+
+
+def _known(file: Path | None, result: dict[str, Any]) -> dict[str, Any]:
+    """What `file` has of other parts, measured on the same machine with the same packages and model."""
+    known: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file and file.exists() else {}
+    new, old = (
+        {**tree.get("machine", {}), "date": "", "base": tree.get("base"), "device": tree.get("device", "cpu")}
+        for tree in (result, known)
+    )
+    return known if new == old else {}
 
 
 def measure_steps(base: str, args: argparse.Namespace) -> dict[str, Any]:
@@ -130,10 +141,10 @@ def measure_data(base: str, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_trials(base: str, args: argparse.Namespace) -> dict[str, Any]:
-    """A study of four short trials on the built-in sample."""
+    """A study of four short trials on the built-in sample, of one worker and of two."""
     from hbt_ray.bench.trials import trial_overheads
 
-    return trial_overheads()
+    return {f"{num_workers} workers": trial_overheads(num_workers) for num_workers in (1, 2)}
 
 
 def step_table(found: dict[str, Any]) -> Table:
@@ -205,10 +216,12 @@ def data_table(found: dict[str, Any]) -> Table:
 def trials_table(found: dict[str, Any]) -> Table:
     """A row a trial."""
     table = Table(title="Trials of a study, one after the other")
-    for column in ("trial", "s", "training s", "beyond s"):
+    for column in ("workers", "trial", "s", "training s", "beyond s"):
         table.add_column(column, justify="right")
-    for number, row in enumerate(found["trials"], 1):
-        table.add_row(str(number), *(f"{row[name]:.1f}" for name in ("trial_s", "training_s", "overhead_s")))
+    for workers, group in found.items():
+        for number, row in enumerate(group["trials"], 1):
+            seconds = (f"{row[name]:.1f}" for name in ("trial_s", "training_s", "overhead_s"))
+            table.add_row(workers.split()[0], str(number), *seconds)
     return table
 
 

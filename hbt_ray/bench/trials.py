@@ -23,13 +23,14 @@ OVERRIDES = (
 )
 
 
-def trial_overheads() -> dict[str, Any]:
+def trial_overheads(num_workers: int) -> dict[str, Any]:
     """A study of four trials, one at a time, on the built-in sample; seconds of each trial in order of start."""
     from mlflow import MlflowClient
 
     with tempfile.TemporaryDirectory() as workspace:
         job = RECIPE.parents[1] / "tune.py"
         command = [sys.executable, str(job), "--recipe", str(RECIPE), f"workspace={workspace}", *OVERRIDES]
+        command.append(f"resources.num_workers={num_workers}")
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise EvaluationError(f"jobs/tune.py ended with status {done.returncode}: {done.stderr[-500:]}")

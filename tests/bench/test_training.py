@@ -11,7 +11,7 @@ from hbt_ray.bench import page
 from hbt_ray.bench.data_path import data_path
 from hbt_ray.bench.pairs import equal_pairs, synthetic_pairs
 from hbt_ray.bench.steps import bare_loop, our_stepper, ours, sentence_transformers_loss
-from hbt_ray.bench.training import TABLES, measure_steps
+from hbt_ray.bench.training import TABLES, _known, measure_steps
 from hbt_ray.bench.workers import share_of
 from tests.model.models import SIZE, write_model
 
@@ -86,3 +86,21 @@ def test_the_page_has_the_numbers_of_the_results(base, tmp_path):
     assert f"| made-up lengths | ours | {arm['median_s']:.2f} |" in text
     assert "Not measured: memory, workers, data, trials." in text
     assert set(TABLES) == {"step", "memory", "workers", "data", "trials"}
+
+
+def test_parts_measured_before_stay_where_the_machine_is_the_same(tmp_path):
+    file = tmp_path / "result.json"
+    old = {"machine": {"cpu": "x", "date": "2026-01-01"}, "base": "b", "device": "cpu", "memory": 1}
+    file.write_text(json.dumps(old))
+    new = {"machine": {"cpu": "x", "date": "2026-02-02"}, "base": "b", "device": "cpu"}
+    assert _known(file, new) == old
+    assert _known(file, {**new, "base": "c"}) == {}
+    assert _known(file, {**new, "machine": {"cpu": "y", "date": "2026-01-01"}}) == {}
+    assert _known(tmp_path / "none.json", new) == {}
+    assert _known(None, new) == {}
+
+
+def test_trials_are_shown_by_their_number_of_workers():
+    trial = {"trial_s": 9.0, "training_s": 8.0, "overhead_s": 1.0}
+    table = TABLES["trials"]({"1 workers": {"trials": [trial]}, "2 workers": {"trials": [trial, trial]}})
+    assert [list(column.cells) for column in table.columns][:2] == [["1", "2", "2"], ["1", "1", "2"]]

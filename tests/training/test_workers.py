@@ -31,6 +31,7 @@ RECIPE = {
         "log_every": 1,
         "token_budget": 256,
         "kept_tokens": 300,
+        "precision": "fp32",  # bf16 rounds each product by the shape of its chunk, and two workers have other chunks
         "checkpoint_every": STOP,
     },
     "evaluation": {"max_dev_items": 8},
