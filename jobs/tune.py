@@ -19,9 +19,9 @@ from hbt_ray.tracking.uri import ui_command
 from hbt_ray.tuning.baselines import baseline_names, check_baselines
 from hbt_ray.tuning.points import check_metric, check_space, known_recipes
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
-from hbt_ray.tuning.study import Study, record_verdict, run_study
+from hbt_ray.tuning.study import Study, run_study
 from hbt_ray.tuning.study_data import scored_sets
-from hbt_ray.tuning.study_output import report_study
+from hbt_ray.tuning.study_output import record_verdict, report_study
 from hbt_ray.tuning.study_table import study_table
 from hbt_ray.tuning.wording import recommendation_line
 

@@ -52,6 +52,11 @@ BAD = [
     ("resources.threads_per_worker", -1, "0 or above"),
     ("resources.max_failures", -1, "0 or above"),
     ("tune.space", {}, "at least one field"),
+    (
+        "tune.space",
+        {"resources.num_workers": [1, 2]},
+        "no resources.*, which are the same for all trials: room is made once",
+    ),
     ("tune.num_samples", 0, "at least 1"),
     ("tune.seeds", [], "distinct seeds"),
     ("tune.seeds", [1, 1], "distinct seeds"),

@@ -31,6 +31,11 @@ class ResourceConfig:
     several."""
 
     @property
+    def of_worker(self) -> dict[str, float]:
+        """What Ray reserves for a worker."""
+        return {"CPU": self.cpus_per_worker, **({"GPU": 1} if self.use_gpu else {})}
+
+    @property
     def alone(self) -> bool:
         """Whether a trial needs nothing of Ray Train: it has one worker, and a model that is whole."""
         return self.num_workers == 1 and self.sharding == "ddp"

@@ -90,6 +90,8 @@ class TuneConfig:
             "0 (as many as fit) or above",
         )
         for name, values in self.space.items():
+            trained = not name.startswith("resources.")
+            require(trained, "tune.space", name, "no resources.*, which are the same for all trials: room is made once")
             if isinstance(values, Mapping):
                 known = {"low", "high", "log", "step"}
                 numbers = [values.get(key, 1) for key in ("low", "high", "step")]

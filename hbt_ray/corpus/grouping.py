@@ -133,7 +133,8 @@ def stream(
     import ray
     from ray.exceptions import RayError
 
-    from hbt_ray.cluster import find_cause, first_error, quiet_data_context, unwrapped
+    from hbt_ray.cluster import quiet_data_context
+    from hbt_ray.remote_errors import find_cause, first_error, unwrapped
 
     quiet_data_context()
     tasks = ray.data.from_items(rows, override_num_blocks=len(rows))

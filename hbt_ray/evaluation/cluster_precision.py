@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hbt_ray.cluster import num_places, unwrapped
+from hbt_ray.cluster import num_places
 from hbt_ray.errors import ClusterError
 from hbt_ray.evaluation.ray_encode import WAIT_S, takes_gpu
 from hbt_ray.model.precision import Precision, resolve_precision
+from hbt_ray.remote_errors import unwrapped
 
 PROBE_S = 20.0
 """For the other nodes to answer once one has: their actors refuse to encode in another precision anyway."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import torch
 
-from hbt_ray.cluster import first_error, num_places, quiet_data_context, reachable_resources, unwrapped
+from hbt_ray.cluster import num_places, quiet_data_context, reachable_resources
 from hbt_ray.errors import ClusterError
 from hbt_ray.evaluation.arrays import IntArray, VectorArray
 from hbt_ray.evaluation.fingerprint import model_fingerprint
@@ -23,6 +23,7 @@ from hbt_ray.evaluation.vector_store import BLOCK, TextProgress, VectorStore, fi
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.precision import autocast, resolve_precision
 from hbt_ray.model.roles import Role
+from hbt_ray.remote_errors import first_error, unwrapped
 
 if TYPE_CHECKING:
     from ray.data import Dataset

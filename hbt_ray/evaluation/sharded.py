@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hbt_ray.cluster import unwrapped
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.arrays import VectorArray, vector_array, vector_pair
 from hbt_ray.evaluation.search import TopK, search
+from hbt_ray.remote_errors import unwrapped
 
 QUERY_TILE = 4096
 """Least queries at a time: FAISS takes another way through few queries, whose sums differ in the last bits."""

@@ -9,25 +9,22 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hbt_ray.config import Recipe
 from hbt_ray.errors import ClusterError
 from hbt_ray.storage import is_local, open_fs
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.training.run import RunResult, RunSpec, begun, last_checkpoint, report_of, state_at
+from hbt_ray.training.run import RunResult, RunSpec, ended, last_checkpoint, state_at
 from hbt_ray.training.state import MODEL, checkpoint_name
+
+if TYPE_CHECKING:  # what needs PyTorch is imported where a trial begins
+    from hbt_ray.training.loop import Save
 
 SNAPSHOT = "checkpoint_manager_snapshot.json"
 """Ray Train's list of a run's checkpoints, where it had several workers: it would miss those that are removed here."""
 
 Report = Callable[[dict[str, Any]], None]
-
-
-def worker_resources(recipe: Recipe) -> dict[str, float]:
-    """What the process that runs it has to hold."""
-    resources = recipe.resources
-    return {"CPU": resources.cpus_per_worker, **({"GPU": 1} if resources.use_gpu else {})}
 
 
 def fit_alone(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
@@ -37,27 +34,24 @@ def fit_alone(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
         HbtError: what the run could not do.
         Exception: anything else; another process may go on from the last checkpoint.
     """
-    steps = spec.recipe.train.steps
-    state = begun(spec)
-    if state is not None and state.step == steps:
-        # the process that ended it may have died before it could say so
-        report(report_of(spec, steps, state.metrics))
-    else:
-        from hbt_ray.training.place import Place
-        from hbt_ray.training.worker import train_worker
+    from hbt_ray.training.place import Place
+    from hbt_ray.training.worker import train_worker
 
-        place = Place(
-            rank=0,
-            world_size=1,
-            local_rank=0,
-            local_workers=1,
-            node_rank=0,
-            device=_device(spec.recipe),
-            checkpoint=lambda: last_checkpoint(spec),
-            report=lambda metrics, name, save: _keep(spec, metrics, name, save, report),
-        )
-        train_worker(spec, log, place)
-        state = state_at(spec, steps)
+    if found := ended(spec):
+        return found
+    place = Place(
+        rank=0,
+        world_size=1,
+        local_rank=0,
+        local_workers=1,
+        node_rank=0,
+        device=_device(spec.recipe),
+        checkpoint=lambda: last_checkpoint(spec),
+        report=lambda metrics, name, save: _keep(spec, metrics, name, save, report),
+    )
+    train_worker(spec, log, place)
+    steps = spec.recipe.train.steps
+    state = state_at(spec, steps)
     assert state is not None, "a run that ended has a checkpoint"
     return RunResult(state.metrics, f"{spec.checkpoint(steps)}/{MODEL}")
 
@@ -75,7 +69,7 @@ def _device(recipe: Recipe) -> Any:
     return torch.device("cuda")
 
 
-def _keep(spec: RunSpec, metrics: dict[str, Any], name: str, save: Any, report: Report) -> None:
+def _keep(spec: RunSpec, metrics: dict[str, Any], name: str, save: Save | None, report: Report) -> None:
     """Write the checkpoint whole, record it, and only then remove the one before."""
     if save is not None:
         fs, root = open_fs(spec.directory)

@@ -61,7 +61,7 @@ class PlanDatasource(Datasource):  # type: ignore[misc]
         return sum(self._block_bytes(block) for block in range(self.num_blocks))
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """One task a block, whatever parallelism is asked for: order and equal shares depend on it."""
+        """One task a block, whatever parallelism is asked for: the order depends on it."""
         return [
             ReadTask(
                 partial(_read, self._reader, block),

@@ -82,6 +82,18 @@ def begun(spec: RunSpec) -> RunState | None:
     return state
 
 
+def ended(spec: RunSpec) -> RunResult | None:
+    """How a run of this name ended; None where it has not.
+
+    Raises:
+        ConfigError: as `begun`.
+    """
+    state = begun(spec)
+    if state is None or state.step < spec.recipe.train.steps:
+        return None
+    return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
+
+
 @contextmanager
 def last_checkpoint(spec: RunSpec) -> Iterator[Path | None]:
     """Directory of the last checkpoint for as long as it is entered, copied here from elsewhere; None without one."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hbt_ray import errors
-from hbt_ray.cluster import unwrapped
 from hbt_ray.errors import HbtError
 from hbt_ray.recipes import build_recipe
+from hbt_ray.remote_errors import unwrapped
 from hbt_ray.storage import read_json, write_json
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.training.run import ResumeRecord, RunResult, RunSpec, begun
+from hbt_ray.training.run import ResumeRecord, RunResult, RunSpec, ended
 from hbt_ray.training.state import MODEL, read_state
 
 ERROR = "error.json"
@@ -30,8 +30,8 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
 
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
     recipe, resources = spec.recipe, spec.recipe.resources
-    if (state := begun(spec)) and state.step == recipe.train.steps:
-        return RunResult(state.metrics, f"{spec.checkpoint(state.step)}/{MODEL}")
+    if found := ended(spec):
+        return found
     write_json(f"{spec.directory}/{ERROR}", {})
     trainer = TorchTrainer(
         _worker,
@@ -39,10 +39,7 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
         scaling_config=ScalingConfig(
             num_workers=resources.num_workers,
             use_gpu=resources.use_gpu,
-            resources_per_worker={
-                "CPU": resources.cpus_per_worker,
-                **({"GPU": 1} if resources.use_gpu else {}),
-            },
+            resources_per_worker=resources.of_worker,
         ),
         run_config=RunConfig(
             name=spec.name,

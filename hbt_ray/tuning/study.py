@@ -8,22 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hbt_ray.cluster import check_capacity, driver_resources, find_cause
+from hbt_ray.cluster import check_capacity, driver_resources
 from hbt_ray.config import Recipe
 from hbt_ray.errors import HbtError
 from hbt_ray.experiment import Experiment
+from hbt_ray.remote_errors import find_cause
 from hbt_ray.tracking.artifacts import LOCATION, log_config
-from hbt_ray.tracking.handle import RunLog, WriterHandle
+from hbt_ray.tracking.handle import WriterHandle
 from hbt_ray.tracking.progress import progress
-from hbt_ray.training.alone import fit_alone, worker_resources
-from hbt_ray.training.run import RunSpec
+from hbt_ray.training.alone import fit_alone
+from hbt_ray.training.run import RunSpec, ended, report_of
 from hbt_ray.training.trainer import fit
 from hbt_ray.tuning.baselines import baseline_trials, controls, in_space
 from hbt_ray.tuning.points import TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.tuning.recording import log_trial, mend_runs
 from hbt_ray.tuning.results import StudyDirectory, TrialResult
 from hbt_ray.tuning.schedulers import PAIRS, make_scheduler
-from hbt_ray.tuning.study_data import CONTROLS_TAG, scored_sets
+from hbt_ray.tuning.study_data import CONTROLS_TAG
 from hbt_ray.tuning.watch import make_watch
 
 Report = Callable[[str], None]
@@ -185,7 +186,7 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
     session = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     trainable = tune.with_resources(
         tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session, stops_early=stops_early),
-        worker_resources(recipe) if recipe.resources.alone else driver_resources(),
+        recipe.resources.of_worker if recipe.resources.alone else driver_resources(),
     )
     watch = make_watch(study, session, lambda config: trial_spec(config, recipe), report)
     tuner = tune.Tuner(
@@ -250,7 +251,9 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, 
         concurrent=concurrent,
     )
     try:
-        if recipe.resources.alone:
+        if result := ended(run):  # what ended it died before it could say so
+            tune.report(report_of(run, recipe.train.steps, result.metrics))
+        elif recipe.resources.alone:
             result = fit_alone(run, study.log, tune.report)
         else:
             result = fit(run, study.log, callbacks=[TuneReportCallback()])
@@ -270,29 +273,6 @@ def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
         return TrialSpec(tuple(sorted(config["trial"].items())))
     point = as_in_recipe({name: config[name] for name in recipe.tune.space}, recipe)
     return TrialSpec.of(point, recipe.tune.seeds[int(config["__trial_index__"])])
-
-
-def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str) -> None:
-    """The recommendation (unless empty) and, where alpha alone was varied, its figure, on the study's own run."""
-    from hbt_ray.tracking.plots import AlphaPoint, alpha_figure, figure_png
-
-    if said:
-        log.log_artifact_text(key, "recommendation.txt", said + "\n")
-    for name in scored_sets(results):
-        points = [
-            AlphaPoint(
-                alpha=float(result.spec.point["plan.alpha"]),
-                seed=result.spec.seed,
-                mono=result.metrics[f"{name}/mono_map"],
-                cross=result.metrics[f"{name}/cross_map"],
-                multi=result.metrics[f"{name}/multi_map"],
-                rank_distance=result.metrics[f"{name}/rank_distance"],
-            )
-            for result in results
-            if result.status == "finished" and set(result.spec.point) == {"plan.alpha"}
-        ]
-        if points:
-            log.log_artifact_bytes(key, f"{name}/alpha.png", figure_png(alpha_figure(points)))
 
 
 def _error_line(error: Exception) -> str:

@@ -9,12 +9,38 @@ from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import write_whole
+from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tuning.analysis import StudyAnalysis, analyse
 from hbt_ray.tuning.claims_report import claims_files
+from hbt_ray.tuning.results import TrialResult
+from hbt_ray.tuning.study_data import scored_sets
 from hbt_ray.tuning.study_reader import read_study, store_error
 from hbt_ray.tuning.study_report import report_files
 from hbt_ray.tuning.trial_scores import read_trial_scores
+
+
+def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str) -> None:
+    """The recommendation (unless empty) and, where alpha alone was varied, its figure, on the study's own run."""
+    from hbt_ray.tracking.plots import AlphaPoint, alpha_figure, figure_png
+
+    if said:
+        log.log_artifact_text(key, "recommendation.txt", said + "\n")
+    for name in scored_sets(results):
+        points = [
+            AlphaPoint(
+                alpha=float(result.spec.point["plan.alpha"]),
+                seed=result.spec.seed,
+                mono=result.metrics[f"{name}/mono_map"],
+                cross=result.metrics[f"{name}/cross_map"],
+                multi=result.metrics[f"{name}/multi_map"],
+                rank_distance=result.metrics[f"{name}/rank_distance"],
+            )
+            for result in results
+            if result.status == "finished" and set(result.spec.point) == {"plan.alpha"}
+        ]
+        if points:
+            log.log_artifact_bytes(key, f"{name}/alpha.png", figure_png(alpha_figure(points)))
 
 
 def report_study(

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hbt_ray.cluster import first_error, num_places
+from hbt_ray.cluster import num_places
 from hbt_ray.errors import ClusterError, ConfigError
 from hbt_ray.evaluation.ray_encode import EncoderSpec, ray_encode
 from hbt_ray.evaluation.vector_store import VectorStore, encode_cached
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.remote_errors import first_error
 
 pytestmark = pytest.mark.ray
 

@@ -11,8 +11,8 @@ import pytest
 from hbt_ray.errors import ClusterError
 from hbt_ray.recipes import build_recipe
 from hbt_ray.training import worker
-from hbt_ray.training.alone import fit_alone, worker_resources
-from hbt_ray.training.run import RunSpec, begun
+from hbt_ray.training.alone import fit_alone
+from hbt_ray.training.run import RunSpec, begun, ended, report_of
 from hbt_ray.training.trainer import fit
 from tests.training.test_trainer import BASE_RECIPE, Log, weights_hash
 
@@ -72,12 +72,11 @@ def test_it_ends_as_a_run_on_ray_train_does(whole, small_corpus, small_base, tmp
     assert other.metrics == result.metrics
 
 
-def test_a_run_that_has_ended_is_told_and_not_trained_again(whole, monkeypatch):
+def test_a_run_that_has_ended_is_not_trained_again(whole, monkeypatch):
     spec, result, reports = whole
     monkeypatch.setattr(worker, "train_worker", None)
-    told = []
-    assert fit_alone(spec, Log(), told.append) == result
-    assert told == reports[-1:]
+    assert fit_alone(spec, Log(), None) == ended(spec) == result
+    assert report_of(spec, 40, result.metrics) == reports[-1]
 
 
 @pytest.mark.parametrize("step", [4, 20])
@@ -144,8 +143,8 @@ def test_who_runs_alone_and_with_what():
     assert recipe().resources.alone
     assert not recipe(num_workers=2).resources.alone
     assert not recipe(sharding="fsdp").resources.alone
-    assert worker_resources(recipe()) == {"CPU": 2}
-    assert worker_resources(recipe(use_gpu=True)) == {"CPU": 2, "GPU": 1}
+    assert recipe().resources.of_worker == {"CPU": 2}
+    assert recipe(use_gpu=True).resources.of_worker == {"CPU": 2, "GPU": 1}
 
 
 def test_a_gpu_that_is_not_seen_is_not_replaced_by_the_cpu(small_corpus, small_base, tmp_path, monkeypatch):

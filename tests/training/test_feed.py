@@ -88,3 +88,24 @@ def test_the_end_and_an_error_stay_the_end():
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
                 list(feed)
+
+
+def test_who_waits_for_a_feed_that_is_closed_is_told_that_nothing_comes():
+    release = threading.Event()
+
+    def source():
+        release.wait(20)
+        yield 1
+
+    feed, got = Feed(source(), lambda x: x), []
+    consumer = threading.Thread(target=lambda: got.extend(feed), daemon=True)
+    consumer.start()
+    closer = threading.Thread(target=feed.close)
+    closer.start()
+    while not feed._closed.is_set():
+        time.sleep(0.01)
+    release.set()
+    closer.join(20)
+    consumer.join(20)
+    assert not consumer.is_alive()
+    assert got == []

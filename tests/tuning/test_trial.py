@@ -100,6 +100,20 @@ def test_what_another_process_may_mend_is_tried_again_in_the_same_call(study, mo
     assert study.directory.result(spec).status == "finished"
 
 
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_run_that_ended_unheard_is_told_to_tune(study, monkeypatch, num_workers):
+    resources = replace(study.recipe.resources, num_workers=num_workers)
+    study = replace(study, recipe=replace(study.recipe, resources=resources))
+    told = []
+    monkeypatch.setattr("ray.tune.report", told.append)
+    monkeypatch.setattr(module, "ended", lambda run: RunResult({"dev/multi_map": 0.5}, "model"))
+    train_by(monkeypatch, None)
+    spec = TrialSpec.of({"plan.alpha": 0.5}, 0)
+    run(study, spec, "session")
+    assert told == [{"dev/multi_map": 0.5, "step": 10, "pairs": 10 * study.recipe.plan.batch_size}]
+    assert study.directory.result(spec).status == "finished"
+
+
 @pytest.mark.parametrize("stops_early", [True, False])
 def test_a_trial_that_was_stopped_early_runs_on_where_none_is_stopped(study, monkeypatch, stops_early):
     told, fitted = [], []

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hbt_ray.cluster import unwrapped
 from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.corpus.translation.codec import Codec
 from hbt_ray.corpus.translation.job import Job
 from hbt_ray.corpus.translation.rows import ROLES, to_translate
 from hbt_ray.corpus.translation.spec import TranslatorSpec
 from hbt_ray.corpus.translation.translator import Splitter
+from hbt_ray.remote_errors import unwrapped
 
 SAMPLE_ROWS = 200
 WARM_UP_S = 20.0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from hbt_ray.cluster import first_error, quiet_data_context, unwrapped
+from hbt_ray.cluster import quiet_data_context
 from hbt_ray.config import TranslateConfig
 from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.corpus.readers.units import Unit
@@ -27,6 +27,7 @@ from hbt_ray.corpus.translation.spec import TranslatorSpec
 from hbt_ray.corpus.translation.store import ORIGINAL, TranslationStore
 from hbt_ray.corpus.translation.survey import Chunk, Known, pack_unit, unpack_unit
 from hbt_ray.errors import ClusterError
+from hbt_ray.remote_errors import first_error, unwrapped
 
 if TYPE_CHECKING:
     from hbt_ray.corpus.translation.translator import Translator

@@ -115,7 +115,8 @@ def survey(units: Iterable[Unit], wanted: Wanted, *, num_at_once: int = 2) -> Su
 def _read_all(units: list[Unit], wanted: Wanted, known: Known, num_at_once: int) -> Survey:
     import ray
 
-    from hbt_ray.cluster import quiet_data_context, unwrapped
+    from hbt_ray.cluster import quiet_data_context
+    from hbt_ray.remote_errors import unwrapped
 
     quiet_data_context()
     # A reference within a tuple: the set may have gigabytes, and is fetched once a node.
