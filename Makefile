@@ -24,13 +24,13 @@ lint: .venv/.dev
 	$(BIN)/mypy
 
 bench-eval: .venv/.runtime  ## scoring beyond encoding, and a large search; DATA=DIRECTORY for the real sets
-	$(BIN)/python -m hbt_ray.bench.evaluation --json build/bench-evaluation.json $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m benchmarks.evaluation --json build/bench-evaluation.json $(if $(DATA),--data $(DATA))
 
 bench-train: .venv/.dev  ## training against a bare loop and sentence-transformers; DATA=DIRECTORY for real texts
-	$(BIN)/python -m hbt_ray.bench.training --json build/bench-training.json $(if $(DATA),--data $(DATA)) $(ARGS)
+	$(BIN)/python -m benchmarks.training --json build/bench-training.json $(if $(DATA),--data $(DATA)) $(ARGS)
 
 bench-prepare: .venv/.runtime  ## cleaning and preparing a synthetic corpus: time and memory; ITEMS=N LANGS=L
-	$(BIN)/python -m hbt_ray.bench.prepare --json build/bench-prepare.json $(if $(ITEMS),--items $(ITEMS)) $(if $(LANGS),--langs $(LANGS))
+	$(BIN)/python -m benchmarks.prepare --json build/bench-prepare.json $(if $(ITEMS),--items $(ITEMS)) $(if $(LANGS),--langs $(LANGS))
 
 setup: .venv/.runtime
 dev: .venv/.dev

@@ -1,5 +1,8 @@
 """The errors that users can meet; every message names the field or file, its value and what to do next."""
 
+MAX_CHARS = 300
+"""Characters of another library's error that a message quotes: enough for its cause, not for its traceback."""
+
 
 class HbtError(Exception):
     """Base of the project's own errors; the jobs print its message on one line and exit with status 2."""
@@ -27,3 +30,9 @@ class EvaluationError(HbtError, ValueError):
 
 class ClusterError(HbtError, RuntimeError):
     """Ray, its resources or the tracking server are not in a state in which the job could succeed."""
+
+
+def one_line(error: BaseException | str, limit: int = MAX_CHARS) -> str:
+    """An error's own words on one line of at most `limit` characters; its type where it has none."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= limit else words[: limit - 3] + "..."

@@ -1,12 +1,20 @@
-"""Language codes at the boundary: any BCP-47 tag in, one canonical form inside."""
+"""Languages: canonical codes (BCP-47), English names, scripts, and where a script writes spaces."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import langcodes
+from babel import Locale
 
 from hbt_ray.errors import CorpusError
+
+UNKNOWN = "und"
+"""Language of a set that names none (ISO 639-3: undetermined)."""
+TOUCHING = frozenset({"Hans", "Hant", "Hani", "Jpan", "Hira", "Kana", "Bopo", "Yiii"})
+"""Scripts with nothing between two sentences either."""
+UNSPACED = TOUCHING | {"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Tale", "Talu", "Tavt"}
+"""Scripts without spaces between words: all of Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan."""
 
 
 @lru_cache(maxsize=4096)
@@ -44,6 +52,43 @@ def script_of(code: str) -> str:
     full = tag.maximize()
     unknown = (full.script, full.territory) == ("Latn", "US") and tag.language != "en"  # that of no language at all
     return tag.script or ("" if unknown else full.script or "")
+
+
+@lru_cache(maxsize=4096)
+def lang_name(code: str) -> str:
+    """`de` -> "German", `zh-Hant` -> "Chinese (Traditional)"; the code itself where CLDR has no name for it."""
+    if code == UNKNOWN:
+        return "unnamed language"
+    if not langcodes.tag_is_valid(code):
+        return code
+    tag, english = langcodes.Language.get(code), Locale("en")
+    name = english.languages.get(tag.language or "") or english.languages.get(tag.prefer_macrolanguage().language or "")
+    if name is None:
+        return code
+    parts = (english.scripts.get(tag.script or ""), english.territories.get(tag.territory or ""))
+    details = ", ".join(part.removesuffix(" Han") for part in parts if part)
+    return f"{name} ({details})" if details else str(name)
+
+
+def code_and_name(code: str) -> str:
+    """`de` -> "German [de]", for running text."""
+    name = lang_name(code)
+    return name if name == code or code == UNKNOWN else f"{name} [{code}]"
+
+
+def in_lang(code: str) -> str:
+    """`de` -> " in German [de]", to be added in running text; nothing where the language has no name."""
+    return "" if code == UNKNOWN else f" in {code_and_name(code)}"
+
+
+def unspaced(lang: str) -> bool:
+    """Whether a language (BCP-47) is written without spaces between words; `zh-Latn` is not."""
+    return script_of(lang) in UNSPACED
+
+
+def touching(lang: str) -> bool:
+    """Whether a language (BCP-47) has nothing between two sentences."""
+    return script_of(lang) in TOUCHING
 
 
 def _alpha3(base: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 import fsspec
 from filelock import FileLock, Timeout
 
-from hbt_ray.errors import ConfigError, CorpusError, UnreadableError
+from hbt_ray.errors import ConfigError, CorpusError, UnreadableError, one_line
 
 
 def open_fs(location: str) -> tuple[Any, str]:
@@ -90,7 +91,7 @@ def only_job(directory: str, report: Callable[[str], None]) -> Iterator[None]:
 
 def unreadable(path: str, error: Exception, what: str) -> CorpusError:
     """The error for a file that is `what`, or that only could not be read this time."""
-    line = " ".join(str(error).split())[:160]
+    line = one_line(error)
     if isinstance(error, OSError) and (error.errno is not None or isinstance(error, TimeoutError)):
         return UnreadableError(f"{path}: cannot be read now ({line}); run the same command again")
     return CorpusError(f"{path}: {what} ({line})")
@@ -129,3 +130,8 @@ def files_digest(directory: Path, suffixes: tuple[str, ...] = ("",)) -> str:
 def _file_hash(path: Path, size: int, mtime_ns: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def absolute(path: str) -> str:
+    """`path` as an absolute one; URLs and the empty string stay as they are."""
+    return path if not path or "://" in path else os.path.abspath(os.path.expanduser(path))

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
-from hbt_ray.cluster import check_shared, join, local_cpus, resolve_workspace
-from hbt_ray.corpus.card.write import write_clean_card
-from hbt_ray.corpus.cleaning.clean import clean
-from hbt_ray.corpus.cleaning.samples import sample_rejected
-from hbt_ray.corpus.cleaning.tables import rejected_table, sample_lines
-from hbt_ray.experiment import absolute_set, resolve_input
-from hbt_ray.recipes import load_recipe
+from hbt_ray.cleaning.clean import clean
+from hbt_ray.cleaning.samples import sample_rejected
+from hbt_ray.cleaning.tables import rejected_table, sample_lines
+from hbt_ray.cluster.capacity import check_shared, local_cpus
+from hbt_ray.cluster.connect import join, resolve_workspace
+from hbt_ray.config.load import load_recipe
+from hbt_ray.corpus.resolve import resolve_input
+from hbt_ray.reports.corpus_card.write import write_clean_card
+from hbt_ray.retrieval.sets.catalog import absolute_set
+from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say, show
 
 
 def main(argv: Sequence[str]) -> int:

@@ -10,20 +10,20 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from hbt_ray.cli import console, quiet_transformers, run_job, say
-from hbt_ray.cluster import join, names_cluster, resolve_workspace
+from hbt_ray.cluster.connect import join, names_cluster, resolve_workspace
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.arguments import parser
-from hbt_ray.evaluation.benchmarks import load_sets
 from hbt_ray.evaluation.evaluate import Search, compare_evaluations
 from hbt_ray.evaluation.models import evaluate_model
 from hbt_ray.evaluation.outputs import check_outputs, new_directory, vector_directory, write_outputs
 from hbt_ray.evaluation.record import Comparison, Evaluation
-from hbt_ray.evaluation.report import render_report
-from hbt_ray.evaluation.table import print_comparison
-from hbt_ray.experiment import resolve_model
+from hbt_ray.evaluation.tracked import record_evaluations
+from hbt_ray.model.find import resolve_model
 from hbt_ray.model.layout import find_source, read_layout
-from hbt_ray.tracking.evaluations import record_evaluations
+from hbt_ray.reports.evaluation_page import render_report
+from hbt_ray.reports.evaluation_table import print_comparison, print_scores
+from hbt_ray.retrieval.sets.catalog import load_sets
+from hbt_ray.terminal import console, quiet_transformers, run_job, say
 from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri
 
 
@@ -59,7 +59,12 @@ def main(argv: Sequence[str]) -> int:
     evaluations: list[Evaluation] = []
     with vector_directory(workspace, args.no_cache) as store:
         for name in names:
-            evaluations += evaluate_model(name, sets, args, store, on_cluster, search)
+            for evaluation in evaluate_model(name, sets, args, store, on_cluster, search):
+                print_scores(evaluation.scores, console, evaluation.intervals)
+                known = next(found for found in sets if found.name == evaluation.scores.name).notes
+                for note in evaluation.notes[len(known) :]:
+                    say(f"note: {evaluation.scores.name}: {note}")
+                evaluations.append(evaluation)
     comparisons: list[Comparison] = []
     if args.compare:
         for a, b in zip(evaluations[: len(sets)], evaluations[len(sets) :], strict=True):

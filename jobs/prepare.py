@@ -9,11 +9,13 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
-from hbt_ray.cluster import join, local_cpus
+from hbt_ray.cluster.capacity import local_cpus
+from hbt_ray.cluster.connect import join
+from hbt_ray.config.load import load_recipe
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.experiment import open_experiment
-from hbt_ray.recipes import load_recipe
+from hbt_ray.reports.corpus_card.write import write_prepared_card
+from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say, show
+from hbt_ray.training.experiment import open_experiment
 
 
 def main(argv: Sequence[str]) -> int:
@@ -23,6 +25,7 @@ def main(argv: Sequence[str]) -> int:
     recipe = load_recipe(args.recipe, args.overrides)
     join(local_cpus(recipe), log_to_driver=args.verbose)
     experiment = open_experiment(recipe, say)
+    write_prepared_card(experiment.corpus)
     show(corpus_table(experiment.corpus))
     say(experiment.corpus.directory)
     return 0

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from rich.table import Table
 
-from hbt_ray.cli import quiet_transformers, run_job, say, show
-from hbt_ray.cluster import resolve_workspace
+from hbt_ray.cluster.connect import resolve_workspace
 from hbt_ray.config import Recipe, TrackingConfig
+from hbt_ray.config.load import build_recipe, load_recipe, parse_override
 from hbt_ray.errors import ConfigError
-from hbt_ray.recipes import build_recipe, load_recipe, parse_override
 from hbt_ray.release.promote import Promotion, carry_out, judge, recorded_gates, verdict
+from hbt_ray.reports.study_wording import recommendation_line
+from hbt_ray.terminal import quiet_transformers, run_job, say, show
 from hbt_ray.tracking.uri import resolve_tracking_uri
-from hbt_ray.tuning.wording import recommendation_line
 
 
 def parser() -> argparse.ArgumentParser:

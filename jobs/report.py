@@ -10,12 +10,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from hbt_ray.cli import run_job, say
-from hbt_ray.cluster import resolve_workspace
+from hbt_ray.cluster.connect import resolve_workspace
 from hbt_ray.config import Recipe, TrackingConfig
+from hbt_ray.reports.study_output import report_study, write_claims
+from hbt_ray.reports.study_wording import recommendation_line
+from hbt_ray.terminal import run_job, say
 from hbt_ray.tracking.uri import resolve_tracking_uri
-from hbt_ray.tuning.study_output import report_study, write_claims
-from hbt_ray.tuning.wording import recommendation_line
 
 
 def parser() -> argparse.ArgumentParser:

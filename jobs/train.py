@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say
-from hbt_ray.cluster import connect
-from hbt_ray.experiment import open_experiment
-from hbt_ray.recipes import load_recipe
+from hbt_ray.cluster.connect import connect
+from hbt_ray.config.load import load_recipe
+from hbt_ray.reports.corpus_card.write import write_prepared_card
 from hbt_ray.storage import claim_id
+from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say
 from hbt_ray.tracking.artifacts import LOCATION, log_config
 from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.study_models import log_run_models
 from hbt_ray.tracking.uri import ui_command
+from hbt_ray.training.experiment import open_experiment
 from hbt_ray.training.run import RunSpec, begun
 from hbt_ray.training.trainer import fit
 
@@ -29,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say)
+        write_prepared_card(experiment.corpus)
         directory = f"{experiment.runs}/train"
         key = f"train/{recipe.name}-{claim_id(f'{directory}/{recipe.name}/run.json')}"
         spec = RunSpec(

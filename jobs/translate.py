@@ -12,13 +12,14 @@ from typing import Any
 
 from rich.table import Table
 
-from hbt_ray.cli import counting, quiet_transformers, recipe_parser, run_job, say, show
-from hbt_ray.cluster import check_shared, join, resolve_workspace
-from hbt_ray.corpus.translation import job as translation
-from hbt_ray.corpus.translation.estimate import Estimate, estimate
-from hbt_ray.corpus.translation.meter import duration
-from hbt_ray.experiment import resolve_input
-from hbt_ray.recipes import load_recipe
+from hbt_ray.cluster.capacity import check_shared
+from hbt_ray.cluster.connect import join, resolve_workspace
+from hbt_ray.config.load import load_recipe
+from hbt_ray.corpus.resolve import resolve_input
+from hbt_ray.terminal import counting, quiet_transformers, recipe_parser, run_job, say, show
+from hbt_ray.translation import job as translation
+from hbt_ray.translation.estimate import Estimate, estimate
+from hbt_ray.translation.speed import duration
 
 
 def main(argv: Sequence[str]) -> int:

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hbt_ray.cli import quiet_transformers, recipe_parser, run_job, say, show
-from hbt_ray.cluster import connect
+from hbt_ray.cluster.connect import connect
+from hbt_ray.config.load import load_recipe
 from hbt_ray.errors import HbtError
-from hbt_ray.experiment import open_experiment
-from hbt_ray.recipes import load_recipe
 from hbt_ray.release.study_cards import write_study_cards
+from hbt_ray.reports.corpus_card.write import write_prepared_card
+from hbt_ray.reports.study_output import record_verdict, report_study
+from hbt_ray.reports.study_table import study_table
+from hbt_ray.reports.study_wording import recommendation_line
+from hbt_ray.study.baselines import baseline_names, check_baselines
+from hbt_ray.study.directory import StudyDirectory, TrialResult
+from hbt_ray.study.points import check_metric, check_space, known_recipes
+from hbt_ray.study.run_study import run_study
+from hbt_ray.study.study import Study
+from hbt_ray.study.trials import scored_sets
+from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 from hbt_ray.tracking.uri import ui_command
-from hbt_ray.tuning.baselines import baseline_names, check_baselines
-from hbt_ray.tuning.points import check_metric, check_space, known_recipes
-from hbt_ray.tuning.results import StudyDirectory, TrialResult
-from hbt_ray.tuning.study import Study, run_study
-from hbt_ray.tuning.study_data import scored_sets
-from hbt_ray.tuning.study_output import record_verdict, report_study
-from hbt_ray.tuning.study_table import study_table
-from hbt_ray.tuning.wording import recommendation_line
+from hbt_ray.training.experiment import open_experiment
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say, known_recipes(recipe))
+        write_prepared_card(experiment.corpus)
         check_baselines(recipe, experiment.corpus)
         check_metric(recipe, has_dev=experiment.corpus.manifest.splits["dev"].num_items > 0)
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")

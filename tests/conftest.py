@@ -89,3 +89,19 @@ def small_corpus(tmp_path_factory, ray_session, small_input, small_base):
         input=str(small_input), dev_ids=str(small_input / "dev_ids.txt"), max_query_tokens=32, max_passage_tokens=64
     )
     return prepare(config, small_base, str(tmp_path_factory.mktemp("corpora")))
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Tasks over a corpus run one after the other, without a cluster."""
+    import numpy as np
+
+    from hbt_ray.corpus import grouping
+
+    def stream(rows, task, args, **resources):
+        for row in rows:
+            batch = {name: np.array([value], dtype=object) for name, value in row.items()}
+            for table in task(batch, *args):
+                yield from table.to_pylist()
+
+    monkeypatch.setattr(grouping, "stream", stream)

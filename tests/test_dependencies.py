@@ -8,16 +8,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted([*(ROOT / "hbt_ray").rglob("*.py"), *(ROOT / "jobs").rglob("*.py")])
+MODULES = sorted(path for folder in ("hbt_ray", "jobs", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+FLOORS = (
+    ("errors",),
+    ("arrays", "storage", "languages", "terminal"),
+    ("config",),
+    ("cluster", "stats", "model"),
+    ("losses", "retrieval"),
+    ("kit", "corpus"),
+    ("cleaning", "translation", "batches", "tracking"),
+    ("training",),
+    ("evaluation", "study"),
+    ("reports",),
+    ("release",),
+)
+"""The packages and ground files from the bottom up. Each imports only what stands below it, and its own files."""
+WITHOUT_RAY = ("batches", "losses", "model", "retrieval/scoring", "stats")
+"""Folders of plain NumPy and PyTorch: tested in milliseconds, and used where Ray and MLflow are not installed."""
+DECISION = ("analysis", "claims", "decision", "gains", "resampling")
+"""Files of `study` that are as plain."""
 PLAIN = sorted(
     [
-        *(ROOT / "hbt_ray" / "batches").rglob("*.py"),
-        *(ROOT / "hbt_ray" / "model").rglob("*.py"),
-        *(ROOT / "hbt_ray" / "evaluation" / f"{name}.py" for name in ("metrics", "bias", "ranks", "sets", "score")),
-        *(
-            ROOT / "hbt_ray" / "tuning" / f"{name}.py"
-            for name in ("analysis", "claims", "decision", "gains", "resampling")
-        ),
+        *(path for place in WITHOUT_RAY for path in (ROOT / "hbt_ray" / place).rglob("*.py")),
+        *(ROOT / "hbt_ray" / "study" / f"{name}.py" for name in DECISION),
     ]
 )
 
@@ -83,7 +96,12 @@ def third_party(declared, optional):
     }
     found = {}
     for path in MODULES:
-        for top in {name.split(".")[0] for name in imports(path)} - {"hbt_ray", *sys.stdlib_module_names, *optional}:
+        for top in {name.split(".")[0] for name in imports(path)} - {
+            "hbt_ray",
+            "benchmarks",
+            *sys.stdlib_module_names,
+            *optional,
+        }:
             assert top in known, f"{path.relative_to(ROOT)} imports {top}, which no installed distribution has"
             found[canonical(known[top])] = path.relative_to(ROOT)
     return found
@@ -118,3 +136,58 @@ def test_plain_modules_load_without_ray_and_mlflow(path):
         for name in loaded:
             own = ROOT.joinpath(*name.split("."))
             todo += [p for p in (own.with_suffix(".py"), own / "__init__.py") if p.exists()]
+
+
+def module_of(path: Path) -> str:
+    """Dotted name of a file of the package."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+OWN = {module_of(path): path for path in MODULES if path.parts[len(ROOT.parts)] == "hbt_ray"}
+
+
+def own_imports(path: Path) -> set[str]:
+    """Modules of the package that a file imports anywhere, inside functions too, not for type checkers alone."""
+    tree = ast.parse(path.read_text())
+    checks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    skipped = {id(node) for check in checks for node in ast.walk(check)}
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "hbt_ray":
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.add(full if full in OWN else node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in OWN}
+    return found - {module_of(path)}
+
+
+def test_imports_run_down():
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    rooms = {name.split(".")[1] for name in OWN if "." in name}
+    assert rooms == set(floor), "every package and ground file has a floor"
+    upward = []
+    for name, path in OWN.items():
+        for other in own_imports(path):
+            here, there = name.split(".")[1], other.split(".")[1]
+            if here != there and floor[there] >= floor[here]:
+                upward.append(f"{name} imports {other}")
+    assert sorted(upward) == []
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    graph = {name: own_imports(path) for name, path in OWN.items()}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"a circle: {' -> '.join((*way[way.index(name) :], name))}"
+        if name in done:
+            return
+        for other in sorted(graph[name]):
+            visit(other, (*way, name))
+        done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())

@@ -24,7 +24,7 @@ class ItemIndex:
         group_source: int32 [num_groups].
         group_shard, group_row_group: int32 [num_groups], where to read a group.
         lang_counts: int64 [num_groups, num_langs], items of the group that have the language.
-        multi_counts: int64 [num_groups], items of the group with two languages or more.
+        pool_counts: int64 [num_groups], items of the group with two languages or more.
     """
 
     def __init__(self, langs: Sequence[str], shards: Sequence[Sequence[tuple[str, int]]], packed: np.ndarray) -> None:
@@ -39,7 +39,7 @@ class ItemIndex:
         self._packed = packed
         if self.num_items != len(packed):
             raise ValueError(f"{self.num_items} items in the row groups, {len(packed)} rows of coverage")
-        self.lang_counts, self.multi_counts = self._count()
+        self.lang_counts, self.pool_counts = self._count()
         self.has_lang = lru_cache(maxsize=256)(self._unpack)
 
     @staticmethod
@@ -58,7 +58,7 @@ class ItemIndex:
         kept = copy(self)
         kept._packed = self._packed & np.packbits([lang in langs for lang in self.langs])
         kept.has_lang = lru_cache(maxsize=256)(kept._unpack)
-        kept.lang_counts, kept.multi_counts = kept._count()
+        kept.lang_counts, kept.pool_counts = kept._count()
         return kept
 
     @property
@@ -81,9 +81,9 @@ class ItemIndex:
     def _count(self) -> tuple[np.ndarray, np.ndarray]:
         num_groups = len(self.group_start) - 1
         per_lang = np.zeros((num_groups, len(self.langs)), np.int64)
-        multi = np.zeros(num_groups, np.int64)
+        pool = np.zeros(num_groups, np.int64)
         for group in range(num_groups):
             has = self._unpack(group)
             per_lang[group] = has.sum(axis=0)
-            multi[group] = (has.sum(axis=1) >= 2).sum()
-        return per_lang, multi
+            pool[group] = (has.sum(axis=1) >= 2).sum()
+        return per_lang, pool

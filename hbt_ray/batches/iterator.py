@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.plan import BatchPlan
-from hbt_ray.batches.reader import RowReader
+from hbt_ray.batches.row_reader import RowReader
 from hbt_ray.batches.slices import Slice, from_table, to_table
 from hbt_ray.config import PlanConfig
 from hbt_ray.corpus.manifest import Corpus

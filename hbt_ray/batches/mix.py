@@ -3,7 +3,7 @@
 Language first, then the source in proportion to its size (or its weight) among those that have the language. A
 source too small to fill a batch in a language is not thrown away: such sources are pooled, and where even the
 pool is too small it joins the smallest source that is large enough. A language with fewer items than a batch
-cannot be X-X at all, because no item may be in a batch twice; `Mix.notes` says so.
+cannot be X-X at all, because no item may be in a batch twice; `Pool.notes` says so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class StreamInfo:
 
 
 @dataclass
-class Mix:
+class Pool:
     """The streams of X-X steps, or of X-Y steps, with the probability of each."""
 
     streams: list[StreamInfo] = field(default_factory=list)
@@ -51,11 +51,11 @@ def lang_weights(index: ItemIndex, config: PlanConfig) -> np.ndarray:
     return np.where(counts > 0, np.maximum(share ** (1 / config.lang_temperature), 1e-100), 0.0)
 
 
-def mono_mix(index: ItemIndex, config: PlanConfig) -> Mix:
+def mono_mix(index: ItemIndex, config: PlanConfig) -> Pool:
     """Streams of X-X steps."""
     sizes = _by_source(index, index.lang_counts, config)
     weights = lang_weights(index, config)
-    mix, lang_probability = Mix(), []
+    mix, lang_probability = Pool(), []
     short = []
     for lang, code in enumerate(index.langs):
         streams = _split_sources(MONO, (lang,), sizes[:, lang], index, config)
@@ -71,16 +71,16 @@ def mono_mix(index: ItemIndex, config: PlanConfig) -> Mix:
     return _with_probabilities(mix, lang_probability)
 
 
-def cross_mix(index: ItemIndex, config: PlanConfig) -> Mix:
+def cross_mix(index: ItemIndex, config: PlanConfig) -> Pool:
     """Streams of X-Y steps: by source (`mixed`), or by ordered language pair and source (`single`)."""
     if config.pairs == "mixed":
-        sizes = _by_source(index, index.multi_counts[:, None], config)[:, 0]
-        mix = Mix(_split_sources(CROSS, (), sizes, index, config))
+        sizes = _by_source(index, index.pool_counts[:, None], config)[:, 0]
+        mix = Pool(_split_sources(CROSS, (), sizes, index, config))
         return _with_probabilities(mix, [1.0] * len(mix.streams))
     weights = lang_weights(index, config)
     sizes = _pair_sizes(index)
     sizes[~_wanted(index, config)] = 0
-    mix, pair_probability = Mix(), []
+    mix, pair_probability = Pool(), []
     num_short = 0
     for query, passage in np.argwhere(sizes.sum(axis=0) > 0):
         if query != passage:
@@ -103,7 +103,7 @@ def make_stream(index: ItemIndex, info: StreamInfo, config: PlanConfig, seed: in
     if info.kind == MONO:
         counts = index.lang_counts[groups, info.langs[0]]
     elif info.kind == CROSS:
-        counts = index.multi_counts[groups]
+        counts = index.pool_counts[groups]
     else:
         counts = np.array([len(members(int(group))) for group in groups])
     used = counts > 0
@@ -165,7 +165,7 @@ def _split_sources(
     ]
 
 
-def _with_probabilities(mix: Mix, outer: list[float]) -> Mix:
+def _with_probabilities(mix: Pool, outer: list[float]) -> Pool:
     """P(stream) = P(its languages) x P(its sources | its languages)."""
     totals: dict[tuple[int, ...], float] = {}
     for info in mix.streams:

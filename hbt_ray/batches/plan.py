@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from hbt_ray.batches.index import ItemIndex
-from hbt_ray.batches.mix import CROSS, Mix, StreamInfo, cross_mix, lang_weights, make_stream, mono_mix
+from hbt_ray.batches.mix import CROSS, Pool, StreamInfo, cross_mix, lang_weights, make_stream, mono_mix
 from hbt_ray.batches.schedule import alpha_at
 from hbt_ray.batches.streams import Stream
 from hbt_ray.config import PlanConfig
@@ -55,8 +55,8 @@ class BatchPlan:
         self._weights = lang_weights(index, config)
         draws = np.random.Generator(np.random.Philox(key=seed)).random((num_steps, 2))
         self.monolingual = draws[:, 0] < alpha_at(config, num_steps)
-        mono = mono_mix(index, config) if self.monolingual.any() else Mix()
-        cross = cross_mix(index, config) if not self.monolingual.all() else Mix()
+        mono = mono_mix(index, config) if self.monolingual.any() else Pool()
+        cross = cross_mix(index, config) if not self.monolingual.all() else Pool()
         self._check(mono, cross)
         self.streams: list[StreamInfo] = mono.streams + cross.streams
         self.notes = mono.notes + cross.notes
@@ -100,7 +100,7 @@ class BatchPlan:
         weights[np.arange(len(items)), query] = 0
         return query.astype(np.int16), _draw(weights, uniforms[1]).astype(np.int16)
 
-    def _choose(self, uniforms: np.ndarray, mix: Mix, steps: np.ndarray) -> np.ndarray:
+    def _choose(self, uniforms: np.ndarray, mix: Pool, steps: np.ndarray) -> np.ndarray:
         """Stream (in `mix`) of each of `steps`; one that has reached `max_passes` is drawn no more."""
         chosen = np.zeros(len(steps), np.int64)
         if not len(steps):
@@ -125,7 +125,7 @@ class BatchPlan:
             begin = end
         return chosen
 
-    def _check(self, mono: Mix, cross: Mix) -> None:
+    def _check(self, mono: Pool, cross: Pool) -> None:
         size = self.config.batch_size
         if self.monolingual.any() and not mono.streams:
             most = int(self.index.lang_counts.sum(axis=0).max(initial=0))
@@ -135,7 +135,7 @@ class BatchPlan:
                 f"{most} in all); lower plan.batch_size, or set plan.alpha=0"
             )
         if not self.monolingual.all() and not cross.streams:
-            num = int(self.index.multi_counts.sum())
+            num = int(self.index.pool_counts.sum())
             what = "a language pair with that many items" if self.config.pairs == "single" else "that many such items"
             raise PlanError(
                 f"X-Y steps need items with two languages or more, and plan.batch_size={size} needs {what}; the corpus "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
-from hbt_ray.evaluation.headline import HEADLINE
+from hbt_ray.config.headline import HEADLINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class GatesConfig:
     sets: tuple[str, ...] = later(())
     """Sets on which every gate must be passed, e.g. [dev, xquad_r]; empty is the one that the study ranks points by."""
     min_scores: tuple[str, ...] = later(())
-    """Least headline numbers, as NAME>=VALUE, e.g. ["multi_map>=0.4", "mono_r1>=0.6"]."""
+    """Least headline numbers, as NAME>=VALUE, e.g. ["pool_map>=0.4", "mono_r1>=0.6"]."""
     max_rank_distance: float | None = later(None)
     """Most places between the parallel answers of a question in the pool, mean over languages."""
     min_worst_lang_map: float | None = later(None)
@@ -33,7 +33,7 @@ class GatesConfig:
     min_questions: int = later(0)
     """Languages with fewer questions than this are not looked at by `max_loss_per_language`; any other in which so few
     were asked that even a loss on all of them could be chance fails it where it has lost."""
-    no_loss_in: tuple[str, ...] = later(("multi_map",))
+    no_loss_in: tuple[str, ...] = later(("pool_map",))
     """Against the champion: headline numbers that must not be worse beyond chance (the same test)."""
     level: float = later(0.05)
     """Chance of a false alarm that each comparison with the champion may have, over all that it tests."""

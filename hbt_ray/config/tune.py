@@ -31,7 +31,7 @@ class TuneConfig:
     equal_compute: bool = True
     """Where plan.batch_size is varied (and train.steps is not): fewer steps of larger batches, so that every trial sees
     as many pairs as train.steps of the recipe's plan.batch_size have."""
-    metric: str | tuple[str, ...] = "dev/multi_map"
+    metric: str | tuple[str, ...] = "dev/pool_map"
     """What early stopping and `optuna` look at, and what ranks the points; of rank_distance less is better. With
     `optuna` there may be several: it seeks their Pareto front, and the first ranks the points."""
     asha: bool = False

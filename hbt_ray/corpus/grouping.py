@@ -21,7 +21,7 @@ from hbt_ray.corpus.rows import SCHEMA, check_rows
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.corpus.spill import SpillWriter, has_partition, read_partition
 from hbt_ray.corpus.work import WorkDirectory
-from hbt_ray.errors import ClusterError, CorpusError
+from hbt_ray.errors import ClusterError, CorpusError, one_line
 
 PARTITION_BYTES = 16 << 20
 """Of an input's files, and a quarter of what they hold unpacked."""
@@ -133,8 +133,8 @@ def stream(
     import ray
     from ray.exceptions import RayError
 
-    from hbt_ray.cluster import quiet_data_context
-    from hbt_ray.remote_errors import find_cause, first_error, unwrapped
+    from hbt_ray.cluster.connect import quiet_data_context
+    from hbt_ray.cluster.remote_errors import find_cause, first_error, unwrapped
 
     quiet_data_context()
     tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
@@ -185,7 +185,7 @@ def _spill(
                 try:
                     table = check_rows(table, langs).select(columns)
                 except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # bytes that are no UTF-8
-                    raise CorpusError(f"{path}: a column is not text ({' '.join(str(error).split())[:160]})") from None
+                    raise CorpusError(f"{path}: a column is not text ({one_line(error)})") from None
                 writer.add(table, partition_of(table["id"], num_partitions))
         pa.default_memory_pool().release_unused()
         yield pa.table({"file": [name]})

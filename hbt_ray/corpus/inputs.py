@@ -28,7 +28,7 @@ from hbt_ray.corpus.readers.hf import hf_units, is_hf, read_hf
 from hbt_ray.corpus.readers.jsonl import JSON_SUFFIXES, jsonl_units, read_jsonl
 from hbt_ray.corpus.readers.parquet import parquet_units, read_parquet
 from hbt_ray.corpus.readers.units import NAMES, REQUIRED, Columns, Unit
-from hbt_ray.corpus.sources.reader import SOURCE, read_source, source_identity, source_units
+from hbt_ray.corpus.sources.source_rows import SOURCE, read_source, source_identity, source_units
 from hbt_ray.errors import CorpusError
 from hbt_ray.storage import is_local, open_fs
 

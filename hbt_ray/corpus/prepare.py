@@ -26,13 +26,15 @@ from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, Manifest
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
 from hbt_ray.corpus.splits import count_pairs, merge_split
-from hbt_ray.corpus.stats import token_table
+from hbt_ray.corpus.token_stats import token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.languages import canonical_lang
-from hbt_ray.storage import is_local, only_job, open_fs, write_whole
+from hbt_ray.storage import is_local, only_job, open_fs, write_json, write_whole
 
+COUNTS = "counts.json"
+"""What the corpus card needs beside the manifest: items of every pair of languages, and lengths of uncut texts."""
 Report = Callable[[str], None]
 
 
@@ -169,10 +171,7 @@ def _run(
         num_negatives=job.config.num_negatives,
         tokens=token_table(stats, job.config),
     )
-    from hbt_ray.corpus.card.build import prepare_card  # draws: workers need not load what that takes
-    from hbt_ray.corpus.card.write import write_card
-
-    write_card(job.directory, prepare_card(job.directory, manifest, count_pairs(results, langs), stats.whole))
+    write_json(f"{job.directory}/{COUNTS}", {"pairs": count_pairs(results, langs), "whole": stats.whole})
     write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
     if job.dev_ids is not None and dev.num_items < len(job.dev_ids):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hbt_ray.config import CorpusConfig
+from hbt_ray.errors import one_line
 from hbt_ray.model.layout import find_source, read_layout, unknown_model
 
 CHUNK = 2048
@@ -27,7 +28,7 @@ class RoleTokenizer:
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(source, **where)
         except (OSError, ValueError) as error:
-            raise unknown_model(source, str(error).strip().splitlines()[0]) from None
+            raise unknown_model(source, one_line(error)) from None
         self.prefix = {"query": config.query_prefix, "passage": config.passage_prefix}
         self.max_tokens = {"query": config.max_query_tokens, "passage": config.max_passage_tokens}
 

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from hbt_ray.evaluation.benchmarks import sets_help
 from hbt_ray.evaluation.evaluate import SEARCHES
 from hbt_ray.model.pooling import POOLINGS
 from hbt_ray.model.precision import PRECISIONS
+from hbt_ray.retrieval.sets.catalog import sets_help
 
 PLACES = ("auto", "here", "cluster")
 

@@ -12,19 +12,19 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from hbt_ray.arrays import VectorArray
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.arrays import VectorArray
-from hbt_ray.evaluation.distinct import repeated
-from hbt_ray.evaluation.lists import listed_ranks
-from hbt_ray.evaluation.rank_metrics import CUTOFFS
 from hbt_ray.evaluation.record import Comparison, Evaluation
-from hbt_ray.evaluation.score import Scores, score, score_ranks
-from hbt_ray.evaluation.search import TopK
-from hbt_ray.evaluation.sets import RetrievalSet
-from hbt_ray.evaluation.stats import compare, intervals
-from hbt_ray.evaluation.wording import metric_names
 from hbt_ray.evaluation.worst import worst_queries
 from hbt_ray.model.roles import ROLES, Role
+from hbt_ray.retrieval.scoring.distinct import repeated
+from hbt_ray.retrieval.scoring.lists import listed_ranks
+from hbt_ray.retrieval.scoring.rank_metrics import CUTOFFS
+from hbt_ray.retrieval.scoring.score import Scores, score, score_ranks
+from hbt_ray.retrieval.scoring.search import TopK
+from hbt_ray.retrieval.scoring.significance import compare, intervals
+from hbt_ray.retrieval.scoring.wording import metric_names
+from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 SearchKind = Literal["exact", "sharded", "ivf", "hnsw"]
 SEARCHES: tuple[SearchKind, ...] = get_args(SearchKind)
@@ -153,12 +153,12 @@ def _score(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, how: S
     ]
     recalls: list[tuple[float, str]] = []
     if how.kind == "sharded":
-        from hbt_ray.evaluation.sharded import sharded_search
+        from hbt_ray.retrieval.scoring.sharded import sharded_search
 
         sharded = partial(sharded_search, num_shards=how.num_shards)
         listed = listed_ranks(rs, queries, passages, how.depth, lambda _, q, p, k: sharded(q, p, k))
     else:
-        from hbt_ray.evaluation.ann import ann_search
+        from hbt_ray.retrieval.scoring.ann import ann_search
 
         def find(what: str, q: VectorArray, p: VectorArray, k: int) -> TopK:
             found, report = ann_search(q, p, k, how.kind)
@@ -176,8 +176,8 @@ def _score(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, how: S
 
 def vectors_here(encoder: Any, spec: Any, store: Path, progress: Callable[[Role, int, int], object]) -> Encode:
     """Encoding in this process with `encoder`, an `Encoder` that `spec` describes; what `store` has is not encoded."""
-    from hbt_ray.evaluation.vector_store import VectorStore, encode_cached
     from hbt_ray.model.precision import autocast
+    from hbt_ray.retrieval.encoding.vector_store import VectorStore, encode_cached
 
     def encode(texts: Sequence[str], role: Role) -> VectorArray:
         with autocast(encoder.device, spec.precision):
@@ -191,8 +191,8 @@ def vectors_on_cluster(
     encoder: Any, spec: Any, store: Path, progress: Callable[[Role, int, int], object], num_cpus: int
 ) -> Encode:
     """Encoding by Ray's actors, a GPU or `num_cpus` cores each; Ray must be connected."""
-    from hbt_ray.evaluation.ray_encode import ray_encode
-    from hbt_ray.evaluation.vector_store import VectorStore
+    from hbt_ray.retrieval.encoding.ray_encode import ray_encode
+    from hbt_ray.retrieval.encoding.vector_store import VectorStore
 
     def encode(texts: Sequence[str], role: Role) -> VectorArray:
         vectors = VectorStore(store, spec.fingerprint(role), encoder.dim)

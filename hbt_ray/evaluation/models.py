@@ -10,16 +10,15 @@ from typing import Any
 
 import torch
 
-from hbt_ray.cli import console, counting, say
-from hbt_ray.evaluation.cluster_precision import cluster_precision
 from hbt_ray.evaluation.evaluate import Search, evaluate, vectors_here, vectors_on_cluster
-from hbt_ray.evaluation.ray_encode import EncoderSpec
 from hbt_ray.evaluation.record import Evaluation
-from hbt_ray.evaluation.sets import RetrievalSet
-from hbt_ray.evaluation.table import print_scores
-from hbt_ray.experiment import resolve_model
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.model.find import resolve_model
 from hbt_ray.model.precision import resolve_precision
+from hbt_ray.retrieval.encoding.cluster_precision import cluster_precision
+from hbt_ray.retrieval.encoding.ray_encode import EncoderSpec
+from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
+from hbt_ray.terminal import counting, say
 
 
 def evaluate_model(
@@ -30,7 +29,7 @@ def evaluate_model(
     on_cluster: bool,
     search: Search,
 ) -> Iterator[Evaluation]:
-    """Evaluations of one model on all sets, each printed when it is done; `args` as `arguments.parser` reads them."""
+    """Evaluations of one model on all sets, one at a time; `args` as `arguments.parser` reads them."""
     device = torch.device("cuda" if torch.cuda.is_available() and not on_cluster else "cpu")
     torch.set_num_threads(os.cpu_count() or 1)
     encoder = Encoder.load(
@@ -64,7 +63,4 @@ def evaluate_model(
             else:
                 encode = vectors_here(encoder, spec, store, progress)
             evaluation = evaluate(name, found, encode, settings=settings, search=search)
-        print_scores(evaluation.scores, console, evaluation.intervals)
-        for note in evaluation.notes[len(found.notes) :]:
-            say(f"note: {found.name}: {note}")
         yield evaluation

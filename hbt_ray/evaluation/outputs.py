@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hbt_ray.cli import say
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.evaluate import comparison_json, to_json
 from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.terminal import say
 
 
 def new_directory(workspace: Path, models: Sequence[str]) -> Path:

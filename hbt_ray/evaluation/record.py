@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hbt_ray.evaluation.score import Scores
-from hbt_ray.evaluation.stats import Difference, Interval
 from hbt_ray.evaluation.worst import WorstQuery
+from hbt_ray.retrieval.scoring.score import Scores
+from hbt_ray.retrieval.scoring.significance import Difference, Interval
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

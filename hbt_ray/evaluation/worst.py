@@ -7,12 +7,12 @@ from itertools import cycle
 import numpy as np
 from numpy.typing import NDArray
 
+from hbt_ray.arrays import FloatArray, IntArray, VectorArray, vector_pair
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.arrays import FloatArray, IntArray, VectorArray, vector_pair
-from hbt_ray.evaluation.ranks import gold_ranks
-from hbt_ray.evaluation.score import Scores
-from hbt_ray.evaluation.search import search_set
-from hbt_ray.evaluation.sets import RetrievalSet
+from hbt_ray.retrieval.scoring.ranks import gold_ranks
+from hbt_ray.retrieval.scoring.score import Scores
+from hbt_ray.retrieval.scoring.search import search_set
+from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 NUM_TOP = 3
 """Retrieved passages that are shown of a query."""
@@ -83,8 +83,8 @@ def worst_queries(
     if scores.langs != rs.langs or not np.array_equal(scores.per_query.keys, rs.query_keys):
         raise EvaluationError(f"the scores of {scores.name!r} are not of set {rs.name!r}; score this set first.")
     # A query all of whose answers are lost fails whatever the model does.
-    answered = np.where(np.diff(rs.gold_offsets) > 0, scores.per_query.multi_ap, np.nan)
-    rows = choose(answered, rs.query_langs, rs.query_keys, scores.multi_map, num)
+    answered = np.where(np.diff(rs.gold_offsets) > 0, scores.per_query.pool_ap, np.nan)
+    rows = choose(answered, rs.query_langs, rs.query_keys, scores.pool_map, num)
     few = _only(rs, rows)
     top = search_set(few, queries[rows], passages, NUM_TOP)
     ranks = gold_ranks(few, queries[rows], passages).pooled
@@ -100,7 +100,7 @@ def worst_queries(
                 key=str(rs.query_keys[row]),
                 lang=rs.langs[rs.query_langs[row]],
                 text=None if rs.queries is None else shortened(rs.queries[row], QUESTION_CHARS),
-                average_precision=float(scores.per_query.multi_ap[row]),
+                average_precision=float(scores.per_query.pool_ap[row]),
                 num_gold=len(gold),
                 last_rank=int(gold_rank.max()),
                 gold=tuple(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from hbt_ray.errors import ConfigError
+from hbt_ray.errors import ConfigError, one_line
 from hbt_ray.model import packed_attention
 from hbt_ray.model.layout import unknown_model
 
@@ -37,7 +37,7 @@ def load_backbone(
         config = AutoConfig.from_pretrained(source, **where)
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
     except (OSError, ValueError) as error:
-        raise unknown_model(source, str(error).strip().splitlines()[0]) from error
+        raise unknown_model(source, one_line(error)) from error
     if getattr(config, "is_encoder_decoder", False):
         raise ConfigError(
             f"model {source!r} ({config.model_type}) has a decoder; allowed are encoders such as "
@@ -65,7 +65,7 @@ def load_backbone(
                 **where,
             )
     except (OSError, ValueError, ImportError, SafetensorError) as error:
-        raise unknown_model(source, str(error).strip().splitlines()[0]) from error
+        raise unknown_model(source, one_line(error)) from error
     if missing := sorted(loading["missing_keys"]):
         raise ConfigError(
             f"model {source!r} has no weights for {', '.join(missing[:3])} ({len(missing)} in all), which "

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch._dynamo
 
+from hbt_ray.errors import one_line
 from hbt_ray.model.chunks import make_chunks
 from hbt_ray.model.encoder import Encoder
 
@@ -46,7 +47,7 @@ def compile_encoder(
             _try(encoder, np.array(lengths), context)
     except Exception as error:  # compilers and backends raise many kinds
         backbone._compiled_call_impl = None
-        reason = f"torch.compile failed and is not used: {' '.join(str(error).split())[:200]}"
+        reason = f"torch.compile failed and is not used: {one_line(error)}"
         warnings.warn(reason, UserWarning, stacklevel=2)
         return Compiled(used=False, reason=reason)
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hbt_ray.errors import ConfigError
+from hbt_ray.errors import ConfigError, one_line
 
 if TYPE_CHECKING:  # tasks that only tokenise need no torch
     from torch import nn
@@ -171,7 +171,7 @@ def _hub_file(name: str, filename: str) -> Path | None:
     except EntryNotFoundError:
         return None
     except (OSError, ValueError) as error:  # no such repository, no access, not a valid name
-        raise unknown_model(name, str(error).strip().splitlines()[0]) from error
+        raise unknown_model(name, one_line(error)) from error
 
 
 def unknown_model(name: str, reason: str) -> ConfigError:

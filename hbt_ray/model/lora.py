@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from hbt_ray.errors import ConfigError
+from hbt_ray.errors import ConfigError, one_line
 
 _ADAPTER = "default"
 
@@ -34,7 +34,7 @@ def add_lora(model: nn.Module, *, rank: int, alpha: float, targets: Sequence[str
     except ValueError as error:
         names = sorted({name.rsplit(".", 1)[-1] for name, part in model.named_modules() if isinstance(part, nn.Linear)})
         raise ConfigError(
-            f"model.lora_targets={list(targets)!r}: {str(error).splitlines()[0]} Linear layers here: {', '.join(names)}"
+            f"model.lora_targets={list(targets)!r}: {one_line(error)} Linear layers here: {', '.join(names)}"
         ) from None
 
 

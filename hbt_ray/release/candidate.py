@@ -13,11 +13,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.evaluation.saved import FILE_NAME, scores_from_bytes
-from hbt_ray.evaluation.score import Scores
-from hbt_ray.evaluation.stats import LOWER_IS_BETTER
-from hbt_ray.tuning.analysis import StudyAnalysis
-from hbt_ray.tuning.study_data import Trial
+from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_from_bytes
+from hbt_ray.retrieval.scoring.score import Scores
+from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER
+from hbt_ray.study.analysis import StudyAnalysis
+from hbt_ray.study.trials import Trial
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,7 +74,7 @@ def read_scored(client: MlflowClient, run_id: str, label: str, sets: Sequence[st
             try:
                 content = Path(client.download_artifacts(run_id, path, scratch)).read_bytes()
             except (MlflowException, OSError):
-                known = sorted({metric.split("/")[0] for metric in run.data.metrics if metric.endswith("/multi_map")})
+                known = sorted({metric.split("/")[0] for metric in run.data.metrics if metric.endswith("/pool_map")})
                 raise ConfigError(
                     f"{label} (run {run_id}) has no scores by question on {name!r} (artifact {path}); it was scored on "
                     f"{', '.join(known) or 'nothing'}. Choose sets with --set"

@@ -13,22 +13,22 @@ from typing import Literal
 
 import numpy as np
 
+from hbt_ray.arrays import FloatArray
 from hbt_ray.config import GatesConfig
 from hbt_ray.errors import ConfigError
-from hbt_ray.evaluation.arrays import FloatArray
-from hbt_ray.evaluation.cells import headline_cells
-from hbt_ray.evaluation.distinct import repeated
-from hbt_ray.evaluation.lang_names import code_and_name
-from hbt_ray.evaluation.score import POOL_CUTOFF, Scores
-from hbt_ray.evaluation.stats import LOWER_IS_BETTER, check_same_set, compare, holm, sign_flip_test
-from hbt_ray.evaluation.wording import METRICS, number
+from hbt_ray.languages import code_and_name
+from hbt_ray.retrieval.scoring.cells import headline_cells
+from hbt_ray.retrieval.scoring.distinct import repeated
+from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
+from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER, check_same_set, compare, holm, sign_flip_test
+from hbt_ray.retrieval.scoring.wording import METRICS, number
 
 NUM_FLIPS = 10_000
 """Random exchanges; with Holm's correction over 200 languages, p can still fall below 0.05."""
 NO_CHAMPION = "no champion yet"
 
-Kind = Literal["multi_map", "mono_map"]
-WHERE: dict[Kind, str] = {"multi_map": "in the mix", "mono_map": "inside the language"}
+Kind = Literal["pool_map", "mono_map"]
+WHERE: dict[Kind, str] = {"pool_map": "in the pool", "mono_map": "inside the language"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def check_gates(
 
 def lang_losses(candidate: Scores, champion: Scores, *, min_questions: int = 0, seed: int = 0) -> list[LangLoss]:
     """Both models in every language that has `min_questions` of its own, in the pool and inside the language."""
-    kinds: list[Kind] = ["multi_map"] if "multi_map" in repeated(candidate) else ["multi_map", "mono_map"]
+    kinds: list[Kind] = ["pool_map"] if "pool_map" in repeated(candidate) else ["pool_map", "mono_map"]
     columns: list[tuple[Kind, str, float, float, int]] = []
     parts: list[FloatArray] = []
     ours, theirs = headline_cells(candidate)[1], headline_cells(champion)[1]
@@ -132,15 +132,15 @@ def _thresholds(config: GatesConfig, scores: Scores) -> Iterator[GateResult]:
         reason = f"rank distance is {said}, at most {_said('rank_distance', most)} is allowed"
         yield GateResult(gate="max_rank_distance", on_set=scores.name, passed=value <= most, reason=reason)
     for gate, what, metric, values, floor in (
-        ("min_worst_lang_map", "mAP", "multi_map", scores.multi_map, config.min_worst_lang_map),
-        ("min_worst_lang_recall", f"R@{POOL_CUTOFF}", "multi_r10", scores.multi_r10, config.min_worst_lang_recall),
+        ("min_worst_lang_map", "mAP", "pool_map", scores.pool_map, config.min_worst_lang_map),
+        ("min_worst_lang_recall", f"R@{POOL_CUTOFF}", "pool_r10", scores.pool_r10, config.min_worst_lang_recall),
     ):
         if floor is not None:
             known = not np.isnan(values).all()
             worst = int(np.nanargmin(values)) if known else 0
             lang = f" ({code_and_name(scores.langs[worst])})" if known else ""
             value = float(values[worst])
-            yield _at_least(gate, scores, f"{what} in the mix of the worst language{lang}", metric, value, floor)
+            yield _at_least(gate, scores, f"{what} in the pool of the worst language{lang}", metric, value, floor)
 
 
 def _at_least(gate: str, scores: Scores, what: str, metric: str, value: float, least: float) -> GateResult:
@@ -211,7 +211,7 @@ def _loss(row: LangLoss) -> str:
 
 
 def _by_lang(scores: Scores, kind: Kind) -> FloatArray:
-    return scores.multi_map if kind == "multi_map" else np.diagonal(scores.map_matrix)
+    return scores.pool_map if kind == "pool_map" else np.diagonal(scores.map_matrix)
 
 
 def _said(metric: str, value: float) -> str:

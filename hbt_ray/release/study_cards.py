@@ -9,10 +9,10 @@ from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import HbtError
 from hbt_ray.release.candidate import read_scored
-from hbt_ray.release.card import Facts, write_model_card
+from hbt_ray.release.model_card import Facts, write_model_card
 from hbt_ray.release.promote import described
+from hbt_ray.study.analysis import StudyAnalysis
 from hbt_ray.tracking.models import run_model
-from hbt_ray.tuning.analysis import StudyAnalysis
 
 
 def write_study_cards(tracking_uri: str, analysis: StudyAnalysis, report: Callable[[str], None]) -> None:

@@ -17,7 +17,7 @@ from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.naming import json_text
 
 if TYPE_CHECKING:
-    from hbt_ray.evaluation.score import Scores
+    from hbt_ray.retrieval.scoring.score import Scores
 
 LOCATION = "model.txt"
 """Artifact of a run: directory or URL of its model."""
@@ -33,7 +33,7 @@ def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
 
 def log_scores(log: RunLog, key: str, found: Scores, label: str) -> None:
     """The last scores of a run on one set, in its folder: for people, by question for comparisons, and the matrix."""
-    from hbt_ray.evaluation.saved import FILE_NAME, scores_to_bytes  # trial drivers score nothing
+    from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_to_bytes  # trial drivers score nothing
 
     log.log_artifact_text(key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
     log.log_artifact_bytes(key, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))
@@ -54,7 +54,7 @@ def log_matrix(
         title: of the figure.
         name: path inside the run's artifacts, without ending.
     """
-    from hbt_ray.tracking.plots import figure_png, matrix_figure  # trial drivers draw nothing
+    from hbt_ray.kit.figures import figure_png, matrix_figure  # trial drivers draw nothing
 
     table = {
         "rows": "query language",

@@ -17,7 +17,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from hbt_ray.tracking.naming import Row, plain_rows
 
 if TYPE_CHECKING:
-    from hbt_ray.tracking.datasets import DatasetInfo
+    from hbt_ray.tracking.dataset_info import DatasetInfo
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
-from hbt_ray.tracking.datasets import DatasetInfo
+from hbt_ray.tracking.dataset_info import DatasetInfo
 from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded, check_end_status
 from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, plain_rows
 from hbt_ray.tracking.uri import artifact_location, sqlite_path

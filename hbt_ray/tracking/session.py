@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hbt_ray.cluster import resolve_workspace
+from hbt_ray.cluster.connect import resolve_workspace
 from hbt_ray.config import Recipe
 from hbt_ray.errors import ClusterError
 from hbt_ray.tracking.actor import get_or_start_writer

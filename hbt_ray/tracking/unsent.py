@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hbt_ray.storage import write_whole
-from hbt_ray.tracking.datasets import DatasetInfo
+from hbt_ray.tracking.dataset_info import DatasetInfo
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from mlflow.utils.rest_utils import http_request
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from hbt_ray.errors import ClusterError
+from hbt_ray.errors import ClusterError, one_line
 
 DATABASE_NAME = "mlflow.db"
 ARTIFACTS_NAME = "mlartifacts"
@@ -147,7 +147,7 @@ def _check_server(uri: str, timeout_s: float) -> None:
 
 def _last_cause(error: BaseException) -> str:
     """The innermost reason of a chain of network errors, without object addresses, in one line."""
-    text = re.sub(r"<[^>]*>[:,]?\s*", "", str(error).splitlines()[0])
+    text = re.sub(r"<[^>]*>[:,]?\s*", "", one_line(error))
     reasons = re.findall(r"Connection refused|timed out|Name or service not known|[\w ]+resolution", text)
     return str(reasons[-1]).strip() if reasons else text[-160:]
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hbt_ray.tracking.datasets import DatasetInfo
+from hbt_ray.tracking.dataset_info import DatasetInfo
 from hbt_ray.tracking.handle import EndStatus, Recorded, WriterStats, check_end_status
 from hbt_ray.tracking.journal import Journal
 from hbt_ray.tracking.naming import Row, flatten_params, plain_rows

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.model.lora import has_lora, lora_state, merged_state
-from hbt_ray.training.parallel import load_optimizer, load_weights, whole_optimizer, whole_state
+from hbt_ray.training.sharding import load_optimizer, load_weights, whole_optimizer, whole_state
 from hbt_ray.training.state import MODEL, STATE, VERSION, RunState, check_digest, read_state
 from hbt_ray.training.step import ContrastiveStep
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from hbt_ray.storage import open_fs, write_whole
 
 if TYPE_CHECKING:  # imports the search, which trial drivers do without
-    from hbt_ray.evaluation.score import Scores
+    from hbt_ray.retrieval.scoring.score import Scores
 
 FOLDER = "scores"
 
 
 def keep_scores(directory: str, found: Scores) -> None:
     """Write the scores on one set, by question, into the directory (or URL) of their run."""
-    from hbt_ray.evaluation.saved import scores_to_bytes
+    from hbt_ray.retrieval.scoring.saved import scores_to_bytes
 
     write_whole(_place(directory, found.name), scores_to_bytes(found))
 
@@ -25,7 +25,7 @@ def kept_scores(directory: str, name: str) -> Scores | None:
     Raises:
         EvaluationError: the file is damaged, or of another version.
     """
-    from hbt_ray.evaluation.saved import scores_from_bytes
+    from hbt_ray.retrieval.scoring.saved import scores_from_bytes
 
     place = _place(directory, name)
     fs, path = open_fs(place)

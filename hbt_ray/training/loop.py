@@ -12,13 +12,13 @@ from hbt_ray.batches.slices import Slice
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import HbtError
-from hbt_ray.evaluation.score import Scores
+from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.training.checkpoint import load_checkpoint, save_checkpoint, take_weights
 from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.meter import Meter
-from hbt_ray.training.parallel import whole_model
 from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
+from hbt_ray.training.sharding import whole_model
 from hbt_ray.training.state import VERSION, RunState
 from hbt_ray.training.stepper import Stepper
 

@@ -10,19 +10,19 @@ import torch
 import torch.distributed as dist
 
 from hbt_ray.batches.index import ItemIndex
-from hbt_ray.batches.reader import RowReader
+from hbt_ray.batches.row_reader import RowReader
 from hbt_ray.config import EvaluationConfig
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.benchmarks import load_set
-from hbt_ray.evaluation.parallel import parallel_set
-from hbt_ray.evaluation.score import Scores, score
-from hbt_ray.evaluation.sets import RetrievalSet
 from hbt_ray.languages import canonical_lang
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
 from hbt_ray.model.precision import autocast
 from hbt_ray.model.roles import ROLES
+from hbt_ray.retrieval.scoring.score import Scores, score
+from hbt_ray.retrieval.sets.catalog import load_set
+from hbt_ray.retrieval.sets.parallel import parallel_set
+from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 
 @dataclass(frozen=True)

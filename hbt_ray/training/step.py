@@ -12,9 +12,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
+from hbt_ray.losses.contrastive import ContrastiveLoss, LossStats
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.grad_cache import GradCache, num_recomputed
-from hbt_ray.model.loss import ContrastiveLoss, LossStats
 from hbt_ray.model.precision import at_least_float32, autocast
 from hbt_ray.training.batch import Batch
 

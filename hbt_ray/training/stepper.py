@@ -8,17 +8,17 @@ from torch import Tensor
 
 from hbt_ray.batches.slices import Slice
 from hbt_ray.config import Recipe
+from hbt_ray.losses.contrastive import ContrastiveLoss, LossStats
 from hbt_ray.model.compiled import Compiled, compile_encoder
 from hbt_ray.model.dropout import use_fast_dropout
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
 from hbt_ray.model.lora import add_lora
-from hbt_ray.model.loss import ContrastiveLoss, LossStats
 from hbt_ray.model.precision import autocast, resolve_precision
 from hbt_ray.training.batch import Batch, collate
 from hbt_ray.training.chunking import Chunking, choose_chunking
 from hbt_ray.training.optim import make_optimizer, make_scheduler
-from hbt_ray.training.parallel import average_own, clip_gradients, share
+from hbt_ray.training.sharding import average_own, clip_gradients, share
 from hbt_ray.training.step import ContrastiveStep, StepSeed
 
 

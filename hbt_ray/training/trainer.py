@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hbt_ray import errors
+from hbt_ray.cluster.remote_errors import unwrapped
+from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import HbtError
-from hbt_ray.recipes import build_recipe
-from hbt_ray.remote_errors import unwrapped
 from hbt_ray.storage import read_json, write_json
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.training.run import ResumeRecord, RunResult, RunSpec, ended

@@ -13,7 +13,7 @@ from transformers.utils import logging
 from hbt_ray.batches.iterator import BatchSource, received_slices
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.evaluation.score import Scores
+from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.tracking.artifacts import log_scores
 from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.system import system_metrics

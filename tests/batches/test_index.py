@@ -13,7 +13,7 @@ def test_counts_are_those_of_the_items(index):
     for number in range(len(index.group_start) - 1):
         mine = has[group == number]
         np.testing.assert_array_equal(index.lang_counts[number], mine.sum(axis=0))
-        assert index.multi_counts[number] == (mine.sum(axis=1) >= 2).sum()
+        assert index.pool_counts[number] == (mine.sum(axis=1) >= 2).sum()
         np.testing.assert_array_equal(index.has_lang(number), mine)
 
 

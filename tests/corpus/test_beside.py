@@ -6,7 +6,7 @@ import pytest
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.beside import DEV_IDS, files_beside
 from hbt_ray.corpus.prepare import prepare
-from hbt_ray.experiment import resolve_input
+from hbt_ray.corpus.resolve import resolve_input
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 
 from hbt_ray.corpus.inputs import find_inputs, input_name, read_unit
 from hbt_ray.corpus.readers import units as module
+from hbt_ray.corpus.resolve import absolute_inputs
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError, CorpusError
-from hbt_ray.experiment import absolute_inputs
 
 ROWS = [
     {"id": f"i{i}", "lang": lang, "question": f"{lang} {i}?", "passage": f"{lang} no. {i}\u2028x"}

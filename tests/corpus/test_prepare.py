@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hbt_ray.batches.index import ItemIndex
-from hbt_ray.batches.reader import RowReader
+from hbt_ray.batches.row_reader import RowReader
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.manifest import MANIFEST, Corpus
 from hbt_ray.corpus.prepare import prepare

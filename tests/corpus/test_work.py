@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hbt_ray.bench.corpora import write_corpus
+from benchmarks.corpora import write_corpus
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus import grouping
 from hbt_ray.corpus import prepare as module

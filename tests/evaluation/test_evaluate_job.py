@@ -9,9 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from hbt_ray.errors import ClusterError, ConfigError, EvaluationError
-from hbt_ray.evaluation.benchmarks import load_set
-from hbt_ray.evaluation.score import score
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.retrieval.scoring.score import score
+from hbt_ray.retrieval.sets.catalog import load_set
 from jobs import evaluate
 
 LANGS = ("en", "de", "el")

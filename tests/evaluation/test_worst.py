@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.parallel import parallel_set
-from hbt_ray.evaluation.score import score
 from hbt_ray.evaluation.worst import TEXT_CHARS, choose, shortened, worst_queries
-from tests.evaluation.conftest import brute_ranking, random_set, tied_vectors
+from hbt_ray.retrieval.scoring.score import score
+from hbt_ray.retrieval.sets.parallel import parallel_set
+from tests.retrieval.conftest import brute_ranking, random_set, tied_vectors
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -11,10 +11,10 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn.parallel import DistributedDataParallel
 
-from hbt_ray.model import loss as loss_module
+from hbt_ray.losses import contrastive as loss_module
+from hbt_ray.losses.contrastive import ContrastiveLoss
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import gather_rows, sum_own_rows, world
-from hbt_ray.model.loss import ContrastiveLoss
 from hbt_ray.training.batch import collate
 from hbt_ray.training.step import ContrastiveStep, StepSeed
 from tests.batches.test_slices import random_slice

@@ -8,9 +8,9 @@ from scipy.stats import permutation_test
 
 from hbt_ray.config import GatesConfig
 from hbt_ray.errors import ConfigError, EvaluationError
-from hbt_ray.evaluation.stats import holm
 from hbt_ray.release.gates import NO_CHAMPION, check_gates, lang_losses
-from tests.tuning.stores import LANGS, made_up_scores
+from hbt_ray.retrieval.scoring.significance import holm
+from tests.study.stores import LANGS, made_up_scores
 
 OFF = {"max_loss_per_language": None, "no_loss_in": ()}
 
@@ -26,7 +26,7 @@ def verdicts(config, candidate, champion):
 
 
 def test_each_threshold_passes_at_its_number_and_fails_beyond(champion):
-    headline, recall = champion.headline(), champion.multi_r10
+    headline, recall = champion.headline(), champion.pool_r10
     for field, value, worse in (
         ("max_rank_distance", headline["rank_distance"], -0.1),
         ("min_worst_lang_map", headline["worst_lang_map"], 0.001),
@@ -56,7 +56,7 @@ def test_a_number_that_the_set_does_not_define_passes_no_gate(champion):
 
 def test_without_a_champion_nothing_can_be_lost(champion):
     found = verdicts(GatesConfig(), champion, None)
-    assert found == {"no_loss_in: multi_map": (True, NO_CHAMPION), "max_loss_per_language": (True, NO_CHAMPION)}
+    assert found == {"no_loss_in: pool_map": (True, NO_CHAMPION), "max_loss_per_language": (True, NO_CHAMPION)}
 
 
 def test_a_model_is_not_worse_than_itself_or_than_another_seed(champion):
@@ -69,15 +69,15 @@ def test_one_language_that_lost_is_found_and_named_though_the_mean_did_not(champ
     """All languages better, one much worse: the mean gains."""
     weak = made_up_scores(1, noise=0.6, bias=0.1, weak_lang="ar")
     found = verdicts(GatesConfig(), weak, champion)
-    assert found["no_loss_in: multi_map"][0]
+    assert found["no_loss_in: pool_map"][0]
     passed, reason = found["max_loss_per_language"]
     assert not passed
-    assert "Arabic [ar] in the mix" in reason
+    assert "Arabic [ar] in the pool" in reason
     assert "[de]" not in reason
     assert verdicts(GatesConfig(max_loss_per_language=0.9), weak, champion)["max_loss_per_language"][0]
     assert verdicts(GatesConfig(level=1e-9), weak, champion)["max_loss_per_language"][0]
-    passed, reason = verdicts(GatesConfig(no_loss_in=("multi_map", "rank_distance")), champion, weak)[
-        "no_loss_in: multi_map"
+    passed, reason = verdicts(GatesConfig(no_loss_in=("pool_map", "rank_distance")), champion, weak)[
+        "no_loss_in: pool_map"
     ]
     assert not passed
     assert "more than chance" in reason
@@ -98,12 +98,12 @@ def test_a_language_with_too_few_questions_to_tell_a_loss_does_not_pass_in_silen
 def test_p_values_are_those_of_scipy_with_holm_over_languages_and_kinds():
     a, b = (made_up_scores(seed, noise=noise, bias=0.1, num_items=9) for seed, noise in ((1, 0.8), (2, 1.0)))
     rows = lang_losses(b, a)
-    assert [(row.kind, row.lang) for row in rows] == [(k, lang) for k in ("multi_map", "mono_map") for lang in LANGS]
+    assert [(row.kind, row.lang) for row in rows] == [(k, lang) for k in ("pool_map", "mono_map") for lang in LANGS]
     p_values = []
     for row in rows:
         at = LANGS.index(row.lang)
         own = a.per_query.langs == at
-        values = [(s.per_query.multi_ap if row.kind == "multi_map" else s.per_query.mono_ap)[own] for s in (a, b)]
+        values = [(s.per_query.pool_ap if row.kind == "pool_map" else s.per_query.mono_ap)[own] for s in (a, b)]
         assert (row.champion, row.candidate) == (pytest.approx(values[0].mean()), pytest.approx(values[1].mean()))
         found = permutation_test(values, lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf)
         p_values.append(found.pvalue)

@@ -12,12 +12,12 @@ from mlflow import MlflowClient
 
 from hbt_ray.errors import ConfigError, EvaluationError
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.release.card import Facts, base_licence, trained_langs
-from hbt_ray.tracking.datasets import DatasetInfo
+from hbt_ray.release.model_card import Facts, base_licence, trained_langs
+from hbt_ray.tracking.dataset_info import DatasetInfo
 from hbt_ray.tracking.models import logged_models
 from hbt_ray.tracking.runs import RunStore
 from jobs import promote, report
-from tests.tuning.stores import EXPERIMENT, made_up_scores, write_study
+from tests.study.stores import EXPERIMENT, made_up_scores, write_study
 
 POINTS = [{"plan.alpha": 0.0}, {"plan.alpha": 0.5}]
 CORPUS_CARD = {
@@ -85,7 +85,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     status, printed = run("first", "--dry-run")
     assert status == 0
     assert "champion of hbt_ray: none yet" in printed
-    assert "decision recommended base = tiny, alpha = 0.5: mean dev/multi_map" in printed
+    assert "decision recommended base = tiny, alpha = 0.5: mean dev/pool_map" in printed
     assert "verdict no gate is set: nothing was checked (no champion yet" in printed
     assert "every gate is passed" not in printed
     assert "dry run: nothing was written" in printed
@@ -130,7 +130,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     failed = client.get_model_version(EXPERIMENT, "2")
     assert failed.tags["hbt.verdict"] == "failed"
     assert failed.tags["hbt.gate.dev.max_loss_per_language"].startswith("FAIL: below the champion beyond chance")
-    assert "Arabic [ar] in the mix" in failed.description
+    assert "Arabic [ar] in the pool" in failed.description
     assert "hbt.replaces" not in failed.tags  # it replaced nothing
     assert failed.run_id == worse
 
@@ -154,9 +154,9 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     assert card.data.library_name == "sentence-transformers"
     scores = made_up_scores(0, noise=0.75, bias=0.1)
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    assert found["multi_map"] == round(scores.headline()["multi_map"], 4)
-    assert "\nIts decision: recommended base = tiny, alpha = 0.5: mean dev/multi_map = " in text
-    assert f"| German [de] | 80 | {scores.map_matrix[1, 1]:.4f} | {scores.multi_map[1]:.4f} |" in text
+    assert found["pool_map"] == round(scores.headline()["pool_map"], 4)
+    assert "\nIts decision: recommended base = tiny, alpha = 0.5: mean dev/pool_map = " in text
+    assert f"| German [de] | 80 | {scores.map_matrix[1, 1]:.4f} | {scores.pool_map[1]:.4f} |" in text
     assert "alpha = 0.5 | 1 | 0." in text
     assert "| docs | 1,234 | CC BY 4.0 |" in text
     assert "Nobody has stated a licence for this model." in text

@@ -136,7 +136,7 @@ def test_a_writer_that_was_restarted_knows_the_runs_of_the_one_before(tmp_path):
     store = RunStore(f"sqlite:///{tmp_path}/mlflow.db", "x")
     first = RunWriter(store)
     first.start_run("s", "study")
-    first.log_metrics("s", [{"step": 1, "dev/multi_map": 1.0}])
+    first.log_metrics("s", [{"step": 1, "dev/pool_map": 1.0}])
     first.log_artifact_text("s", "dev/scores.json", "{}")
     first.finish_run("s", "early_stopped")
     assert first.flush(30)
@@ -145,5 +145,5 @@ def test_a_writer_that_was_restarted_knows_the_runs_of_the_one_before(tmp_path):
     found = again.recorded({"s": ["dev"], "none": []})
     assert list(found) == ["s"]
     assert (found["s"].status, found["s"].early_stopped) == ("FINISHED", True)
-    assert found["s"].metrics == {"dev/multi_map"}
+    assert found["s"].metrics == {"dev/pool_map"}
     assert found["s"].artifacts == {"dev", "dev/scores.json"}

@@ -30,7 +30,7 @@ class Training:
         for _ in range(num_steps):
             time.sleep(STEP_S)
             self.step += 1
-            self.call("log_metrics", [{"step": self.step, "train/loss": 1.0 / self.step, "dev/multi_map": 0.5}])
+            self.call("log_metrics", [{"step": self.step, "train/loss": 1.0 / self.step, "dev/pool_map": 0.5}])
         self.wall += time.perf_counter() - start
 
 
@@ -77,7 +77,7 @@ def test_training_goes_on_and_every_point_arrives_once_and_in_order(server, monk
     assert writer.stats().num_dropped == 0
     client = writer._store.client
     run_ids = {key: writer.run_id(key) for key in ("s", "s/0", "s/1")}
-    for name, value in (("train/loss", lambda step: 1.0 / step), ("dev/multi_map", lambda step: 0.5)):
+    for name, value in (("train/loss", lambda step: 1.0 / step), ("dev/pool_map", lambda step: 0.5)):
         history = client.get_metric_history(run_ids["s/0"], name)
         assert [(point.step, point.value) for point in history] == [(s, value(s)) for s in range(1, STEPS + 1)]
         times = [point.timestamp for point in history]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from hbt_ray.tracking.plots import figure_png, matrix_figure
+from hbt_ray.kit.figures import figure_png, matrix_figure
 from hbt_ray.tracking.runs import EARLY_STOPPED_TAG, KEY_TAG, NONFINITE_TAG, RunStore
 from hbt_ray.tracking.uri import resolve_tracking_uri
 

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hbt_ray.tracking import writer as writer_module
-from hbt_ray.tracking.datasets import DatasetInfo
+from hbt_ray.tracking.dataset_info import DatasetInfo
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.unsent import load_calls, save_calls
 from hbt_ray.tracking.writer import RunWriter

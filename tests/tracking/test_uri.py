@@ -18,13 +18,7 @@ import pytest
 
 from hbt_ray.errors import ClusterError
 from hbt_ray.tracking.runs import RunStore
-from hbt_ray.tracking.uri import (
-    artifact_location,
-    check_tracking,
-    resolve_tracking_uri,
-    sqlite_path,
-    ui_command,
-)
+from hbt_ray.tracking.uri import artifact_location, check_tracking, resolve_tracking_uri, sqlite_path, ui_command
 
 
 def test_recipe_then_environment_then_local_file(monkeypatch, tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ClusterError
-from hbt_ray.recipes import build_recipe
 from hbt_ray.training import worker
 from hbt_ray.training.alone import fit_alone
 from hbt_ray.training.run import RunSpec, begun, ended, report_of
@@ -64,7 +64,7 @@ def whole(ray_session, small_corpus, small_base, tmp_path_factory):
 def test_it_ends_as_a_run_on_ray_train_does(whole, small_corpus, small_base, tmp_path):
     spec, result, reports = whole
     assert [report["step"] for report in reports] == list(range(4, 41, 4))
-    assert reports[-1]["dev/multi_map"] == result.metrics["dev/multi_map"]
+    assert reports[-1]["dev/pool_map"] == result.metrics["dev/pool_map"]
     assert reports[-1]["pairs"] == 40 * 16
     assert [path.name for path in Path(spec.directory).glob("step-*")] == ["step-0000040"]
     other = fit(spec_of(small_corpus, small_base, tmp_path), Log())
@@ -108,7 +108,7 @@ def test_a_run_may_go_on_with_several_workers_and_with_one_again(
     result = fit(two, LoggedTo(curves))
     steps = [json.loads(line)["step"] for line in curves.read_text().splitlines()]
     assert min(steps) == 20  # of the curve, a point every 10 steps: it did not begin again
-    assert result.metrics["dev/multi_map"] == pytest.approx(whole[1].metrics["dev/multi_map"], abs=0.05)
+    assert result.metrics["dev/pool_map"] == pytest.approx(whole[1].metrics["dev/pool_map"], abs=0.05)
     # and back, on a longer way
     assert fit_alone(one, Log(), lambda metrics: None) == result
 
@@ -132,7 +132,7 @@ def test_the_base_is_scored_as_it_is(ray_session, small_corpus, small_base, tmp_
     spec = spec_of(small_corpus, small_base, tmp_path, train={"steps": 0, "checkpoint_every": 0})
     result = fit_alone(spec, Log(), reports.append)
     assert [report["step"] for report in reports] == [0]
-    assert result.metrics["dev/multi_map"] > 0
+    assert result.metrics["dev/pool_map"] > 0
     assert Path(result.model, "model.safetensors").exists()
 
 

@@ -7,8 +7,8 @@ import torch
 
 from hbt_ray.config import TrainConfig
 from hbt_ray.errors import ConfigError
+from hbt_ray.losses.contrastive import ContrastiveLoss
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.model.loss import ContrastiveLoss
 from hbt_ray.training.batch import collate
 from hbt_ray.training.checkpoint import load_checkpoint, save_checkpoint, take_weights
 from hbt_ray.training.optim import make_optimizer, make_scheduler
@@ -65,7 +65,7 @@ def batch_of(step):
     return collate(dataclasses.replace(part, **texts), pad_id=1, token_budget=20)
 
 
-STATE_OF_5 = RunState(step=5, seed=0, digest="abc", world_size=2, metrics={"dev/multi_map": 0.5}, version=VERSION)
+STATE_OF_5 = RunState(step=5, seed=0, digest="abc", world_size=2, metrics={"dev/pool_map": 0.5}, version=VERSION)
 
 
 def test_a_resumed_run_goes_on_as_if_it_had_never_stopped(base, tmp_path):
@@ -106,7 +106,7 @@ def test_the_model_of_a_checkpoint_stands_alone_and_the_state_is_plain(base, tmp
     run = Run(base).train(0, 1)
     run.save(tmp_path)
     assert read_state(tmp_path) == STATE_OF_5
-    assert json.loads((tmp_path / STATE).read_text())["metrics"] == {"dev/multi_map": 0.5}
+    assert json.loads((tmp_path / STATE).read_text())["metrics"] == {"dev/pool_map": 0.5}
     texts = ["When does the ferry leave?", "Die Fähre fährt um sieben Uhr ab."]
     run.module.eval()
     vectors = Encoder.load(tmp_path / "model").encode(texts, "query")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from hbt_ray.config.load import build_recipe
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.recipes import build_recipe
 from hbt_ray.training.loop import Hooks, TrainLoop
 from hbt_ray.training.scoring import dev_set, score_set
 from hbt_ray.training.state import read_state

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hbt_ray.losses.contrastive import ContrastiveLoss
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.grad_cache import num_recomputed
-from hbt_ray.model.loss import ContrastiveLoss
 from hbt_ray.training.batch import collate
 from hbt_ray.training.step import ContrastiveStep, StepSeed
 from tests.model.models import write_model

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hbt_ray.batches.iterator import BatchSource, ChunkReader, local_slices, received_slices
-from hbt_ray.recipes import build_recipe
+from hbt_ray.config.load import build_recipe
 from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.run import RESUME, ResumeRecord, RunSpec
 from hbt_ray.training.trainer import fit
@@ -58,7 +58,7 @@ def test_a_run_ends_with_scores_and_a_model_that_others_can_load(clean):
 
     from hbt_ray.model.encoder import Encoder
 
-    assert {"dev/mono_map", "dev/cross_map", "dev/multi_map", "dev/rank_distance"} <= set(clean.metrics)
+    assert {"dev/mono_map", "dev/cross_map", "dev/pool_map", "dev/rank_distance"} <= set(clean.metrics)
     assert clean.metrics["dev/mono_map"] > 0.1
     texts = ["What is the currency of Japan?", "Ποιο είναι το νόμισμα;", "货币是什么?"]
     ours = Encoder.load(clean.model).encode(texts, "query")

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from hbt_ray.recipes import build_recipe
+from hbt_ray.config.load import build_recipe
 from hbt_ray.training.kept_scores import has_scores, kept_scores
 from hbt_ray.training.run import RunSpec
 from hbt_ray.training.state import RunState
 from hbt_ray.training.worker import _hooks, _watched, num_threads
-from tests.tuning.stores import made_up_scores
+from tests.study.stores import made_up_scores
 
 
 def spec_of(threads_per_worker=0, concurrent=1):
@@ -51,7 +51,7 @@ def test_the_last_scores_are_recorded_and_kept_beside_the_checkpoints(tmp_path):
     hooks.scores(10, found)
     assert paths == ["dev/scores.json", "dev/per_query.npz", "dev/map_matrix.json", "dev/map_matrix.png"]
     assert has_scores(spec.directory, "dev")
-    assert (kept_scores(spec.directory, "dev").multi_map == found.multi_map).all()
+    assert (kept_scores(spec.directory, "dev").pool_map == found.pool_map).all()
 
 
 @pytest.mark.parametrize(("local_rank", "wanted", "watches"), [(0, True, True), (1, True, False), (0, False, False)])

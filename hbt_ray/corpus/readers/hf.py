@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns
-from hbt_ray.errors import CorpusError
+from hbt_ray.errors import CorpusError, one_line
 
 
 def hf_units(root: str, location: str, mapping: Columns) -> tuple[list[str], list[Unit]]:
@@ -46,7 +46,7 @@ def load_hf(root: str, split: str = "train") -> Any:
     try:
         loaded = datasets.load_from_disk(root)
     except Exception as error:  # the library raises many kinds for a damaged directory
-        raise CorpusError(f"{root}: not a whole `datasets` directory ({' '.join(str(error).split())[:160]})") from None
+        raise CorpusError(f"{root}: not a whole `datasets` directory ({one_line(error)})") from None
     if isinstance(loaded, datasets.DatasetDict):
         if split not in loaded:
             raise CorpusError(f"{root}: has splits {', '.join(loaded)} but no `{split}`; name one split's directory")

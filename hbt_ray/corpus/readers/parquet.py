@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns, url_of
-from hbt_ray.errors import CorpusError
+from hbt_ray.errors import CorpusError, one_line
 from hbt_ray.storage import open_fs, unreadable
 
 
@@ -21,7 +21,7 @@ def parquet_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
             metadata = pq.ParquetFile(file).metadata
             schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowInvalid, OSError) as error:
-        raise CorpusError(f"{path}: not a whole Parquet file ({' '.join(str(error).split())[:160]})") from None
+        raise CorpusError(f"{path}: not a whole Parquet file ({one_line(error)})") from None
     columns = check_columns(path, schema.names, schema, mapping)
     if isinstance(columns, str):
         return columns

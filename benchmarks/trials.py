@@ -1,0 +1,48 @@
+"""What a trial of a study costs beyond its training steps: its own time less that of the steps, from MLflow."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hbt_ray.config import TrackingConfig
+from hbt_ray.config.load import load_recipe
+from hbt_ray.errors import EvaluationError
+
+RECIPE = Path(__file__).parents[2] / "jobs" / "recipes" / "sample.yaml"
+STEPS, LOG_EVERY = 60, 10
+OVERRIDES = (
+    f"train.steps={STEPS}",
+    "train.eval_every=0",
+    f"train.log_every={LOG_EVERY}",
+    "evaluation.max_dev_items=20",
+    "tune.max_concurrent=1",
+    "tune.space={plan.alpha: [0.0, 0.25, 0.5, 1.0]}",
+    "tune.baselines=[]",
+)
+
+
+def trial_overheads(num_workers: int) -> dict[str, Any]:
+    """A study of four trials, one at a time, on the built-in sample; seconds of each trial in order of start."""
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory() as workspace:
+        job = RECIPE.parents[1] / "tune.py"
+        command = [sys.executable, str(job), "--recipe", str(RECIPE), f"workspace={workspace}", *OVERRIDES]
+        command.append(f"resources.num_workers={num_workers}")
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise EvaluationError(f"jobs/tune.py ended with status {done.returncode}: {done.stderr[-500:]}")
+        client = MlflowClient(f"sqlite:///{workspace}/mlflow/mlflow.db")
+        experiment = client.get_experiment_by_name(TrackingConfig().experiment)
+        assert experiment is not None, "the study has logged its runs"
+        runs = client.search_runs([experiment.experiment_id], "tags.`hbt.kind` = 'trial'", order_by=["start_time ASC"])
+        batch_size = load_recipe(RECIPE, []).plan.batch_size
+        trials = []
+        for run in runs:
+            points = client.get_metric_history(run.info.run_id, "train/pairs_per_s")
+            training = sum(LOG_EVERY * batch_size / point.value for point in points)
+            whole = (run.info.end_time - run.info.start_time) / 1000
+            trials.append({"trial_s": whole, "training_s": training, "overhead_s": whole - training})
+    return {"trials": trials, "largest_after_first_s": max(trial["overhead_s"] for trial in trials[1:])}

@@ -1,0 +1,202 @@
+"""Cleaning a corpus with Ray Data: rows of an item come together as in `prepare`, are judged, and kept or set aside.
+
+kept/part-00003.parquet       long form, an input of `prepare`; dev_ids.txt of the input beside them
+rejected/part-00003.parquet   with reason, value, and what a row was compared with
+clean.json                    all counts; written last, and what says that the rest is whole
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from hbt_ray.cleaning.contamination import KnownTexts, known_texts
+from hbt_ray.cleaning.counts import CleanCounts, KeptCounts
+from hbt_ray.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
+from hbt_ray.cleaning.known_langs import unjudged
+from hbt_ray.cleaning.partition import CleanJob, clean_partition
+from hbt_ray.cleaning.similarity import encoder_fingerprint
+from hbt_ray.config import CleanConfig, CorpusConfig
+from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, stated_licences, write_beside
+from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
+from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name
+from hbt_ray.corpus.rows import NOT_SELECTED
+from hbt_ray.corpus.work import WorkDirectory
+from hbt_ray.errors import CorpusError, UnreadableError
+from hbt_ray.languages import canonical_lang
+from hbt_ray.storage import only_job, open_fs, read_json, write_json
+
+SUMMARY, REJECTED = "clean.json", "rejected"
+RULES_VERSION = 2
+"""Changes when a rule says something else of the same row."""
+REMOVED = ("number", "num_items", "duplicates")
+"""What is told of the duplicates in a partition."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A cleaned corpus: its directory (local or URL) and its summary."""
+
+    directory: str
+    settings: dict[str, Any]
+    """Input and thresholds."""
+    counts: CleanCounts
+
+    @property
+    def kept(self) -> str:
+        """What `corpus.input` is for the jobs that follow."""
+        return f"{self.directory}/{KEPT}"
+
+    @property
+    def num_rejected(self) -> int:
+        """Rows that are set aside."""
+        return sum(langs.total() for langs in self.counts.rejected.values())
+
+    @staticmethod
+    def open(directory: str) -> Cleaned | None:
+        """The corpus in a directory; None where there is none, or one that is not whole."""
+        tree = read_json(f"{directory}/{SUMMARY}")
+        return Cleaned(directory, tree["settings"], CleanCounts.from_tree(tree["counts"])) if tree else None
+
+
+def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = "", report: Report = print) -> Cleaned:
+    """Clean `config.input` under `root`; a no-op where that has been done, and a job that was stopped goes on.
+
+    Args:
+        config: what is read; only its input and languages matter.
+        rules: what is rejected.
+        root: directory or URL of cleaned corpora; this one becomes a sub-directory named by its fingerprint.
+        name: readable part of that sub-directory's name; empty takes it from the input.
+        report: receives one line of news at a time.
+
+    Raises:
+        CorpusError: input or dev items missing or malformed, or nothing is left of it; UnreadableError, a kind of it,
+            where a file could not be read this time.
+        ClusterError: a task failed in Ray, or another job removed what was there; the same call goes on.
+        ConfigError: `clean.model` cannot be had.
+        EvaluationError: a set of `clean.check_against` cannot be loaded.
+    """
+    inputs = find_inputs(config.input)
+    dev_ids = read_ids([config.dev_ids] if config.dev_ids else files_beside(config.input, DEV_IDS))
+    licences = stated_licences(config.input)
+    langs = tuple(sorted(canonical_lang(code) for code in config.langs))
+    rules = dataclasses.replace(rules, reference_lang=canonical_lang(rules.reference_lang))
+    known = [_load(place, rules, report) for place in rules.check_against]
+    settings = {
+        "input": config.input,
+        "input_fingerprint": inputs.fingerprint,
+        "languages": list(langs),
+        "rules": json.loads(json.dumps(dataclasses.asdict(rules))),
+        "sets": {
+            texts.name: hashlib.sha256(texts.questions.tobytes() + texts.runs.tobytes()).hexdigest() for texts in known
+        },
+        "rules_version": RULES_VERSION,
+    }
+    if rules.model:
+        settings["model"] = encoder_fingerprint(rules.model)
+    fingerprint = hashlib.sha256(json.dumps({**settings, "input": ""}, sort_keys=True).encode()).hexdigest()
+    name = name or input_name(config.input)
+    directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
+    for line in inputs.ignored:
+        report(f"ignored {line}")
+    work = WorkDirectory(f"{directory}/.work")
+    with only_job(directory, report):
+        done = Cleaned.open(directory)
+        if done:
+            work.remove()  # of a job that was killed when all was done
+            report(f"cleaned corpus {directory}: already there")
+            return done
+        try:
+            counts = _run(inputs, langs, CleanJob(rules, directory, _share(known)), work, report)
+            if not counts.kept.items:
+                raise CorpusError(
+                    f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected"
+                )
+        except CorpusError as error:
+            if not isinstance(error, UnreadableError):  # else a job of the same settings goes on with what is there
+                work.remove()
+            raise
+        if "wrong_language" in rules.rules and (unknown := unjudged(counts.rows)):
+            report(f"not judged by language, because the identifier does not know them: {', '.join(unknown)}")
+        write_beside(f"{directory}/{KEPT}", dev_ids, licences)
+        write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
+        work.remove()
+    return Cleaned(directory, settings, counts)
+
+
+def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirectory, report: Report) -> CleanCounts:
+    parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
+    if work.begin(cut_of(inputs.units, parts)):
+        report(f"{job.directory}: going on where a stopped job was")
+    else:
+        for stale in (KEPT, REJECTED):
+            fs, path = open_fs(f"{job.directory}/{stale}")
+            if fs.exists(path):
+                fs.rm(path, recursive=True)
+
+    def count(done: int, total: int) -> None:
+        report(f"cleaned {done}/{total} partitions")
+
+    files = spill(work, inputs.units, langs, parts)
+    gpus = {"num_gpus": 1} if job.config.model and _has_gpus() else {}
+    results = map_partitions(work, files, parts, clean_partition, (job,), count, **gpus)
+    by_part = {int(row["partition"]): CleanCounts.from_json(row["counts"]) for row in results}
+    if job.config.duplicates:
+        num_items = {int(row["partition"]): int(row["num_items"]) for row in results}
+        found = find_duplicates(job.directory, num_items, job.config.max_jaccard)
+        report(f"near-duplicates of other items: {sum(map(len, found.values())):,}")
+        rows = [
+            {"number": part, "num_items": num_items[part], "duplicates": json.dumps(items)}
+            for part, items in sorted(found.items())
+        ]
+        for row in run_tasks(work, "duplicates", rows, _remove, (job.directory,)):
+            own, left = by_part[int(row["partition"])], CleanCounts.from_json(row["counts"])
+            own.kept = KeptCounts()
+            own.add(left)
+            put_in_place(job.directory, int(row["partition"]), left.kept.rows.total())
+    total = CleanCounts()
+    for part in sorted(by_part):
+        total.add(by_part[part])
+    if total.unusable.pop(NOT_SELECTED, 0):
+        report("rows in languages that corpus.langs does not name were left out")
+    return total
+
+
+def _remove(batch: dict[str, Any], directory: str) -> Iterator[pa.Table]:
+    for part, num_items, items in zip(*(batch[name].tolist() for name in REMOVED), strict=True):
+        duplicates: dict[int, Item] = {int(place): item for place, item in json.loads(items).items()}
+        counts = remove_items(directory, part, num_items, duplicates)
+        yield pa.table({"partition": [part], "counts": [counts.to_json()]})
+
+
+def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:
+    from hbt_ray.retrieval.sets.catalog import load_set
+
+    found = load_set(place)
+    texts = known_texts(found, f"{place.partition(':')[0]}:{place.rpartition('/')[2]}", rules)
+    report(f"{place}: {len(texts.questions):,} questions and {len(texts.runs):,} runs of words to compare with")
+    if texts.num_short:
+        report(f"note: {place}: {texts.num_short:,} of {len(found.passages or ()):,} passages are too short to compare")
+    return texts
+
+
+def _share(known: list[KnownTexts]) -> Any:
+    if not known:
+        return None
+    import ray
+
+    return ray.put(known)
+
+
+def _has_gpus() -> bool:
+    import ray
+
+    return bool(ray.cluster_resources().get("GPU", 0) >= 1)

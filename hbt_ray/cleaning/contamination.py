@@ -1,0 +1,113 @@
+"""What a corpus has in common with a set that models will be scored on: equal questions, and runs of words.
+
+Of a set nothing but hashes is held: one of each question, and one of each run of `clean.run_words` words in its
+questions and passages (`clean.run_chars` characters in languages that write no spaces). A text that is too short for a
+run is one as a whole, from `MIN_WORDS` words: an equal text is found, what holds it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbt_ray.cleaning.hashing import normalise, runs, tokens
+from hbt_ray.config.clean import CleanConfig
+from hbt_ray.corpus.shards import text_hash
+from hbt_ray.errors import ConfigError
+from hbt_ray.languages import unspaced
+from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
+
+BATCH = 4096
+MIN_WORDS, MIN_CHARS = 4, 8
+"""Words, or characters in languages that write no spaces, that a text must have to be compared: shorter ones are common
+phrases."""
+
+
+@dataclass(frozen=True)
+class KnownTexts:
+    """Hashes of the texts of one retrieval set."""
+
+    name: str
+    questions: np.ndarray
+    """uint64, sorted and distinct: normalised questions."""
+    runs: np.ndarray
+    """uint64, sorted and distinct: runs of words of questions and passages."""
+    num_short: int = 0
+    """Passages that are too short to be compared."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What texts share with a set."""
+
+    same_question: np.ndarray
+    """bool [n]."""
+    shared_runs: np.ndarray
+    """int64 [n]: runs of question, passage and negatives that the set has too."""
+
+
+def known_texts(found: RetrievalSet, name: str, config: CleanConfig) -> KnownTexts:
+    """The hashes of a set.
+
+    Raises:
+        ConfigError: the set has no texts.
+    """
+    if found.queries is None or found.passages is None:
+        raise ConfigError(f"clean.check_against: {name} has no texts to compare with")
+    langs = [found.langs[lang] for lang in found.query_langs]
+    owners = np.arange(len(found.passages)) if found.text_passages is None else found.text_passages
+    passage_langs = [found.langs[found.passage_langs[owner]] for owner in owners]
+    asked = {normalise(text) for text in found.queries} - {""}
+    questions = np.sort(np.array([text_hash(text) for text in asked], np.uint64))
+    asked_runs, _ = _distinct_runs(found.queries, langs, config)  # short questions are compared as a whole anyhow
+    told_runs, num_short = _distinct_runs(found.passages, passage_langs, config)
+    return KnownTexts(name, questions, np.union1d(asked_runs, told_runs), num_short)
+
+
+def overlap(
+    questions: Sequence[str],
+    passages: Sequence[str],
+    langs: Sequence[str],
+    known: KnownTexts,
+    config: CleanConfig,
+    negatives: Sequence[Sequence[str] | None] = (),
+) -> Overlap:
+    """What rows share with a set, [n] each; `negatives` are in the language of their row, none where it is empty."""
+    hashes = np.array([text_hash(normalise(text)) for text in questions], np.uint64)
+    shared = np.zeros(len(langs), np.int64)
+    others = [(row, text) for row, texts in enumerate(negatives) for text in texts or ()]
+    for texts in (list(enumerate(questions)), list(enumerate(passages)), others):
+        found = [runs_of(text, langs[row], config) for row, text in texts]
+        owner = np.repeat(np.array([row for row, _ in texts], np.int64), [len(part) for part in found])
+        flat = np.concatenate(found) if found else np.zeros(0, np.uint64)
+        shared += np.bincount(owner[_among(flat, known.runs)], minlength=len(langs))
+    return Overlap(_among(hashes, known.questions), shared)
+
+
+def runs_of(text: str, lang: str, config: CleanConfig) -> np.ndarray:
+    """uint64: the runs of a text that are compared: all of it where it is shorter than one, none where too short."""
+    sequence = tokens(text, lang)
+    length, least = (config.run_chars, MIN_CHARS) if unspaced(lang) else (config.run_words, MIN_WORDS)
+    return runs(sequence, min(length, max(least, len(sequence))))
+
+
+def _distinct_runs(texts: Sequence[str], langs: Sequence[str], config: CleanConfig) -> tuple[np.ndarray, int]:
+    """The runs of all texts, and how many texts have none."""
+    out, num_short = np.zeros(0, np.uint64), 0
+    for start in range(0, len(texts), BATCH):
+        batch = zip(texts[start : start + BATCH], langs[start : start + BATCH], strict=True)
+        found = [runs_of(text, lang, config) for text, lang in batch]
+        num_short += sum(not len(part) for part in found)
+        out = np.union1d(out, np.concatenate(found))
+    return out, num_short
+
+
+def _among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """bool [n]: which values are in a sorted array."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    found: np.ndarray = known[at] == values
+    return found

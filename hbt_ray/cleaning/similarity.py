@@ -1,0 +1,63 @@
+"""Translations that an encoder finds to mean something else."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from hbt_ray.cleaning.texts import Field, Verdicts
+from hbt_ray.config.clean import CleanConfig
+from hbt_ray.errors import ConfigError
+from hbt_ray.model.layout import model_directory
+from hbt_ray.retrieval.encoding.text_encoder import TextEncoder
+from hbt_ray.storage import files_digest
+
+COUNTED = (".json", ".txt", ".model", ".safetensors", ".bin")
+"""Files of an encoder that decide its vectors; repositories also hold weights for other libraries."""
+
+
+def similarity(questions: Field, passages: Field, config: CleanConfig, encoder: TextEncoder | None = None) -> Verdicts:
+    """Cosine of question and passage together with those of the original."""
+    found = Verdicts.none(len(passages.texts))
+    at = passages.compared
+    if len(at):
+        encoder = encoder or load_encoder(config.model)
+        pairs = [_joined(questions.pair(row), passages.pair(row)) for row in at]
+        distinct = list(dict.fromkeys(text for pair in pairs for text in pair))  # an original has many translations
+        number = {text: row for row, text in enumerate(distinct)}
+        vectors = encoder.encode(distinct, "passage")
+        texts, originals = (vectors[[number[pair[side]] for pair in pairs]] for side in (0, 1))
+        found.values[at] = np.sum(texts * originals, axis=1)
+    found.bad[:] = found.values < config.min_similarity
+    return found
+
+
+def _joined(question: tuple[str, str], passage: tuple[str, str]) -> tuple[str, str]:
+    return f"{question[0]}\n{passage[0]}", f"{question[1]}\n{passage[1]}"
+
+
+@lru_cache(maxsize=1)
+def load_encoder(model: str) -> TextEncoder:
+    """The encoder of `clean.model`, once a process; on a GPU where the process has one."""
+    import torch
+
+    from hbt_ray.model.encoder import Encoder
+    from hbt_ray.model.find import resolve_model
+
+    return Encoder.load(resolve_model(model), device="cuda" if torch.cuda.is_available() else "cpu")
+
+
+def encoder_fingerprint(model: str) -> str:
+    """sha256, in hex, of the files of `clean.model`, wherever they lie; a model of the hub is fetched.
+
+    Raises:
+        ConfigError: no such directory, and the hub does not have it or cannot be reached.
+    """
+    from hbt_ray.model.find import resolve_model
+
+    return files_digest(model_directory(resolve_model(model), COUNTED, _no_model), COUNTED)
+
+
+def _no_model(name: str, reason: str) -> ConfigError:
+    return ConfigError(f"clean.model={name!r} cannot be had: {reason}; give the directory of an encoder, or a hub name")

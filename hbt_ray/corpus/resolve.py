@@ -1,0 +1,70 @@
+"""The input of a recipe with its paths made absolute, its dev items found, and the built-in sample written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from hbt_ray.config import CorpusConfig
+from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, write_ids
+from hbt_ray.corpus.inputs import split_inputs
+from hbt_ray.corpus.sources.source_rows import SOURCE
+from hbt_ray.errors import ConfigError
+from hbt_ray.storage import absolute
+
+SAMPLE = "sample"
+
+Report = Callable[[str], None]
+
+
+def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> CorpusConfig:
+    """The corpus section with paths made absolute, dev items beside the inputs, and `sample` written to the workspace.
+
+    A `dev_ids.txt` counts in a directory that is an input, and beside an input that is a file or a glob, local or not.
+    """
+    if config.input != SAMPLE:
+        location = absolute_inputs(config.input)
+        dev_ids = absolute(config.dev_ids) or _dev_ids_beside(location, workspace, report)
+        return replace(config, input=location, dev_ids=dev_ids)
+    from hbt_ray.corpus.sample import write_sample
+
+    directory = local_directory(workspace, "the built-in sample") / f"sample-babel{version('babel')}"
+    if not (directory / "dev_ids.txt").exists():  # written last
+        info = write_sample(directory)
+        report(f"sample corpus {directory}: {info.num_items:,} items in {len(info.langs)} languages")
+    return replace(config, input=str(directory), dev_ids=absolute(config.dev_ids) or str(directory / "dev_ids.txt"))
+
+
+def _dev_ids_beside(location: str, workspace: str, report: Report) -> str:
+    """The file of dev items beside the inputs; of several, one in the workspace that names the items of all."""
+    files = files_beside(location, DEV_IDS)
+    if not files:
+        return ""
+    report(f"dev items: those in {', '.join(files)}")
+    if len(files) == 1:
+        return files[0]
+    ids = read_ids(files)
+    place = f"{workspace}/dev_ids/{hashlib.sha256(repr(sorted(ids)).encode()).hexdigest()[:12]}.txt"
+    write_ids(place, ids)
+    return place
+
+
+def absolute_inputs(location: str) -> str:
+    """Every input that `location` names (`hbt_ray.corpus.inputs`) as an absolute path."""
+    return ",".join(map(_absolute_input, split_inputs(location)))
+
+
+def _absolute_input(location: str) -> str:
+    if not location.startswith(SOURCE):
+        return absolute(location)
+    name, colon, rest = location.removeprefix(SOURCE).partition(":")
+    return SOURCE + name + colon + absolute(rest)
+
+
+def local_directory(workspace: str, what: str) -> Path:
+    if "://" in workspace:
+        raise ConfigError(f"workspace={workspace!r}: {what} is made in a directory; build it in a local workspace")
+    return Path(workspace)

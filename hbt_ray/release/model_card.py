@@ -1,0 +1,179 @@
+"""The model card: README.md in a model's directory, with the front matter that the Hugging Face hub reads.
+
+Every number in it is of the study and of the model's own run; what nobody has stated (a licence) is said to be unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hbt_ray.languages import code_and_name
+from hbt_ray.release.candidate import Scored
+from hbt_ray.release.gates import GateResult
+from hbt_ray.reports.corpus_card.write import JSON as CORPUS_CARD
+from hbt_ray.reports.study_wording import caveats, reason, recommendation_line
+from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
+from hbt_ray.retrieval.scoring.wording import METRICS, number
+from hbt_ray.storage import read_json, write_whole
+from hbt_ray.study.analysis import StudyAnalysis
+from hbt_ray.study.point_scores import FOUR, shown
+from hbt_ray.study.trials import Trial
+from hbt_ray.tracking.models import README
+
+UNKNOWN = "unknown"
+"""What the hub's front matter has for a licence that nobody stated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a card says that is not in the scores."""
+
+    name: str
+    """Of the model."""
+    licence: str = ""
+    """Of the model, as an identifier of the hub such as apache-2.0; empty: not stated."""
+    base_licence: str = ""
+    """Of the base model, as its own card says; empty: not known."""
+    corpus: dict[str, Any] | None = None
+    """The corpus's card; None where it cannot be read any more."""
+    gates: tuple[GateResult, ...] = ()
+    """Of the promotion; empty before."""
+
+
+def write_model_card(directory: str, analysis: StudyAnalysis, trial: Trial, scored: Scored, facts: Facts) -> str:
+    """Write the card into a model's directory (a path or URL); returns its text."""
+    text = model_card(analysis, trial, scored, facts)
+    write_whole(f"{directory.rstrip('/')}/{README}", text.encode())
+    return text
+
+
+def model_card(analysis: StudyAnalysis, trial: Trial, scored: Scored, facts: Facts) -> str:
+    """The card of `trial`, whose scores are `scored`, with the study that it is of."""
+    langs = trained_langs(trial, facts, scored)
+    base = str(trial.config.get("model.base", ""))
+    hub_base = base if _on_hub(base) else None
+    data = ModelCardData(
+        language=langs,
+        license=facts.licence or UNKNOWN,
+        base_model=hub_base,
+        library_name="sentence-transformers",
+        pipeline_tag="sentence-similarity",
+        tags=["sentence-transformers", "feature-extraction", "multilingual", "retrieval", "hybrid-batch-training"],
+        model_name=facts.name,
+        eval_results=[result for scores in scored.scores.values() for result in _eval_results(scores)],
+    )
+    body = (
+        _environment()
+        .get_template("model.md.j2")
+        .render(
+            facts=facts,
+            analysis=analysis,
+            trial=trial,
+            langs=langs,
+            base=base,
+            hub_base=hub_base,
+            config=trial.config,
+            sets=scored.scores,
+            metrics=METRICS,
+            four=FOUR,
+            cutoff=POOL_CUTOFF,
+            line=recommendation_line(analysis),
+            reason=reason(analysis),
+            caveats=caveats(analysis),
+            weak=[_weakest(scores) for scores in scored.scores.values()],
+            digests=scored.digests,
+            is_tiny=base == "tiny",
+        )
+    )
+    card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}")
+    return str(card).rstrip() + "\n"
+
+
+def trained_langs(trial: Trial, facts: Facts, scored: Scored) -> list[str]:
+    """Languages that were trained in where they are known, else those that were scored."""
+    if chosen := trial.config.get("plan.langs"):
+        return list(chosen)
+    if facts.corpus:
+        return [row["lang"] for row in facts.corpus["langs"] if row["rows"]]
+    listed = list(trial.config.get("corpus.langs") or ())
+    return listed or sorted({lang for scores in scored.scores.values() for lang in scores.langs})
+
+
+def read_corpus_card(directory: str) -> dict[str, Any] | None:
+    """The card beside a prepared corpus; None where there is none."""
+    return read_json(f"{directory.rstrip('/')}/{CORPUS_CARD}")
+
+
+def base_licence(base: str) -> str:
+    """What the card of a base model in a directory states as its licence; empty where it states none."""
+    card = Path(base) / README
+    if not card.is_file():
+        return ""
+    found = ModelCard.load(card, ignore_metadata_errors=True).data.license
+    return str(found or "")
+
+
+def _eval_results(scores: Scores) -> list[EvalResult]:
+    headline = scores.headline()
+    return [
+        EvalResult(
+            task_type="retrieval",
+            task_name="Retrieval",
+            dataset_name=scores.name,
+            dataset_type=scores.name,
+            metric_type=name,
+            metric_name=METRICS[name][0],
+            metric_value=round(headline[name], 4),
+        )
+        for name in FOUR
+        if not math.isnan(headline[name])
+    ]
+
+
+def _weakest(scores: Scores) -> str:
+    """The languages of the question that are served worst in the pool, in words."""
+    known = [(value, lang) for value, lang in zip(scores.pool_map, scores.langs, strict=True) if not math.isnan(value)]
+    if len(known) < 2:
+        return ""
+    known.sort()
+    low = ", ".join(f"{code_and_name(lang)} ({value:.4f})" for value, lang in known[: min(3, len(known) - 1)])
+    value, lang = known[-1]
+    return f"On {scores.name}, mAP in the pool is lowest for {low} and highest for {code_and_name(lang)} ({value:.4f})."
+
+
+def _on_hub(base: str) -> bool:
+    """Whether a base model is named as on the hub, and is no directory, package or model built here."""
+    return base.count("/") == 1 and not base.startswith((".", "/", "~")) and not Path(base).exists()
+
+
+def _rows(scores: Scores) -> list[tuple[str, list[str]]]:
+    """A row a language of the question that has any: name, and its numbers."""
+    diagonal = scores.map_matrix.diagonal()
+    rows = []
+    for at, lang in enumerate(scores.langs):
+        if scores.num_queries[at]:
+            values: Sequence[tuple[str, float]] = (
+                ("mono_map", diagonal[at]),
+                ("pool_map", scores.pool_map[at]),
+                ("pool_r10", scores.pool_r10[at]),
+                ("rank_distance", scores.rank_distance[at]),
+            )
+            rows.append(
+                (code_and_name(lang), [f"{scores.num_queries[at]:,}", *(number(m, float(v)) for m, v in values)])
+            )
+    return rows
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("hbt_ray.release"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(number=number, lang=code_and_name, shown=shown, rows=_rows)
+    return environment

@@ -1,0 +1,101 @@
+"""The decision report as plain types, for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line
+from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
+from hbt_ray.study.decision import Versus
+
+
+def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
+    """Everything that the page shows; NaN where a value is not known."""
+    study, decision, main = analysis.study, analysis.decision, analysis.main
+    labels = [point.label for point in main.on_set.points]
+    tree: dict[str, Any] = {
+        "study": study.name,
+        "run_id": study.run_id,
+        "set": main.on_set.name,
+        "target": analysis.target,
+        "recommended": None,
+        "said": {
+            "line": recommendation_line(analysis),
+            "reason": reason(analysis),
+            "findings": [found._asdict() for found in findings(analysis)],
+            "caveats": caveats(analysis),
+        },
+        "sets": {found.on_set.name: _set_tree(found) for found in analysis.sets},
+        "controls": {
+            control.name: {
+                "point": labels[control.at],
+                "outside_the_space": control.outside,
+                "differences": _tests(control.differences, labels),
+            }
+            for control in analysis.controls
+        },
+        "not_beaten": [control.name for control in analysis.unbeaten],
+        "gains_over_xx": {
+            labels[at]: {kind: [asdict(row) for row in rows] for kind, rows in kinds.items()}
+            for at, kinds in analysis.gains.items()
+        },
+        "trials": [
+            {
+                "run_id": trial.run_id,
+                "label": trial.label,
+                "point": dict(trial.point),
+                "seed": trial.seed,
+                "baseline": trial.baseline,
+                "status": trial.status,
+                "error": trial.error,
+                "metrics": {name: value for name, value in trial.metrics.items() if not name.startswith("train/")},
+            }
+            for trial in study.trials
+        ],
+    }
+    if decision is not None:
+        point = main.on_set.points[decision.recommended]
+        tree["recommended"] = {
+            "point": dict(point.values),
+            "label": point.label,
+            "run_ids": [trial.run_id for trial in point.trials],
+            "state": decision.state,
+            "lead": decision.lead,
+            "num_seeds": decision.num_seeds,
+            "seed_sd": decision.seed_sd,
+            "excluded": [labels[at] for at in decision.excluded],
+            "left_out": [labels[at] for at in decision.left_out],
+            "mono_tests": _tests(decision.mono_tests, labels),
+            "forgone": _tests(decision.forgone, labels),
+            "rivals": _tests(decision.rivals, labels),
+            "outlook": [{**asdict(found), "other": labels[found.other]} for found in decision.outlook],
+        }
+    return tree
+
+
+def _set_tree(found: SetAnalysis) -> dict[str, Any]:
+    on_set = found.on_set
+    return {
+        "by_question": on_set.by_question,
+        "num_questions": on_set.num_questions,
+        "langs": list(on_set.langs),
+        "points": [
+            {
+                "label": point.label,
+                "point": dict(point.values),
+                "control": point.control,
+                "seeds": [trial.seed for trial in point.trials],
+                "means": dict(zip(on_set.metrics, point.means.tolist(), strict=True)),
+                "intervals": {metric: list(ends[at]) for metric, ends in found.intervals.items()},
+                "front": found.front[at],
+                "front_share": found.front_share[at],
+                "beaten_by": [on_set.points[other].label for other in found.beaten_by[at]],
+            }
+            for at, point in enumerate(on_set.points)
+        ],
+    }
+
+
+def _tests(rows: tuple[Versus, ...], labels: list[str]) -> list[dict[str, Any]]:
+    return [{**asdict(row), "point": labels[row.point], "other": labels[row.other]} for row in rows]

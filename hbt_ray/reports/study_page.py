@@ -1,0 +1,158 @@
+"""The decision report: one HTML page that needs nothing but a browser, the same as Markdown and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hbt_ray.languages import code_and_name, lang_name
+from hbt_ray.reports.study_charts import BOTTOM as CHART_BOTTOM
+from hbt_ray.reports.study_charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Panel, alpha_panels, trade_panels
+from hbt_ray.reports.study_json import report_tree
+from hbt_ray.reports.study_phrases import signed
+from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
+from hbt_ray.retrieval.scoring.wording import METRICS, number, p_text
+from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
+from hbt_ray.study.decision import Versus
+from hbt_ray.study.point_scores import FOUR, shown
+from hbt_ray.tracking.naming import json_text
+
+HTML, MARKDOWN, JSON = "report.html", "report.md", "decision.json"
+"""Names of the artifacts of a study's run."""
+
+
+def report_files(analysis: StudyAnalysis) -> dict[str, str]:
+    """File name -> text of the three forms of the report."""
+    context = _context(analysis)
+    return {
+        HTML: _environment(escape=True).get_template("study.html.j2").render(context),
+        MARKDOWN: _environment(escape=False).get_template("study.md.j2").render(context),
+        JSON: json_text(report_tree(analysis)),
+    }
+
+
+def _environment(*, escape: bool) -> Environment:
+    environment = Environment(
+        # The look is that of the evaluation's report.
+        loader=PackageLoader("hbt_ray.reports"),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number,
+        signed=signed,
+        p_text=p_text,
+        lang=code_and_name,
+        lang_name=lang_name,
+        shown=shown,
+        decimals=_decimals,
+    )
+    return environment
+
+
+def _context(analysis: StudyAnalysis) -> dict[str, Any]:
+    decision = analysis.decision
+    chosen = None if decision is None else decision.recommended
+    return {
+        "study": analysis.study,
+        "analysis": analysis,
+        "decision": decision,
+        "chosen": chosen,
+        "main": analysis.main,
+        "title": title(analysis),
+        "line": recommendation_line(analysis),
+        "reason": reason(analysis),
+        "findings": findings(analysis),
+        "caveats": caveats(analysis),
+        "facts": _facts(analysis),
+        "metrics": METRICS,
+        "four": [metric for metric in FOUR if metric in analysis.main.on_set.metrics],
+        "charts": [(found, _panels(analysis, found)) for found in analysis.sets],
+        "chosen_in": {found.on_set.name: chosen_on(analysis, found) for found in analysis.sets},
+        "size": {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": CHART_BOTTOM},
+        "tests": _tests(analysis),
+        "places": places(analysis),
+        "gain_scale": _gain_scale(analysis),
+        "has_known": analysis.main.draws.known,
+    }
+
+
+def _panels(analysis: StudyAnalysis, found: SetAnalysis) -> list[Panel]:
+    chosen = chosen_on(analysis, found)
+    return [*alpha_panels(found, chosen), *trade_panels(found, chosen)]
+
+
+def chosen_on(analysis: StudyAnalysis, found: SetAnalysis) -> int | None:
+    """Position of the recommended point among those of another set; None where it is not scored there."""
+    point = analysis.recommended
+    same = [at for at, other in enumerate(found.on_set.points) if point is not None and other.values == point.values]
+    return same[0] if same else None
+
+
+def places(analysis: StudyAnalysis) -> dict[int, str]:
+    """Point -> what became of it in the choice."""
+    decision = analysis.decision
+    if decision is None:
+        return {}
+    said = {at: "control" for at, point in enumerate(analysis.main.on_set.points) if point.control}
+    said |= dict.fromkeys(decision.left_out, "trials failed or were stopped")
+    said |= dict.fromkeys(decision.excluded, "loses inside a language")
+    for rival in decision.rivals:
+        said[rival.other] = (
+            "behind" if rival.better else "not tested" if rival.verdict == "unknown" else "not told apart"
+        )
+    return said | {decision.recommended: "recommended"}
+
+
+def _tests(analysis: StudyAnalysis) -> list[tuple[str, Sequence[Versus]]]:
+    decision = analysis.decision
+    if decision is None:
+        return []
+    label, points = METRICS[decision.target][0], analysis.main.on_set.points
+    groups = [
+        (f"1. {METRICS['mono_map'][0]}: against the best, {points[decision.best_mono].label}", decision.mono_tests),
+        (f"2. {label}: {points[decision.recommended].label} against the other allowed points", decision.rivals),
+    ]
+    return [(heading, rows) for heading, rows in groups if rows]
+
+
+def _facts(analysis: StudyAnalysis) -> dict[str, str]:
+    study, on_set = analysis.study, analysis.main.on_set
+    varied = {name for trial in study.trials for name in trial.point if not trial.is_control}
+    seeds = sorted({trial.seed for trial in study.finished})
+    facts = {
+        "study": study.name,
+        "varied": ", ".join(sorted(varied)) or "nothing",
+        "points": f"{sum(not point.control for point in on_set.points)}",
+        "controls": ", ".join(point.label for point in on_set.points if point.control) or "none besides the points",
+        "seeds": ", ".join(map(str, seeds)),
+        "trials": f"{len(study.finished)} finished of {len(study.trials)}",
+        "decided on": on_set.name,
+        "languages": f"{len(on_set.langs)}" if on_set.langs else "not recorded",
+        "questions": f"{on_set.num_questions:,}" if on_set.by_question else "not recorded one by one",
+    }
+    names = {
+        "model.base": "base model",
+        "train.steps": "steps",
+        "plan.batch_size": "batch",
+        "train.lr": "learning rate",
+    }
+    fixed = {name: label for name, label in names.items() if name not in varied and name in study.config}
+    return facts | {label: shown(study.config[name]) for name, label in fixed.items()}
+
+
+def _gain_scale(analysis: StudyAnalysis) -> float:
+    """The largest gain or end of an interval of the recommended point, at least a thousandth."""
+    decision = analysis.decision
+    found = {} if decision is None else analysis.gains.get(decision.recommended, {})
+    ends = [abs(end) for rows in found.values() for row in rows for end in (row.gain, row.low, row.high)]
+    return max([end for end in ends if not np.isnan(end)], default=1e-3) or 1e-3
+
+
+def _decimals(value: float, digits: int = 3) -> str:
+    return "–" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.000

@@ -1,0 +1,159 @@
+"""Ranking metrics with binary relevance, from the ranks of the relevant documents alone.
+
+Each takes ranks [n] (1-based, unique inside a topic) and the topic each belongs to [n], in [0, num_topics);
+a topic is a query, or a query and a corpus. The result is float64 [num_topics], NaN where a topic has nothing
+relevant. `num_relevant` [num_topics] is needed only where relevant documents have no rank, because the
+ranking was cut off: they then count as never found. All agree with trec_eval.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hbt_ray.arrays import FloatArray, IntArray
+from hbt_ray.errors import EvaluationError
+
+MetricName = Literal["map", "mrr", "recall", "success", "ndcg"]
+
+
+def average_precision(
+    ranks: IntArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None = None
+) -> FloatArray:
+    """Mean, over the relevant documents, of the precision at the rank of each (0 if it is not found)."""
+    ranks, topics = _by_rank(ranks, topics, num_topics)
+    counts = np.bincount(topics, minlength=num_topics)
+    found = np.arange(1, len(ranks) + 1) - (np.cumsum(counts) - counts)[topics]
+    return _per_relevant(found / ranks, topics, num_topics, num_relevant)
+
+
+def reciprocal_rank(
+    ranks: IntArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None = None
+) -> FloatArray:
+    """One over the rank of the first relevant document."""
+    best = np.zeros(num_topics)
+    np.maximum.at(best, topics, 1.0 / ranks)
+    return _where_relevant(best, topics, num_topics, num_relevant)
+
+
+def recall(
+    ranks: IntArray, topics: IntArray, num_topics: int, k: int, num_relevant: IntArray | None = None
+) -> FloatArray:
+    """Share of the relevant documents among the first k; with one relevant document, success at k.
+
+    Its ceiling is k over the number of relevant documents: R@10 with 11 parallel answers is 10/11 at best.
+    """
+    return _per_relevant((ranks <= _cutoff(k)).astype(np.float64), topics, num_topics, num_relevant)
+
+
+def success(
+    ranks: IntArray, topics: IntArray, num_topics: int, k: int, num_relevant: IntArray | None = None
+) -> FloatArray:
+    """1 where any relevant document is among the first k, else 0."""
+    hit = np.zeros(num_topics)
+    hit[topics[ranks <= _cutoff(k)]] = 1.0
+    return _where_relevant(hit, topics, num_topics, num_relevant)
+
+
+def ndcg(
+    ranks: IntArray,
+    topics: IntArray,
+    num_topics: int,
+    k: int,
+    num_relevant: IntArray | None = None,
+    gains: IntArray | None = None,
+) -> FloatArray:
+    """Discounted gain of the first k, sum of gain / log2(rank + 1), over that of the best ranking possible.
+
+    Jaervelin and Kekaelaeinen, 2002, with gain 1 or `gains` [n] (the grades), as in trec_eval's ndcg_cut.
+    Gains need the rank of every relevant document, so `num_relevant` cannot be given with them.
+    """
+    seen = ranks <= _cutoff(k)
+    if gains is not None:
+        if num_relevant is not None:
+            raise EvaluationError("ndcg takes gains or num_relevant; with gains, rank every relevant document.")
+        found = np.bincount(topics[seen], gains[seen] / np.log2(ranks[seen] + 1.0), minlength=num_topics)
+        order = np.lexsort((-gains, topics))
+        counts = _counts(topics, num_topics, None)
+        place = np.arange(1, len(order) + 1) - (np.cumsum(counts) - counts)[topics[order]]
+        first = order[place <= k]
+        ideal = np.bincount(topics[first], gains[first] / np.log2(place[place <= k] + 1.0), minlength=num_topics)
+        return _where_relevant(found / np.where(ideal > 0, ideal, 1.0), topics, num_topics, None)
+    gain = np.bincount(topics[seen], 1.0 / np.log2(ranks[seen] + 1.0), minlength=num_topics)
+    best = np.concatenate(([0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))))
+    counts = _counts(topics, num_topics, num_relevant)
+    return _where_relevant(gain / np.maximum(best[np.minimum(counts, k)], 1.0), topics, num_topics, num_relevant)
+
+
+Metric = Callable[[IntArray, IntArray, int, int, IntArray | None], FloatArray]
+METRICS: dict[MetricName, Metric] = {
+    "map": lambda ranks, topics, num_topics, k, relevant: average_precision(
+        *_cut(ranks, topics, k), num_topics, _counts(topics, num_topics, relevant)
+    ),
+    "mrr": lambda ranks, topics, num_topics, k, relevant: reciprocal_rank(
+        *_cut(ranks, topics, k), num_topics, _counts(topics, num_topics, relevant)
+    ),
+    "recall": recall,
+    "success": success,
+    "ndcg": ndcg,
+}
+"""Each metric at cut-off k by its name: METRICS["ndcg"](ranks, topics, num_topics, 10, None)."""
+
+
+def nan_mean(values: FloatArray) -> float:
+    """Mean of the values that are not NaN; NaN, without a warning, if there are none."""
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if kept.size else float("nan")
+
+
+def group_mean(values: FloatArray, groups: IntArray, num_groups: int) -> FloatArray:
+    """Mean of the values [n] that are not NaN in each group, [num_groups]; NaN for a group without any."""
+    kept = ~np.isnan(values)
+    counts = np.bincount(groups[kept], minlength=num_groups)
+    total = np.bincount(groups[kept], values[kept], minlength=num_groups)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+
+
+def _by_rank(ranks: IntArray, topics: IntArray, num_topics: int) -> tuple[IntArray, IntArray]:
+    """Both in the order of topics, and inside a topic of ranks."""
+    span = int(ranks.max(initial=0)) + 1
+    if span * num_topics < 2**63:  # one key a pair sorts many times as fast as two
+        keys = np.sort(topics * np.int64(span) + ranks)
+        topics = keys // span
+        return keys - topics * span, topics
+    order = np.lexsort((ranks, topics))  # a rank as good as infinite
+    return ranks[order], topics[order]
+
+
+def _cutoff(k: int) -> int:
+    if k < 1:
+        raise EvaluationError(f"k is {k}, but a cut-off must be 1 or more; set it to 10, for instance.")
+    return k
+
+
+def _cut(ranks: IntArray, topics: IntArray, k: int) -> tuple[IntArray, IntArray]:
+    seen = ranks <= _cutoff(k)
+    return ranks[seen], topics[seen]
+
+
+def _counts(topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> NDArray[np.int64]:
+    ranked = np.bincount(topics, minlength=num_topics)
+    if num_relevant is None:
+        return ranked
+    if len(num_relevant) != num_topics or (num_relevant < ranked).any():
+        raise EvaluationError(
+            "num_relevant must hold one count a topic, none below the number of ranks of that topic; "
+            "count the relevant documents, not only those that were retrieved."
+        )
+    return num_relevant
+
+
+def _per_relevant(values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> FloatArray:
+    counts = _counts(topics, num_topics, num_relevant)
+    total = np.bincount(topics, values, minlength=num_topics)
+    return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
+
+
+def _where_relevant(values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> FloatArray:
+    return np.where(_counts(topics, num_topics, num_relevant) > 0, values, np.nan)

@@ -1,0 +1,184 @@
+"""Public benchmarks from the network: `KIND:hub` fetches the files of a set once, into the Hugging Face cache.
+
+What was checked against public documentation and code: the layouts of Shitao/MLDR, miracl/miracl,
+miracl/miracl-corpus and BeIR/<name>, BeIR/<name>-qrels (data cards, and code that reads them), and all of
+`xquad-r` in google-research-datasets/lareqa. google-research-datasets/xquad_r on the hub has the paragraphs
+without their sentences, so XQuAD-R comes from the repository of its authors. MLQA-R was taken back there; an
+older commit has it, of which en, es and vi were seen.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from huggingface_hub import cached_assets_path, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from hbt_ray.errors import EvaluationError, one_line
+from hbt_ray.retrieval.sets.lines import listed
+
+LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
+XQUAD_R = f"{LAREQA}/5405d2a77e83d5ccb47623a3f9e5604c3f103193/xquad-r"
+MLQA_R = f"{LAREQA}/354d67d1cd066854cdfbf5ad0e6105528976141d/mlqa-r"
+SECONDS = 60
+"""Without an answer for so long, a download gives up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubFiles:
+    """Files of one data set of the hub; {lang}, {split} and {name} are filled in."""
+
+    repo: str
+    files: tuple[str, ...]
+    """Patterns of the paths to fetch."""
+    folder: str = ""
+    """Directory below that of the set in which they are put."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSet:
+    """Where the files of one kind of set are, in the layout that its local reader reads."""
+
+    langs: tuple[str, ...] = ()
+    """The languages there are; none where the files are not by language."""
+    sources: tuple[HubFiles, ...] = ()
+    url: str = ""
+    """Where <lang>.json is, for sets that are not on the hub."""
+    names: bool = False
+    """Whether the option `name` chooses among several data sets."""
+
+
+SETS: dict[str, HubSet] = {
+    "xquad_r": HubSet(langs=("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"), url=XQUAD_R),
+    "mlqa_r": HubSet(langs=("ar", "de", "en", "es", "hi", "vi", "zh"), url=MLQA_R),
+    "miracl": HubSet(
+        langs=(
+            "ar",
+            "bn",
+            "de",
+            "en",
+            "es",
+            "fa",
+            "fi",
+            "fr",
+            "hi",
+            "id",
+            "ja",
+            "ko",
+            "ru",
+            "sw",
+            "te",
+            "th",
+            "yo",
+            "zh",
+        ),
+        sources=(
+            HubFiles(
+                repo="miracl/miracl",
+                files=tuple(
+                    f"miracl-v1.0-{{lang}}/{kind}/{kind}.miracl-v1.0-{{lang}}-{{split}}.tsv"
+                    for kind in ("topics", "qrels")
+                ),
+            ),
+            HubFiles(repo="miracl/miracl-corpus", files=("miracl-corpus-v1.0-{lang}/docs-*.jsonl.gz",)),
+        ),
+    ),
+    "mldr": HubSet(
+        langs=("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "pt", "ru", "th", "zh"),
+        sources=(
+            HubFiles(
+                repo="Shitao/MLDR", files=tuple(f"mldr-v1.0-{{lang}}/{x}.jsonl.gz" for x in ("corpus", "{split}"))
+            ),
+        ),
+    ),
+    "beir": HubSet(
+        names=True,
+        sources=(
+            HubFiles(
+                repo="BeIR/{name}",
+                files=("corpus.jsonl.gz", "queries.jsonl.gz", "corpus/*.parquet", "queries/*.parquet"),
+            ),
+            HubFiles(repo="BeIR/{name}-qrels", files=("*.tsv",), folder="qrels"),
+        ),
+    ),
+}
+"""Form of a set (see `hbt_ray.retrieval.sets.forms`, and mlqa_r) -> where its files are."""
+
+
+def fetch_set(
+    kind: str,
+    langs: Sequence[str],
+    split: str = "",
+    name: str = "",
+    *,
+    snapshot: Callable[..., object] = snapshot_download,
+    root: Path | None = None,
+) -> Path:
+    """The directory with the files of a set, fetched where the cache lacks them.
+
+    Args:
+        kind: a key of SETS.
+        langs: the languages to fetch; a set by language needs one at least, for some have 100 GB.
+        split: of the questions.
+        name: of the data set, where SETS says that there are several, such as scifact for BeIR/scifact.
+        snapshot: fetches files of a hub repository, as `huggingface_hub.snapshot_download` does.
+        root: where the files go; None: the assets of hbt_ray in the Hugging Face cache (HF_HOME).
+
+    Raises:
+        EvaluationError: unknown kind, language or name, and if the files cannot be had.
+    """
+    if kind not in SETS:
+        raise EvaluationError(
+            f"{kind}:hub is not known; {', '.join(SETS)} can be fetched, give a directory for others."
+        )
+    found = SETS[kind]
+    unknown = [lang for lang in langs if lang not in found.langs]
+    if found.langs and (unknown or not langs):
+        wrong = f"has no {listed(unknown)}" if unknown else "fetches the languages that are asked for, and none is"
+        raise EvaluationError(f"{kind}:hub {wrong}; name some of {', '.join(found.langs)}.")
+    if found.names != bool(name):
+        raise EvaluationError(
+            f"{kind}:hub needs the option name, such as {kind}:hub?name=scifact."
+            if found.names
+            else f"{kind}:hub takes no option name, which is {name!r}; leave it out."
+        )
+    directory = root or cached_assets_path("hbt_ray", namespace=kind, subfolder=name or "default")
+    for source in found.sources:
+        _fetch_repo(source, [lang for lang in langs if found.langs] or [""], split, name, directory, snapshot)
+    if found.url:
+        for lang in langs:
+            _fetch_url(f"{found.url}/{lang}.json", directory / f"{lang}.json")
+    return directory
+
+
+def _fetch_repo(
+    source: HubFiles, langs: Sequence[str], split: str, name: str, directory: Path, snapshot: Callable[..., object]
+) -> None:
+    repo = source.repo.format(name=name)
+    patterns = [pattern.format(lang=lang, split=split) for pattern in source.files for lang in langs]
+    try:
+        snapshot(repo, repo_type="dataset", allow_patterns=patterns, local_dir=directory / source.folder)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise EvaluationError(
+            f"the data set {repo} cannot be fetched from the hub ({one_line(error)}); "
+            f"go online (and run hf auth login where it asks for a token), or pass a directory with its files."
+        ) from error
+
+
+def _fetch_url(url: str, path: Path) -> None:
+    if path.is_file():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with urlopen(url, timeout=SECONDS) as answer, part.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+        part.rename(path)
+    except (URLError, OSError) as error:
+        raise EvaluationError(f"{url} cannot be fetched ({error}); go online, or pass a directory with it.") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,72 @@
+"""MLDR (arXiv 2402.03216): questions on long documents in 13 languages, each with its own corpus."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hbt_ray.errors import EvaluationError
+from hbt_ray.retrieval.sets.builder import SetBuilder
+from hbt_ray.retrieval.sets.lines import Judgement, find_file, listed, need_file, read_records, read_texts
+from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
+from hbt_ray.retrieval.sets.windows import Chunking
+
+PREFIX = "mldr-v1.0-"
+
+
+def load_mldr(
+    directory: str | Path,
+    langs: Sequence[str] | None = None,
+    split: str = "test",
+    chunking: Chunking | None = None,
+    name: str = "mldr",
+    notes: Sequence[str] = (),
+) -> RetrievalSet:
+    """Load `mldr-v1.0-<lang>/corpus.jsonl.gz` and `mldr-v1.0-<lang>/<split>.jsonl.gz`, the files of Shitao/MLDR.
+
+    A row of the corpus is {docid, text}; a row of a split {query_id, query, positive_passages: [{docid, text}],
+    negative_passages}, of which the positive docids are the judgements. (`qrels/` of the release has the same
+    ones, and is not read.) The directory of a language may also be called by its code, and files may lack .gz.
+    `langs` chooses and orders the languages; None takes all that have a corpus, by code. `chunking` cuts the
+    documents into windows of words; `notes` come first among those of the set.
+
+    Questions are not parallel: keys are `<lang>:<query_id>`, and relevant documents are in the question's own
+    language. In the pool, documents of other languages count as not relevant.
+
+    Raises EvaluationError for missing or malformed files, languages that are not there and repeated ids. Positive
+    documents that the corpus lacks, and queries left out, are in the notes of the set.
+    """
+    root = Path(directory)
+    if not root.is_dir():
+        raise EvaluationError(f"there is no directory {root}; pass the one that holds {PREFIX}<lang>.")
+    have = {
+        path.name.removeprefix(PREFIX): path
+        for path in sorted(root.iterdir())
+        if path.is_dir() and find_file(path, "corpus.jsonl") is not None
+    }
+    chosen = tuple(langs) if langs else tuple(sorted(have))
+    absent = [lang for lang in chosen if lang not in have]
+    if absent or not chosen:
+        raise EvaluationError(
+            f"{root} has no {PREFIX}<lang>/corpus.jsonl[.gz] for {listed(absent) or 'any language'}; "
+            f"it has {', '.join(have) or 'none'}."
+        )
+    builder = SetBuilder(name, chosen, chunking)
+    for note in notes:
+        builder.note(note)
+    for number, lang in enumerate(chosen):
+        corpus, queries = need_file(have[lang], "corpus.jsonl"), need_file(have[lang], f"{split}.jsonl")
+        for line, document, title, text in read_texts(corpus, "docid"):
+            builder.add_passage(corpus, line, number, document, title, text)
+        for line, query, _, text in read_texts(queries, "query_id", "query"):
+            builder.add_query(queries, line, number, f"{lang}:{query}", text)
+        builder.judge(queries, _positives(queries), (f"{lang}:", number))
+    return builder.build()
+
+
+def _positives(path: Path) -> Iterator[Judgement]:
+    """Each positive passage of each query, of grade 1; EvaluationError where a row does not list them."""
+    for number, record in read_records(path):
+        passages = record.get("positive_passages")
+        if not isinstance(passages, list) or not all(isinstance(one, dict) and "docid" in one for one in passages):
+            raise EvaluationError(f"{path} line {number} needs the key 'positive_passages', a list of {{docid, text}}.")
+        for passage in passages:
+            yield Judgement(str(record["query_id"]), str(passage["docid"]), 1)

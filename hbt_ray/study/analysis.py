@@ -1,0 +1,224 @@
+"""Everything that the decision report says of a study, as numbers: per set, the decision, and the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER, holm
+from hbt_ray.study.decision import Decision, Versus, compare_points, decide, verdict_of
+from hbt_ray.study.gains import Kind, LangGain, lang_gains
+from hbt_ray.study.pareto import beaten_by, pareto_front
+from hbt_ray.study.point_scores import FOUR, Point, PointsOnSet, TrialScores, points_on_set
+from hbt_ray.study.resampling import Draws, draw
+from hbt_ray.study.trials import NAMES, NO_MIX, StudyData, Trial, scored_sets
+
+CONTROLS = {"X-X": 1.0, "X-Y": 0.0}
+"""Baseline -> alpha: monolingual batches only, cross-lingual batches only."""
+KINDS: tuple[Kind, ...] = ("pool", "mono")
+
+Read = Callable[[Sequence[Trial], str], Mapping[str, TrialScores]]
+"""(trials, set) -> scores by run id."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetAnalysis:
+    """All P points on one set."""
+
+    on_set: PointsOnSet
+    draws: Draws
+    intervals: dict[str, tuple[tuple[float, float], ...]]
+    """Number -> 95% interval of every point; NaN where nothing could be drawn."""
+    front: tuple[bool, ...]
+    """Which points are on the Pareto front of the four numbers, as far as the set defines them."""
+    front_share: tuple[float, ...]
+    """Share of the draws in which they are; NaN where unknown."""
+    beaten_by: tuple[tuple[int, ...], ...]
+    """The points that beat each in all four."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """The recommended point against a baseline."""
+
+    name: str
+    at: int
+    """The baseline's position among the points."""
+    differences: tuple[Versus, ...]
+    """Of the recommended point, in the four numbers, corrected for these."""
+    outside: bool
+    """Whether it takes no part in the choice, because it lies outside of the search space."""
+
+    @property
+    def title(self) -> str:
+        """`X-X only`, `no fine-tuning`."""
+        return f"{self.name} only" if self.name in CONTROLS else self.name
+
+    def versus(self, metric: str) -> Versus | None:
+        """The difference in one number; None where the set does not define it."""
+        return next((row for row in self.differences if row.metric == metric), None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudyAnalysis:
+    """A study, analysed; `sets` has the set of the decision first."""
+
+    study: StudyData
+    target: str
+    sets: tuple[SetAnalysis, ...]
+    decision: Decision | None
+    controls: tuple[Control, ...]
+    gains: dict[int, dict[Kind, list[LangGain]]]
+    """Point -> gains over the X-X baseline by language; empty without that baseline or scores by language."""
+    base: int | None
+    """Position of the X-X baseline; None where the study has none."""
+
+    @property
+    def main(self) -> SetAnalysis:
+        """The set of the decision."""
+        return self.sets[0]
+
+    @property
+    def recommended(self) -> Point | None:
+        """The recommended point."""
+        return None if self.decision is None else self.main.on_set.points[self.decision.recommended]
+
+    @property
+    def unbeaten(self) -> list[Control]:
+        """Controls outside of the choice that the recommended point is not ahead of beyond chance in the target."""
+        rows = [(control, control.versus(self.target)) for control in self.controls if control.outside]
+        return [control for control, row in rows if row is not None and not row.better]
+
+    @property
+    def winners(self) -> list[Control]:
+        """Those of `unbeaten` that are ahead of the recommended point beyond chance."""
+        rows = [(control, control.versus(self.target)) for control in self.unbeaten]
+        return [control for control, row in rows if row is not None and row.worse]
+
+    def control(self, name: str) -> Control | None:
+        """The comparison with a baseline; None where the study has none, or it is what is recommended."""
+        return next((found for found in self.controls if found.name == name), None)
+
+
+def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
+    """Analyse a study by its finished trials; `set_name` decides instead of the set that the study ranks points by.
+
+    Raises:
+        ConfigError: no trial finished with scores, or none has scores on `set_name`.
+    """
+    finished = study.finished
+    names = scored_sets(finished)
+    if not names:
+        counts = ", ".join(f"{sum(t.status == s for t in study.trials)} {s}" for s in {t.status for t in study.trials})
+        raise ConfigError(f"study {study.name!r} has no finished trial with scores ({counts or 'no trials'})")
+    chosen, _, target = study.metric.rpartition("/")
+    chosen = set_name or (chosen if chosen in names else names[0])
+    if chosen not in names:
+        raise ConfigError(f"set {chosen!r} is not scored in study {study.name!r}; its trials have {', '.join(names)}")
+    ordered = [chosen, *(name for name in names if name != chosen)]
+    on_sets = [points_on_set(finished, read(finished, name), name, target, study.lost) for name in ordered]
+    if not on_sets[0].points:
+        raise ConfigError(
+            f"study {study.name!r} has no finished trial with all of {', '.join(on_sets[0].metrics)} on {chosen!r}; "
+            "look for numbers that are not finite in its trials"
+        )
+    sets = tuple(analyse_set(on_set) for on_set in on_sets if on_set.points)
+    main = sets[0]
+    decision = decide(main.on_set, main.draws, target)
+    recommended = None if decision is None else main.on_set.points[decision.recommended]
+    base = find_baseline(main.on_set, CONTROLS["X-X"], recommended)
+    gains: dict[int, dict[Kind, list[LangGain]]] = {}
+    if base is not None:
+        for at, point in enumerate(main.on_set.points):
+            if at != base and (found := _gains(main.on_set, point, main.on_set.points[base])):
+                gains[at] = found
+    return StudyAnalysis(
+        study=study,
+        target=target,
+        sets=sets,
+        decision=decision,
+        controls=tuple(_controls(main, decision, target)),
+        gains=gains,
+        base=base,
+    )
+
+
+def analyse_set(on_set: PointsOnSet) -> SetAnalysis:
+    """Intervals and the Pareto front of all points on one set."""
+    draws = draw(on_set)
+    four = [metric for metric in FOUR if metric in on_set.metrics]
+    columns = [on_set.at(metric) for metric in four]
+    signs = np.array([-1.0 if metric in LOWER_IS_BETTER else 1.0 for metric in four])
+    means = np.array([point.means for point in on_set.points])[:, columns] * signs
+    drawn = draws.total[:, :, columns].swapaxes(0, 1) * signs  # [R, P, M]
+    share = pareto_front(drawn).mean(axis=0) if draws.known else np.full(len(means), np.nan)
+    return SetAnalysis(
+        on_set=on_set,
+        draws=draws,
+        intervals={
+            metric: tuple(draws.interval(values[:, column]) for values in draws.total)
+            for column, metric in enumerate(on_set.metrics)
+        },
+        front=tuple(bool(found) for found in pareto_front(means)),
+        front_share=tuple(float(found) for found in share),
+        beaten_by=tuple(tuple(beaten_by(means, at)) for at in range(len(means))),
+    )
+
+
+def _controls(main: SetAnalysis, decision: Decision | None, target: str) -> list[Control]:
+    if decision is None:
+        return []
+    on_set = main.on_set
+    places = {
+        name: find_baseline(on_set, alpha, on_set.points[decision.recommended]) for name, alpha in CONTROLS.items()
+    }
+    places |= {NAMES[name]: _no_mix(on_set, name) for name in NO_MIX}
+    metrics = [metric for metric in dict.fromkeys((*FOUR, target)) if metric in on_set.metrics]
+    controls = []
+    for name, at in places.items():
+        if at is None or at == decision.recommended:
+            continue
+        rows = [compare_points(on_set, main.draws, [(decision.recommended, at)], metric)[0] for metric in metrics]
+        outside = bool(on_set.points[at].control)
+        controls.append(Control(name=name, at=at, differences=tuple(_corrected(rows)), outside=outside))
+    return controls
+
+
+def _no_mix(on_set: PointsOnSet, name: str) -> int | None:
+    """The control of this name with the most seeds."""
+    found = [at for at, point in enumerate(on_set.points) if point.control == name]
+    return max(found, key=lambda at: on_set.points[at].num_seeds, default=None)
+
+
+def _corrected(rows: list[Versus]) -> list[Versus]:
+    corrected = holm(np.array([row.p_value for row in rows]))
+    return [
+        Versus(**{**vars(row), "p_holm": float(p_holm), "verdict": verdict_of(float(p_holm))})
+        for row, p_holm in zip(rows, corrected, strict=True)
+    ]
+
+
+def find_baseline(on_set: PointsOnSet, alpha: float, like: Point | None) -> int | None:
+    """The trained point with this alpha throughout that has most values in common with `like`, the most seeds first."""
+    found = [
+        at
+        for at, point in enumerate(on_set.points)
+        if (config := point.trials[0].config).get("plan.alpha") == alpha
+        and config.get("plan.alpha_schedule", "constant") == "constant"
+        and point.trained
+        and point.control not in NO_MIX
+    ]
+
+    def likeness(at: int) -> tuple[int, int]:
+        point = on_set.points[at]
+        same = sum(like is not None and value == like.values.get(name) for name, value in point.values.items())
+        return same, point.num_seeds
+
+    return max(found, key=likeness, default=None)
+
+
+def _gains(on_set: PointsOnSet, point: Point, base: Point) -> dict[Kind, list[LangGain]]:
+    return {kind: found for kind in KINDS if (found := lang_gains(on_set, point, base, kind))}

@@ -1,0 +1,251 @@
+"""A Ray Tune study: a trial is a run that has the same name each time, so a study can be resumed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hbt_ray.cluster.capacity import check_capacity, driver_resources
+from hbt_ray.cluster.remote_errors import find_cause
+from hbt_ray.config import Recipe
+from hbt_ray.errors import HbtError
+from hbt_ray.study.baselines import baseline_trials, controls, in_space
+from hbt_ray.study.directory import TrialResult
+from hbt_ray.study.points import TrialSpec, as_in_recipe, listed_trials
+from hbt_ray.study.recording import log_trial, mend_runs
+from hbt_ray.study.schedulers import PAIRS, make_scheduler
+from hbt_ray.study.study import Study
+from hbt_ray.study.trials import CONTROLS_TAG
+from hbt_ray.study.watch import make_watch
+from hbt_ray.tracking.artifacts import LOCATION, log_config
+from hbt_ray.tracking.progress import progress
+from hbt_ray.training.alone import fit_alone
+from hbt_ray.training.run import RunSpec, ended, report_of
+from hbt_ray.training.trainer import fit
+
+Report = Callable[[str], None]
+
+
+def run_study(study: Study, report: Report) -> tuple[list[TrialResult], list[TrialResult]]:
+    """Run the trials that have no result yet.
+
+    Returns:
+        All results, failed trials included; and those that failed in this call. A trial that failed before, and that
+        the recipe asks for no more, is none of these.
+
+    Raises:
+        KeyboardInterrupt: stopped by the user; the same call goes on from there.
+    """
+    recipe = study.recipe
+    before = study.directory.results()
+    known = _done(before, recipe)
+    if known:
+        report(f"study {recipe.name}: {len(known)} trials are done and are not run again")
+    outside = {CONTROLS_TAG: ",".join(controls(recipe)) or "none"}
+    study.log.start_run(study.key, recipe.name, {"hbt.kind": "study", "hbt.study": recipe.name, **outside})
+    log_config(study.log, study.key, recipe.resolved())
+    study.log.log_datasets(study.key, study.experiment.datasets)
+    mend_runs(study, known, report)
+    try:
+        _tune(study, report)
+    except BaseException as error:
+        study.log.finish_run(study.key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise
+    results = study.directory.results()
+    mend_runs(study, results, report)  # trials of this call too, which may have gone on after their last record
+    return results, [result for result in results if result.status == "failed" and result not in before]
+
+
+def _done(results: list[TrialResult], recipe: Recipe) -> list[TrialResult]:
+    """Results that stand: a trial that was stopped early is run on to its end where none is to be stopped."""
+    return [result for result in results if _stands(result, stops_early=recipe.tune.stops_early)]
+
+
+def _stands(result: TrialResult, *, stops_early: bool) -> bool:
+    return result.status == "finished" or (result.status == "stopped" and stops_early)
+
+
+def _tune(study: Study, report: Report) -> None:
+    recipe = study.recipe
+    results = study.directory.results()
+    known = _done(results, recipe)
+    fitting = check_capacity(recipe)
+    concurrent = min(recipe.tune.max_concurrent or fitting, fitting)
+    if recipe.tune.max_concurrent > fitting:
+        report(f"tune.max_concurrent={recipe.tune.max_concurrent} is lowered to {fitting}: no more trials fit at once")
+    done = {result.spec.name for result in known}
+    baselines = baseline_trials(recipe)
+    listed = [] if recipe.tune.search == "optuna" else listed_trials(recipe)
+    drawn = recipe.tune.num_samples * len(recipe.tune.seeds) if recipe.tune.search == "optuna" else 0
+    together = {spec.name: spec for spec in (*listed, *baselines)}
+    # Of the whole study, not of what is left: the trials share the cores by it, and a study that goes on after a stop
+    # must compute with as many threads as before.
+    concurrent = min(concurrent, len(together) + drawn)
+    if recipe.tune.stops_early or drawn:
+        # A control that was stopped early would be none, and a searcher is told what the baselines scored.
+        ended = {result.spec.name for result in results if result.status == "finished"}
+        first = [spec for spec in baselines if spec.name not in ended]
+        if first:
+            report(f"study {recipe.name}: {len(first)} baselines, which are trained to the end")
+            _run(study, _listed(first), concurrent, report)
+            known = _done(study.directory.results(), recipe)
+            done = {result.spec.name for result in known}
+    else:
+        first, listed = [], sorted(together.values(), key=lambda spec: recipe.tune.seeds.index(spec.seed))
+    if drawn:
+        search = _drawn(study, known, {spec.name for spec in baselines})
+        num_trials = search.num_trials
+    else:
+        todo = [spec for spec in listed if spec.name not in done and spec not in first]
+        search, num_trials = _listed(todo), len(todo)
+    if num_trials > 0:
+        report(f"study {recipe.name}: {num_trials} trials, {min(concurrent, num_trials)} at a time")
+        _run(study, search, concurrent, report, stops_early=recipe.tune.stops_early)
+    elif not first:
+        report(f"study {recipe.name}: nothing is left to run")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What Ray Tune is given to run: a list of trials, or a searcher that draws them."""
+
+    num_trials: int
+    space: dict[str, Any]
+    num_asked: int = 1
+    """Points that Tune asks for, with the searcher."""
+    searcher: Any = None
+
+
+def _listed(specs: list[TrialSpec]) -> Search:
+    from ray import tune
+
+    return Search(len(specs), {"trial": tune.grid_search([dict(spec.overrides) for spec in specs])})
+
+
+def _drawn(study: Study, known: list[TrialResult], baselines: set[str]) -> Search:
+    """What is left of an Optuna study; its baselines come on top of what it draws."""
+    from hbt_ray.study.optuna_search import make_searcher, num_complete
+
+    recipe = study.recipe
+    drawn = [result for result in known if result.spec.name not in baselines and in_space(result.spec.point, recipe)]
+    seeds = len(recipe.tune.seeds)
+    of_study = recipe.tune.num_samples * seeds
+    # A point is asked for with all its seeds: those that are known answer at once, and take a place each.
+    num_asked = of_study - num_complete(drawn, seeds) * seeds
+    names = {result.spec.name for result in known}
+    whole = [  # of a baseline that failed with some of its seeds nothing is told: it would be asked for again
+        result
+        for result in known
+        if result.spec.name in baselines
+        and in_space(result.spec.point, recipe)
+        and names.issuperset(TrialSpec.of(result.spec.point, seed).name for seed in recipe.tune.seeds)
+    ]
+    told = drawn + whole
+    cut_off = [result.spec for result in study.directory.results() if result.status == "stopped"]
+    begun = [*study.directory.unfinished(), *(spec for spec in cut_off if spec.name not in names)]
+    unfinished = [spec for spec in begun if spec.name not in baselines and in_space(spec.point, recipe)]
+    return Search(of_study - len(drawn), {}, num_asked, make_searcher(recipe, told, unfinished))
+
+
+def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops_early: bool = False) -> None:
+    from ray import tune
+
+    recipe = study.recipe
+    session = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    trainable = tune.with_resources(
+        tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session, stops_early=stops_early),
+        recipe.resources.of_worker if recipe.resources.alone else driver_resources(),
+    )
+    watch = make_watch(study, session, lambda config: trial_spec(config, recipe), report)
+    tuner = tune.Tuner(
+        trainable,
+        param_space=search.space,
+        tune_config=tune.TuneConfig(
+            num_samples=search.num_asked,
+            search_alg=search.searcher,
+            scheduler=make_scheduler(recipe) if stops_early else None,
+            max_concurrent_trials=concurrent,
+            # The next trial need not import everything again. Not with early stopping: a driver that is kept goes on
+            # waiting for the workers of the trial that was stopped.
+            reuse_actors=not stops_early,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name=session,
+            storage_path=f"{study.directory.path}/.tune",
+            # Of trials that failed or whose process died; workers beside it are restarted by Ray Train.
+            failure_config=tune.FailureConfig(max_failures=recipe.resources.max_failures),
+            callbacks=[watch],
+            verbose=0,
+        ),
+    )
+    with progress(
+        study.log,
+        lambda key: watch.steps.get(key, recipe.train.steps),
+        report,
+        label=lambda key: watch.labels.get(key, key),
+    ):
+        tuner.fit()
+    for spec in watch.running.values():  # Tune returns quietly when it is interrupted
+        study.log.finish_run(study.trial_key(spec), "killed")
+    if watch.running or (search.searcher is None and watch.num_ended < search.num_trials):
+        raise KeyboardInterrupt
+
+
+def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, stops_early: bool = False) -> None:
+    """One trial: of one worker, it is trained here; of several, this starts Ray Train's workers and waits for them."""
+    from ray import tune
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    spec = trial_spec(config, study.recipe)
+    recipe = spec.recipe(study.recipe)
+    known = study.directory.result(spec)
+    if known and _stands(known, stops_early=stops_early):  # a searcher asks again for seeds of a point that are done
+        tune.report({**known.metrics, "step": known.step, PAIRS: known.step * recipe.plan.batch_size})
+        return
+    # Tune tries again, and no restart mends what the trial ended by
+    if known and known.status == "failed" and known.session == session:
+        raise HbtError(known.error)
+    study.directory.begin(spec)
+    key = study.trial_key(spec)
+    log_trial(study.log, study, spec)
+    run = RunSpec(
+        recipe=study.experiment.runnable(recipe),
+        corpus=study.experiment.corpus.directory,
+        base=study.experiment.base,
+        name=spec.name,
+        storage=study.directory.path,
+        key=key,
+        concurrent=concurrent,
+    )
+    try:
+        if result := ended(run):  # what ended it died before it could say so
+            tune.report(report_of(run, recipe.train.steps, result.metrics))
+        elif recipe.resources.alone:
+            result = fit_alone(run, study.log, tune.report)
+        else:
+            result = fit(run, study.log, callbacks=[TuneReportCallback()])
+    except Exception as error:
+        # What ours says is final, and so is a failure after all of Ray Train's restarts; else another process may try.
+        final = find_cause(error) is not None or not recipe.resources.alone
+        line = _error_line(error)
+        study.directory.save(TrialResult(spec, "failed", 0, {}, error=line, session=session if final else ""))
+        raise
+    study.log.log_artifact_text(key, LOCATION, result.model + "\n")
+    study.directory.save(TrialResult(spec, "finished", recipe.train.steps, result.metrics, result.model))
+
+
+def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
+    """The trial that a Tune configuration stands for (listed, or drawn by a searcher)."""
+    if "trial" in config:
+        return TrialSpec(tuple(sorted(config["trial"].items())))
+    point = as_in_recipe({name: config[name] for name in recipe.tune.space}, recipe)
+    return TrialSpec.of(point, recipe.tune.seeds[int(config["__trial_index__"])])
+
+
+def _error_line(error: Exception) -> str:
+    found = find_cause(error) or error
+    return " ".join(str(found).split())[:500] or type(found).__name__

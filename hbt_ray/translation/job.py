@@ -1,0 +1,281 @@
+"""A whole translation: what is missing is planned, streamed through translators by Ray Data, and shown when whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hbt_ray.cluster.capacity import num_places
+from hbt_ray.config import CorpusConfig, TranslateConfig
+from hbt_ray.corpus.beside import read_ids, stated_licences, write_beside
+from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
+from hbt_ray.errors import ConfigError, CorpusError
+from hbt_ray.storage import write_json
+from hbt_ray.translation.codec import Codec
+from hbt_ray.translation.codes import canonical_target
+from hbt_ray.translation.convert import convert_model, model_files, model_fingerprint
+from hbt_ray.translation.pending import ShardStats, digest_of
+from hbt_ray.translation.pipeline import Flow, run_flow
+from hbt_ray.translation.spec import TranslatorSpec
+from hbt_ray.translation.store import MANIFEST, ORIGINAL, TranslationStore, others, reuse
+from hbt_ray.translation.survey import Survey, Wanted, survey
+
+FORMAT = 1
+"""Part of every digest; to be raised where the same settings come to mean other rows."""
+SETTINGS = (
+    "engine",
+    "precision",
+    "beam_size",
+    "length_penalty",
+    "repetition_penalty",
+    "no_repeat_ngram",
+    "max_sentence_tokens",
+    "max_output_ratio",
+    "negatives",
+    "token_budget",
+    "rows_per_shard",
+)
+"""Fields that decide the rows, or how they are cut into shards."""
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A translation that can begin: everything the recipe names has been found, and counted."""
+
+    config: TranslateConfig
+    source_lang: str
+    specs: dict[str, TranslatorSpec]
+    """Target language -> its translator; `directory` is that of the model's own files until `convert` was called."""
+    fingerprints: dict[str, str]
+    """Target language -> fingerprint of its model."""
+    inputs: Inputs
+    survey: Survey
+    store: TranslationStore
+    root: str
+    name: str
+    made_from: dict[str, str]
+    num_translators: int
+    models: Path
+    """Where converted models are kept."""
+    dev_ids: frozenset[str]
+    """Ids that lie beside the result too; empty: none."""
+    licences: dict[str, str]
+    """Source -> licence, as stated beside the input."""
+
+    @property
+    def langs(self) -> list[str]:
+        """Target languages."""
+        return list(self.specs)
+
+    def converted(self, report: Report = print) -> Job:
+        """The same job with models that its engine reads."""
+        if self.config.engine != "ctranslate2":
+            return self
+        specs = {}
+        for lang, spec in self.specs.items():
+            began = time.monotonic()
+            made = convert_model(
+                spec.name, Path(spec.directory), self.fingerprints[lang], self.config.precision, self.models
+            )
+            if time.monotonic() - began > 1:
+                report(f"model {spec.name}: converted to {made} in {time.monotonic() - began:.0f} s")
+            specs[lang] = dataclasses.replace(spec, directory=str(made))
+        return dataclasses.replace(self, specs=specs)
+
+
+def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, report: Report = print) -> Job:
+    """Find models, languages, room and input, and count what there is to do. Ray must be connected.
+
+    Args:
+        corpus: `input` and `bad_rows` say what is read, paths made absolute.
+        config: how it is translated.
+        workspace: resolved; results go to its `translations` where `config.output` is empty.
+        report: receives one line of news at a time.
+
+    Raises:
+        ConfigError: unknown model or language, or one that the model lacks.
+        ClusterError: no node has room for a translator.
+        CorpusError: nothing to translate, or unusable rows.
+    """
+    source, langs = _languages(config)
+    num_translators = num_places("translation", config.cpus_per_translator, int(config.use_gpu))
+    specs, fingerprints = _models(config, source, langs)
+    if "://" in workspace and config.engine == "ctranslate2":
+        raise ConfigError(
+            f"workspace={workspace!r}: CTranslate2 reads converted models from a directory; use a workspace that is a "
+            "directory all nodes share, and translate.output for the URL"
+        )
+    inputs = find_inputs(corpus.input)
+    for line in inputs.ignored:
+        report(f"ignored {line}")
+    settings = {name: str(getattr(config, name)) for name in SETTINGS}
+    made_from = {"input": inputs.fingerprint, "source_lang": source, "model": _model_identity(config, fingerprints)}
+    made_from |= settings | {"format": str(FORMAT)}
+    wanted = Wanted(
+        source, fingerprints, digest_of(str(FORMAT), *settings.values()), config.rows_per_shard, config.negatives
+    )
+    found = survey(inputs.units, wanted)
+    _check(corpus, source, found, report)
+    root = config.output.rstrip("/") or f"{workspace}/translations"
+    name = input_name(corpus.input)
+    store = TranslationStore(f"{root}/{name}-{digest_of(*map(str, sorted(made_from.items())))[:12]}")
+    return Job(
+        config=config,
+        source_lang=source,
+        specs=specs,
+        fingerprints=fingerprints,
+        inputs=inputs,
+        survey=found,
+        store=store,
+        root=root,
+        name=name,
+        made_from=made_from,
+        num_translators=num_translators,
+        models=Path(workspace) / "models",
+        dev_ids=read_ids([corpus.dev_ids] if corpus.dev_ids else ()),
+        licences=stated_licences(corpus.input),
+    )
+
+
+def run_job(job: Job, report: Report, progress: Callable[[str, int, int, str], None]) -> dict[str, Any]:
+    """Translate what is missing and show what is whole; the same job after any kill goes on. Returns the manifest."""
+    store, began = job.store, time.monotonic()
+    made_anew = others(job.root, job.name, job.made_from)
+    if not store.shards(ORIGINAL):
+        for directory, changed in made_anew:
+            report(f"{directory} was made with another {', '.join(changed)}: translating anew in {store.directory}")
+    store.begin(job.made_from, job.fingerprints)
+    todo, stats = _plan(job, [directory for directory, _ in made_anew], report)
+    if todo:
+        flow = Flow(job.config, job.source_lang, job.converted(report).specs, store)
+        for chunk, shard in run_flow(flow, job.inputs.units, job.survey.known, todo, job.num_translators, progress):
+            stats[chunk.lang][chunk.name] = shard
+    for lang in (ORIGINAL, *job.langs):
+        store.show(lang)
+    write_beside(store.directory, job.dev_ids, job.licences)
+    manifest = _manifest(job, stats, time.monotonic() - began)
+    write_json(f"{store.directory}/{MANIFEST}", manifest)
+    return manifest
+
+
+def _languages(config: TranslateConfig) -> tuple[str, list[str]]:
+    source = canonical_target("translate.source_lang", config.source_lang)
+    langs = [canonical_target("translate.langs", code) for code in config.langs]
+    if not langs:
+        raise ConfigError("translate.langs=() is not allowed: name the languages to translate to, e.g. '[de, zh]'")
+    if len(set(langs)) < len(langs):
+        raise ConfigError(f"translate.langs={list(config.langs)!r} is not allowed: a language is named twice")
+    if source in langs:
+        raise ConfigError(f"translate.langs={list(config.langs)!r} is not allowed: {source} is translate.source_lang")
+    return source, langs
+
+
+def _models(
+    config: TranslateConfig, source: str, langs: Sequence[str]
+) -> tuple[dict[str, TranslatorSpec], dict[str, str]]:
+    specs, fingerprints = {}, {}
+    codecs: dict[str, Codec] = {}
+    for lang in langs:
+        name = config.model.replace("{lang}", lang)
+        directory = model_files(name)
+        codec = codecs.get(name) or codecs.setdefault(name, Codec(name, str(directory), source))
+        codec.check_target(lang)
+        specs[lang] = TranslatorSpec(name=name, directory=str(directory), config=config, source_lang=source)
+        fingerprints[lang] = model_fingerprint(directory)
+    return specs, fingerprints
+
+
+def _model_identity(config: TranslateConfig, fingerprints: dict[str, str]) -> str:
+    """One model is known by its files; a model a language by its name, so that languages can be added."""
+    return config.model if "{lang}" in config.model else next(iter(fingerprints.values()))
+
+
+def _check(corpus: CorpusConfig, source: str, found: Survey, report: Report) -> None:
+    told = "; ".join(f"{num:,} x {name} (e.g. {found.examples[name]})" for name, num in sorted(found.problems.items()))
+    if told and corpus.bad_rows == "error":
+        raise CorpusError(
+            f"corpus.input={corpus.input!r} has unusable rows: {told}; mend them, or corpus.bad_rows=skip"
+        )
+    if told:
+        report(f"not translated: {told}")
+    if not found.langs[source]:
+        have = ", ".join(f"{lang} ({num:,})" for lang, num in found.langs.most_common(20)) or "no usable rows at all"
+        raise CorpusError(
+            f"corpus.input={corpus.input!r} has no rows in translate.source_lang={source!r}; it has {have}"
+        )
+    for lang, hashes in found.known.items():
+        report(f"note: the input has {len(hashes):,} items in {lang} already; they stay as they are")
+
+
+def _plan(job: Job, directories: list[str], report: Report) -> tuple[list[Any], dict[str, dict[str, ShardStats]]]:
+    """Chunks without a shard, and the stats of those that have one."""
+    todo, stats = [], {}
+    by_lang: dict[str, dict[str, Any]] = defaultdict(dict)
+    for chunk in job.survey.chunks:
+        by_lang[chunk.lang][chunk.name] = chunk
+    for lang in (ORIGINAL, *job.langs):
+        if num_damaged := job.store.remove_damaged(lang):
+            report(f"{lang}: {num_damaged:,} damaged shards are removed")
+        wanted, there = by_lang[lang], job.store.shards(lang)
+        missing = [name for name in wanted if name not in there]
+        if missing:
+            job.store.hide(lang)
+            taken = reuse(job.store, lang, missing, directories)
+            if taken:
+                report(f"{lang}: {len(taken):,} shards taken from other translations of the same rows")
+                there = job.store.shards(lang)
+        if strange := sorted(set(there) - set(wanted)):
+            raise ConfigError(
+                f"{job.store.directory}/{lang} holds {strange[0]}, which this job does not make: remove it, or set "
+                "translate.output"
+            )
+        stats[lang] = there
+        left = [chunk for name, chunk in wanted.items() if name not in there]
+        todo += left
+        if there and left:
+            report(f"{lang}: {len(there):,} of {len(wanted):,} shards are done, going on")
+        elif there and lang != ORIGINAL:
+            report(f"{lang}: all {len(wanted):,} shards are done")
+    return todo, stats
+
+
+def _manifest(job: Job, stats: dict[str, dict[str, ShardStats]], seconds: float) -> dict[str, Any]:
+    """What was made; a language of an earlier run keeps what was said of it."""
+    earlier = job.store.manifest() or {}
+    langs = dict(earlier.get("langs", {}))
+    for lang in job.langs:
+        shards = stats[lang].values()
+        total = {
+            field.name: sum(getattr(shard, field.name) for shard in shards)
+            for field in dataclasses.fields(ShardStats)
+            if field.name != "device"
+        }
+        langs[lang] = {
+            "model": job.specs[lang].name,
+            "model_fingerprint": job.fingerprints[lang],
+            "shards": len(shards),
+            "devices": sorted({shard.device for shard in shards}),
+            **total,
+        }
+    return {
+        "schema_version": 1,
+        "engine": job.config.engine,
+        "source_lang": job.source_lang,
+        "made_from": job.made_from,
+        "settings": {name: getattr(job.config, name) for name in SETTINGS},
+        "original": {
+            "shards": len(stats[ORIGINAL]),
+            "num_rows": sum(shard.num_rows for shard in stats[ORIGINAL].values()),
+            "langs": dict(sorted(job.survey.langs.items())),
+            "not_translated": dict(sorted(job.survey.problems.items())),
+        },
+        "langs": dict(sorted(langs.items())),
+        "seconds_of_last_run": round(seconds, 1),
+    }

@@ -1,0 +1,180 @@
+"""Translated corpora on disk: a directory that `corpus.input` reads, whose languages appear when they are whole.
+
+manifest.json               what was made of what, how long it took; absent until everything else is whole
+made_from.json              what decides the rows; written first
+original/00000-00003-<digest>.parquet   the rows as they came
+de/00000-00003-<digest>.parquet         unit, chunk, and a digest of rows, model, settings and language
+_de/...                     a language that is not whole yet, which readers of the directory do not see
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hbt_ray.errors import ConfigError
+from hbt_ray.storage import open_fs, read_json, write_json, write_whole
+from hbt_ray.translation.pending import ShardStats
+
+MANIFEST, MADE_FROM, ORIGINAL = "manifest.json", "made_from.json", "original"
+METADATA = b"hbt_ray.translation"
+
+
+@dataclass(frozen=True)
+class TranslationStore:
+    """One directory of translations (local or URL): of one input, by one model with one set of settings."""
+
+    directory: str
+
+    def begin(self, made_from: dict[str, str], models: dict[str, str]) -> None:
+        """Note what decides the rows; `models` are the fingerprints of the languages' models.
+
+        Raises:
+            ConfigError: a language that is there was translated with other weights of the same name.
+        """
+        location = f"{self.directory}/{MADE_FROM}"
+        theirs = (read_json(location) or {}).get("models", {})
+        changed = [lang for lang in models if theirs.get(lang, models[lang]) != models[lang]]
+        if changed:
+            raise ConfigError(
+                f"{self.directory} has {', '.join(changed)} by other weights of the same model: remove the directory "
+                f"of the language there ({changed[0]} or _{changed[0]}) and {MADE_FROM}, or set translate.output"
+            )
+        write_json(location, {"made_from": made_from, "models": {**theirs, **models}})
+
+    def shards(self, lang: str) -> dict[str, ShardStats]:
+        """Name -> stats of the whole shards of a language, seen by readers or not; nothing is changed.
+
+        Raises:
+            OSError: the store does not answer, which says nothing of its shards.
+        """
+        found = self._read(lang).items()
+        return {path.rsplit("/", 1)[-1]: stats for path, stats in found if stats is not None}
+
+    def remove_damaged(self, lang: str) -> int:
+        """Remove files that are no whole shards, so that they are made again; how many there were."""
+        fs, _ = open_fs(self.directory)
+        damaged = [path for path, stats in self._read(lang).items() if stats is None]
+        for path in damaged:
+            fs.rm_file(path)
+        return len(damaged)
+
+    def _read(self, lang: str) -> dict[str, ShardStats | None]:
+        """Path -> stats of all shards of a language; None for damaged ones."""
+        fs, root = open_fs(self.directory)
+        paths: list[str] = []
+        for place in (f"{root}/_{lang}", f"{root}/{lang}"):
+            if fs.isdir(place):
+                fs.invalidate_cache(place)
+                paths += sorted(path for path in fs.ls(place, detail=False) if path.endswith(".parquet"))
+        with ThreadPoolExecutor(8) as pool:
+            return dict(zip(paths, pool.map(lambda path: _read_stats(fs, path), paths), strict=True))
+
+    def write(self, lang: str, name: str, table: pa.Table, stats: ShardStats) -> None:
+        """Write a shard, whole or not at all, where readers do not see it."""
+        schema = table.schema.with_metadata({METADATA: stats.to_json().encode()})
+        buffer = io.BytesIO()
+        pq.write_table(table.cast(schema), buffer, compression="zstd")
+        write_whole(f"{self.directory}/_{lang}/{name}", buffer.getvalue())
+
+    def known(self, lang: str, name: str) -> ShardStats | None:
+        """The stats of a shard that is there and not yet seen by readers."""
+        fs, path = open_fs(f"{self.directory}/_{lang}/{name}")
+        return _read_stats(fs, path) if fs.exists(path) else None
+
+    def hide(self, lang: str) -> None:
+        """Take a language away from readers, because shards of it are missing; the manifest goes with it."""
+        fs, root = open_fs(self.directory)
+        if not fs.isdir(f"{root}/{lang}"):
+            return
+        if fs.exists(f"{root}/{MANIFEST}"):
+            fs.rm_file(f"{root}/{MANIFEST}")
+        _move(fs, f"{root}/{lang}", f"{root}/_{lang}")
+
+    def show(self, lang: str) -> None:
+        """Let readers see a language, which is whole; what killed writers left is removed."""
+        fs, root = open_fs(self.directory)
+        for path in fs.glob(f"{root}/_{lang}/*.part"):
+            fs.rm_file(path)
+        _move(fs, f"{root}/_{lang}", f"{root}/{lang}")
+
+    def langs(self) -> list[str]:
+        """Directories of rows that readers see."""
+        fs, root = open_fs(self.directory)
+        names = [entry["name"].rsplit("/", 1)[-1] for entry in fs.ls(root, detail=True) if entry["type"] == "directory"]
+        return sorted(name for name in names if name[:1] not in "._")
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest, where the directory is whole."""
+        return read_json(f"{self.directory}/{MANIFEST}")
+
+
+def others(root: str, name: str, made_from: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """(directory, what differs) of translations of the same name under `root` that were made from something else."""
+    fs, path = open_fs(root)
+    found = []
+    for location in sorted(fs.glob(f"{path}/{name}-*/{MADE_FROM}")):
+        directory = location.rsplit("/", 1)[0]
+        tree = read_json(str(fs.unstrip_protocol(location))) or {}
+        theirs = tree.get("made_from", {})
+        changed = [key for key, value in made_from.items() if theirs.get(key) != value]
+        if changed:
+            found.append((directory, changed))
+    return found
+
+
+def reuse(store: TranslationStore, lang: str, names: Iterable[str], directories: Iterable[str]) -> list[str]:
+    """Copy shards of the same digest that other directories have; the names that were found."""
+    fs, _ = open_fs(store.directory)
+    there = {}
+    for directory in directories:
+        for place in (f"{directory}/{lang}", f"{directory}/_{lang}"):
+            for path in fs.glob(f"{place}/*.parquet"):
+                there[path.rsplit("-", 1)[-1]] = path
+    found = [name for name in names if name.rsplit("-", 1)[-1] in there]
+    for name in found:
+        write_whole(f"{store.directory}/_{lang}/{name}", fs.cat_file(there[name.rsplit("-", 1)[-1]]))
+    return found
+
+
+def _read_stats(fs: Any, path: str) -> ShardStats | None:
+    """None for a file that is not a whole shard; OSError where it cannot be read."""
+    with fs.open(path) as file:
+        try:
+            metadata = pq.read_schema(file).metadata
+        except pa.ArrowInvalid:
+            return None
+        except OSError:  # of the store, or what Arrow says of a footer that it cannot decode
+            metadata = _metadata_of(fs.cat_file(path))
+    try:
+        return ShardStats.from_json((metadata or {})[METADATA])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _metadata_of(data: bytes) -> dict[bytes, bytes] | None:
+    """The metadata of a shard that is in memory, where all errors are the shard's."""
+    try:
+        found: dict[bytes, bytes] | None = pq.read_schema(io.BytesIO(data)).metadata
+    except (pa.ArrowInvalid, OSError):
+        return None
+    return found
+
+
+def _move(fs: Any, source: str, target: str) -> None:
+    """Rename a directory; where the target is there already, its files one by one."""
+    if not fs.isdir(source):
+        return
+    if not fs.isdir(target):
+        fs.mv(source, target, recursive=True)
+    else:
+        for path in fs.ls(source, detail=False):
+            fs.mv(path, f"{target}/{path.rsplit('/', 1)[-1]}")
+        fs.rm(source, recursive=True)
+    fs.invalidate_cache()

@@ -1,0 +1,51 @@
+import os
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.corpora import write_corpus
+from benchmarks.memory import PeakMemory, tree_pss
+from benchmarks.prepare import main, result_table
+from hbt_ray.errors import ConfigError
+
+MIB = 1 << 20
+
+
+def test_memory_of_a_process_and_its_children():
+    hold = (
+        f"data = bytearray(80 * {MIB})\nfor at in range(0, len(data), 4096): data[at] = 1\nprint(flush=True); input()"
+    )
+    before = sum(tree_pss(os.getpid()).values())
+    with PeakMemory() as memory:
+        child = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        child.stdout.readline()
+        during = tree_pss(os.getpid())
+        memory._look()
+        child.communicate(b"\n")
+    assert 80 * MIB < sum(during.values()) - before < 140 * MIB
+    assert any(name.endswith(f"-{child.pid}") for name in during)
+    assert memory.peak >= sum(during.values()) * 0.9
+    assert sum(memory.at_peak.values()) == memory.peak
+
+
+def test_a_corpus_of_any_size_is_parallel_and_the_same_twice(tmp_path):
+    num_bytes = write_corpus(tmp_path / "a", 120, ("en", "de"))
+    assert num_bytes > write_corpus(tmp_path / "b", 120, ("en",)) > 0
+    rows = {lang: pq.read_table(tmp_path / "a" / "corpus" / f"{lang}.parquet").to_pylist() for lang in ("en", "de")}
+    assert [row["id"] for row in rows["en"]] == [row["id"] for row in rows["de"]]
+    assert len({row["passage"] for row in rows["en"]}) == 120
+    assert rows["en"] == pq.read_table(tmp_path / "b" / "corpus" / "en.parquet").to_pylist()
+
+
+@pytest.mark.parametrize("argv", [["--items", "5"], ["--langs", "0"], ["--langs", "99"], ["--cpus", "0"]])
+def test_arguments_out_of_range(argv):
+    with pytest.raises(ConfigError, match="--items is 100 or more"):
+        main(argv)
+
+
+def test_the_table_has_a_row_a_stage():
+    stage = {"seconds": 2.0, "rows_per_s": 1500.0, "mb_per_s": 1.5, "peak_pss_bytes": 3 * MIB, "at_peak": {}}
+    result = {"items": 1000, "langs": ["en"], "cpus": 2, "stages": {"clean": stage, "prepare": stage}}
+    assert result_table(result).row_count == 2

@@ -1,0 +1,368 @@
+"""The decision report from real MLflow stores, on studies whose truth is known."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from hbt_ray.reports.study_output import report_study
+from hbt_ray.reports.study_page import report_files
+from hbt_ray.reports.study_wording import findings, recommendation_line, title
+from hbt_ray.retrieval.scoring.significance import compare
+from hbt_ray.study.analysis import analyse
+from hbt_ray.study.mlflow_reader import read_study
+from hbt_ray.study.trial_scores import read_trial_scores
+from tests.study.stores import ALPHAS, EXPERIMENT, LANGS, made_study, made_up_scores, trade_scores, write_study
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "jobs"))
+import report
+
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def trade(tmp_path_factory):
+    """A study with planted differences on two sets, and one failed trial of alpha 0.25."""
+    directory = tmp_path_factory.mktemp("trade")
+
+    def scores(point, seed):
+        return [*trade_scores(point, seed), *trade_scores(point, seed, name="xquad_r")]
+
+    return directory, write_study(directory, "trade", ALPHAS, scores=scores, seeds=SEEDS, statuses={(1, 2): "failed"})
+
+
+def analysed(uri, name, set_name=""):
+    study = read_study(uri, EXPERIMENT, name)
+    return analyse(study, lambda trials, found: read_trial_scores(study, trials, found), set_name)
+
+
+def text_of(analysis):
+    return " ".join(found.text for found in findings(analysis))
+
+
+def test_a_study_is_read_from_the_store_alone(trade):
+    study = read_study(trade[1], EXPERIMENT, "trade")
+    assert len(study.trials) == 15
+    assert [trial.point for trial in study.trials[:5]] == ALPHAS
+    assert {trial.seed for trial in study.trials} == set(SEEDS)
+    (failed,) = [trial for trial in study.trials if trial.status == "failed"]
+    assert failed.label == "alpha=0.25 seed=2"
+    assert failed.error == "the loss is NaN"
+    assert study.metric == "dev/pool_map"
+    scores = trade_scores(study.trials[0].point, 0)[0]
+    assert study.trials[0].metrics["dev/mono_map"] == pytest.approx(scores.headline()["mono_map"], abs=1e-12)
+    (loaded,) = read_trial_scores(study, study.trials[:1], "dev").values()
+    assert compare(scores, loaded.scores, num_resamples=50)[0].difference == 0
+
+
+def test_planted_differences_are_found(trade):
+    analysis = analysed(trade[1], "trade")
+    decision, points = analysis.decision, analysis.main.on_set.points
+    alphas = [point.values["plan.alpha"] for point in points]
+    assert analysis.recommended.values == {"plan.alpha": 0.5}
+    assert title(analysis) == "Not complete: alpha = 0.5 leads what has run to the end"
+    assert findings(analysis)[0].text.startswith("Not complete: alpha = 0.25 takes no part, for trials failed")
+    assert recommendation_line(analysis).endswith("the study's command runs those that failed again")
+    assert [alphas[at] for at in decision.excluded] == [0.0]
+    assert [alphas[at] for at in decision.left_out] == [0.25]
+    assert decision.state == "clear"
+    assert [control.name for control in analysis.controls] == ["X-X", "X-Y"]
+    against = {row.metric: row for row in analysis.control("X-X").differences}
+    assert against["pool_map"].better
+    assert against["rank_distance"].better
+    assert against["rank_distance"].difference < 0
+    assert against["mono_map"].verdict == "noise"
+    assert analysis.main.front[alphas.index(0.5)]
+    assert not analysis.main.front[alphas.index(0.0)]
+    gains = analysis.gains[decision.recommended]
+    assert {row.lang for row in gains["pool"]} == set(LANGS)
+    assert {(row.verdict, row.gain > 0) for row in gains["pool"]} == {("real", True)}
+    assert {row.verdict for row in gains["mono"]} == {"noise"}
+    assert "ahead of each of them beyond chance" in recommendation_line(analysis)
+    assert recommendation_line(analysis).startswith("recommended alpha = 0.5")
+
+
+def test_the_numbers_are_means_over_seeds_inside_their_intervals(trade):
+    analysis = analysed(trade[1], "trade")
+    on_set = analysis.main.on_set
+    for at, point in enumerate(on_set.points):
+        scored = [trade_scores(point.values, trial.seed)[0].headline() for trial in point.trials]
+        for column, metric in enumerate(on_set.metrics):
+            expected = sum(found[metric] for found in scored) / len(scored)
+            assert point.means[column] == pytest.approx(expected, abs=1e-9)
+            low, high = analysis.main.intervals[metric][at]
+            assert low < expected < high
+
+
+def test_models_that_are_alike_are_called_noise(tmp_path):
+    def alike(point, seed):
+        return [made_up_scores(1000 * seed + round(100 * point["plan.alpha"]), noise=0.8, bias=0.1, num_items=60)]
+
+    analysis = analysed(write_study(tmp_path, "alike", ALPHAS, scores=alike, seeds=SEEDS), "alike")
+    assert analysis.decision.state == "noise"
+    assert analysis.decision.excluded == ()
+    assert len(analysis.decision.open_rivals) == 4
+    assert title(analysis).startswith("Not settled")
+    assert "The differences between the points are noise" in text_of(analysis)
+    assert re.search(r"more seeds? a point|more seeds alone|100 seeds a point", text_of(analysis))
+    verdicts = [row.verdict for kinds in analysis.gains.values() for rows in kinds.values() for row in rows]
+    assert set(verdicts) == {"noise"}
+
+
+def test_a_small_difference_asks_for_more_seeds(tmp_path):
+    """A lead of one standard deviation between seeds, of which two seeds cannot be sure."""
+    shift = {(0.0, 0): 0.80, (0.0, 1): 0.84, (1.0, 0): 0.76, (1.0, 1): 0.80}
+
+    def close(point, seed):
+        return [made_up_scores(1, noise=shift[point["plan.alpha"], seed], bias=0.1)]
+
+    points = [ALPHAS[0], ALPHAS[-1]]
+    analysis = analysed(write_study(tmp_path, "close", points, scores=close, seeds=(0, 1)), "close")
+    assert analysis.decision.state == "noise"
+    (outlook,) = analysis.decision.outlook
+    assert 3 <= outlook.seeds <= 100
+    assert f"about {outlook.seeds - 2} more seeds a point would settle it" in text_of(analysis).replace(
+        "About", "about"
+    )
+
+
+def test_with_one_seed_questions_are_tested_and_seeds_are_said_to_be_unknown(tmp_path):
+    analysis = analysed(write_study(tmp_path, "one", ALPHAS, scores=trade_scores), "one")
+    assert not analysis.decision.seeds_known
+    assert 0.0 not in {analysis.recommended.values["plan.alpha"]}
+    assert analysis.decision.excluded
+    files = report_files(analysis)
+    assert "nothing is known of how other seeds would have come out" in files["report.html"]
+    assert "train at least 3 seeds" in text_of(analysis)
+
+
+def test_without_scores_by_question_seeds_alone_are_tested(tmp_path):
+    uri = write_study(tmp_path, "old", ALPHAS, scores=trade_scores, seeds=SEEDS, by_question=False)
+    analysis = analysed(uri, "old")
+    assert not analysis.main.on_set.by_question
+    assert analysis.decision.state == "clear"
+    assert analysis.recommended.values == {"plan.alpha": 0.5}
+    assert analysis.gains[analysis.decision.recommended]["pool"]
+    assert "recorded without scores by question" in report_files(analysis)["report.md"]
+
+
+def test_single_runs_without_scores_by_question_are_not_called_sure(tmp_path):
+    analysis = analysed(write_study(tmp_path, "bare", ALPHAS, scores=trade_scores, by_question=False), "bare")
+    assert title(analysis).startswith("Best of single runs")
+    assert "no difference here can be told from chance" in text_of(analysis)
+    assert {row.verdict for control in analysis.controls for row in control.differences} == {"unknown"}
+    files = report_files(analysis)
+    assert "nan" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", files["report.html"], flags=re.DOTALL)
+    json.loads(files["decision.json"])
+
+
+def test_other_spaces_and_studies_without_a_baseline(tmp_path):
+    grid = [{"plan.alpha": alpha, "train.lr": lr} for alpha in (0.0, 0.5, 1.0) for lr in (1e-4, 5e-4)]
+    analysis = analysed(write_study(tmp_path, "grid", grid, scores=trade_scores, seeds=(0, 1)), "grid")
+    assert analysis.recommended.values["plan.alpha"] == 0.5
+    base = analysis.main.on_set.points[analysis.base].values
+    assert base == {"plan.alpha": 1.0, "train.lr": analysis.recommended.values["train.lr"]}
+    assert "alpha = 0.5, lr = " in recommendation_line(analysis)
+
+    def same(point, seed):
+        return [made_up_scores(seed, noise=0.8, bias=0.1)]
+
+    rates = [{"train.lr": lr} for lr in (1e-4, 5e-4)]
+    analysis = analysed(write_study(tmp_path, "rates", rates, scores=same, seeds=(0, 1)), "rates")
+    assert analysis.base is None
+    assert "no X-X baseline" in text_of(analysis)
+    assert analysis.main.front == (True, True)
+    assert "point, see the table" in report_files(analysis)["report.html"]
+
+
+OUTSIDE = {
+    "xx": {"plan.alpha": 1.0},
+    "source": {"plan.alpha": 1.0, "plan.langs": ["en"]},
+    "untrained": {"train.steps": 0},
+}
+
+
+def with_controls(source):
+    """A study of three alphas with controls outside of its space; `source`: (noise, bias) of the source language."""
+    levels = {"source": source, "untrained": (2.5, 0.8)}
+
+    def scores(point, seed):
+        control = "untrained" if "train.steps" in point else "source" if "plan.langs" in point else ""
+        if not control:
+            return trade_scores(point, seed)
+        noise, bias = levels[control]
+        return [made_up_scores(7000 + seed, noise=noise, bias=bias)]
+
+    points = [{"plan.alpha": alpha} for alpha in (0.0, 0.5, 0.75)]
+    return analyse(*made_study("controls", points, scores=scores, seeds=SEEDS, controls=OUTSIDE))
+
+
+def test_controls_are_compared_with_and_not_chosen():
+    analysis = with_controls(source=(0.75, 0.9))
+    on_set, decision = analysis.main.on_set, analysis.decision
+    assert [point.label for point in on_set.points] == [
+        "alpha = 0",
+        "alpha = 0.5",
+        "alpha = 0.75",
+        "X-X",
+        "source language only",
+        "no fine-tuning",
+    ]
+    assert analysis.recommended.values == {"plan.alpha": 0.5}
+    assert decision.left_out == ()  # that the base has one seed is no fault of it
+    assert {rival.other for rival in decision.rivals} <= {0, 1, 2}
+    assert [control.name for control in analysis.controls] == ["X-X", "X-Y", "source language only", "no fine-tuning"]
+    assert [control.outside for control in analysis.controls] == [True, False, True, True]
+    assert analysis.unbeaten == []
+    assert analysis.base == 3  # the X-X control, and never training in one language
+    files = report_files(analysis)
+    for text in files.values():
+        assert "no fine-tuning" in text
+    assert files["report.html"].count('class="mark control"') == 6  # X-X on each chart
+    assert "off the chart" in files["report.html"]
+    assert 'class="level"' in files["report.html"]
+    tree = json.loads(files["decision.json"])
+    assert [point["control"] for point in tree["sets"]["dev"]["points"]] == ["", "", "", *OUTSIDE]
+    assert tree["not_beaten"] == []
+
+
+def test_what_the_rule_costs_is_said():
+    def scores(point, seed):  # X-X is best inside a language, the mix in the pool
+        mixed = point["plan.alpha"] < 1
+        return [made_up_scores(100 + seed, noise=0.9 if mixed else 0.6, bias=0.0 if mixed else 1.2)]
+
+    points = [{"plan.alpha": alpha} for alpha in (0.5, 1.0)]
+    analysis = analyse(*made_study("price", points, scores=scores, seeds=SEEDS, controls={}))
+    assert analysis.recommended.values == {"plan.alpha": 1.0}
+    (forgone,) = analysis.decision.forgone
+    text, gain = text_of(analysis), f"(+{forgone.difference:.4f})"
+    assert (
+        f"alpha = 0.5 is better in mAP in the pool {gain}, and out of the choice for mAP inside a language (-" in text
+    )
+    assert "The recommended point is the X-X baseline itself." in text
+    assert f"(alpha = 0.5: +{forgone.difference:.4f} in dev/pool_map)" in recommendation_line(analysis)
+    assert report_files(analysis)["report.html"].count("Left by the rule") == 1
+    assert json.loads(report_files(analysis)["decision.json"])["recommended"]["forgone"][0]["point"] == "alpha = 0.5"
+
+
+def test_a_control_that_wins_is_said_to_win_and_is_still_not_recommended():
+    analysis = with_controls(source=(0.6, 0.05))
+    assert analysis.recommended.values == {"plan.alpha": 0.5}
+    assert [control.name for control in analysis.winners] == ["source language only"]
+    assert title(analysis) == "No point beats source language only; best of the search: alpha = 0.5"
+    assert "source language only is ahead of it in mAP in the pool, beyond chance" in text_of(analysis)
+    assert recommendation_line(analysis).endswith("NOT AHEAD of the controls: source language only")
+
+
+def test_a_control_that_is_level_is_not_called_beaten():
+    analysis = with_controls(source=(0.75, 0.1))
+    assert title(analysis).endswith("alpha = 0.5")
+    assert analysis.winners == []
+    assert "it cannot be told from source language only in mAP in the pool" in text_of(analysis)
+
+
+def test_a_control_that_has_come_into_the_space_takes_part(tmp_path):
+    uri = write_study(tmp_path, "grown", ALPHAS[:1], scores=trade_scores, controls={"xx": OUTSIDE["xx"]})
+    first = read_study(uri, EXPERIMENT, "grown")
+    assert [(trial.baseline, trial.is_control) for trial in first.trials] == [("", False), ("xx", True)]
+    MlflowClient(uri).set_tag(first.run_id, "hbt.controls", "none")
+    second = read_study(uri, EXPERIMENT, "grown")
+    assert [trial.is_control for trial in second.trials] == [False, False]
+    assert second.trials[1].point == {"plan.alpha": 1.0}
+
+
+def test_a_set_that_does_not_define_what_points_are_ranked_by(tmp_path):
+    def one_language(point, seed):
+        return [made_up_scores(seed, noise=0.8, bias=0.1, langs=("en",))]
+
+    uri = write_study(tmp_path, "en", ALPHAS[:2], scores=one_language, metric="dev/rank_distance")
+    analysis = analysed(uri, "en")
+    assert analysis.decision is None
+    assert title(analysis) == "No recommendation"
+    assert recommendation_line(analysis).startswith("no recommendation: no trial ran to the end with a score")
+    for text in report_files(analysis).values():
+        assert "recommended alpha" not in text
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_says_what_the_json_says(trade):
+    analysis = analysed(trade[1], "trade")
+    files = report_files(analysis)
+    page = files["report.html"]
+    assert not re.search(r"(src|href)=\"(?!data:)|https?://(?!www\.w3\.org)|@import|url\(", page)
+    assert page.count("<svg") == 12  # six charts a set
+    tree = json.loads(files["decision.json"])
+    assert tree["recommended"]["label"] == "alpha = 0.5"
+    assert tree["said"]["line"] == recommendation_line(analysis)
+    for point in tree["sets"]["dev"]["points"]:
+        shown = f"{point['means']['pool_map']:.4f}"
+        assert shown in page
+        assert shown in files["report.md"]
+    assert "the loss is NaN" in page
+    tables = re.findall(r"(?m)(?:^\|.*\|\n)+", files["report.md"])
+    assert len(tables) == 6  # two sets, two baselines, languages, trials
+    for table in tables:
+        assert len({row.count("|") for row in table.splitlines()}) == 1
+        assert set(table.splitlines()[1]) <= set("|-:")
+        assert len(table.splitlines()) > 5
+
+
+def test_texts_from_the_store_are_escaped(tmp_path):
+    def failing(point, seed):
+        return trade_scores(point, seed)
+
+    uri = write_study(tmp_path, "odd", ALPHAS[:2], scores=failing, statuses={(1, 0): "failed"})
+    client = MlflowClient(uri)
+    (run,) = client.search_runs(["1"], "attributes.status = 'FAILED'")
+    client.set_tag(run.info.run_id, "hbt.error", "<script>alert(1)</script>")
+    assert "<script>alert(1)" not in report_files(analysed(uri, "odd"))["report.html"]
+
+
+def test_the_job_writes_the_report_to_the_directory_and_to_the_run(trade, capsys):
+    directory, uri = trade
+    assert report.main(["trade", "--tracking-uri", uri, "--out", str(directory / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "recommended alpha = 0.5" in printed
+    client = MlflowClient(uri)
+    study = read_study(uri, EXPERIMENT, "trade")
+    for file in ("report.html", "report.md", "decision.json"):
+        local = Path(client.download_artifacts(study.run_id, file, str(directory)))
+        assert local.read_text() == (directory / "out" / file).read_text()
+        assert str(directory / "out" / file) in printed
+    own = (directory / "out" / "report.html").read_text()
+    report.main(["trade", "--tracking-uri", uri, "--out", str(directory / "out"), "--set", "xquad_r"])
+    assert "xquad_r/pool_map" in capsys.readouterr().out
+    assert (directory / "out" / "on-xquad_r" / "report.html").is_file()
+    assert (directory / "out" / "report.html").read_text() == own
+    assert {"report.html", "on-xquad_r"} <= {item.path for item in client.list_artifacts(study.run_id)}
+
+
+def test_what_cannot_be_reported_is_said_in_one_line(trade, tmp_path):
+    from hbt_ray.errors import HbtError
+
+    _, uri = trade
+
+    def error_of(*arguments):
+        with pytest.raises(HbtError) as caught:
+            report.main([*arguments, "--out", str(tmp_path)])
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "there: trade" in error_of("tarde", "--tracking-uri", uri)
+    assert "experiment 'other' is not" in error_of("trade", "--tracking-uri", uri, "--experiment", "other")
+    assert "its trials have dev, xquad_r" in error_of("trade", "--tracking-uri", uri, "--set", "mlqa_r")
+    assert "no answer" in error_of("trade", "--tracking-uri", "http://127.0.0.1:9")
+    missing = tmp_path / "missing"
+    assert "there is no database" in error_of("trade", "--workspace", str(missing))
+    assert not missing.exists()
+    failed = {(at, 0): "failed" for at in range(2)}
+    empty = write_study(tmp_path, "empty", ALPHAS[:2], scores=trade_scores, statuses=failed)
+    assert "no finished trial with scores (2 failed)" in error_of("empty", "--tracking-uri", empty)
+
+
+def test_the_report_of_the_job_at_the_end_of_a_study_is_the_same(trade, tmp_path):
+    analysis, written = report_study(trade[1], EXPERIMENT, "trade", str(tmp_path / "runs" / "trade"))
+    assert [Path(path).name for path in written] == ["report.html", "report.md", "decision.json"]
+    assert (tmp_path / "runs" / "trade" / "report.md").read_text() == report_files(analysis)["report.md"]

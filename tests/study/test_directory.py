@@ -1,0 +1,144 @@
+import json
+import math
+
+import pytest
+
+from hbt_ray.config.load import build_recipe, override_recipe
+from hbt_ray.errors import ConfigError
+from hbt_ray.study.directory import StudyDirectory, TrialResult
+from hbt_ray.study.points import TrialSpec
+
+RECIPE = build_recipe({"name": "s", "plan": {"source_weights": {"a": 1.5}}, "corpus": {"langs": ["en", "de"]}})
+
+VALUES = {"plan.alpha": [0.0, 1.0], "train.lr": [1e-5, 1e-4], "plan.langs": [["en"], ["de"]]}
+MADE_FROM = {"corpus": "1", "base": "tiny"}
+
+
+@pytest.fixture(params=["local", "memory"])
+def directory(request, tmp_path):
+    return StudyDirectory(str(tmp_path / "s") if request.param == "local" else f"memory://{tmp_path.name}/s")
+
+
+def test_a_study_is_claimed_once_and_then_resumed(directory):
+    study_id = directory.claim(RECIPE, MADE_FROM)
+    assert directory.claim(RECIPE, MADE_FROM) == study_id
+    assert directory.results() == []
+
+
+def test_another_corpus_or_base_model_is_noticed(directory):
+    directory.claim(RECIPE, MADE_FROM)
+    with pytest.raises(ConfigError, match=r"made_from\.corpus='2' \(was '1'\)"):
+        directory.claim(RECIPE, {**MADE_FROM, "corpus": "2"})
+
+
+def test_two_studies_of_one_name_have_ids_of_their_own(tmp_path):
+    ids = {StudyDirectory(str(tmp_path / place)).claim(RECIPE, MADE_FROM) for place in "abc"}
+    assert len(ids) == 3
+
+
+def test_a_trial_is_unfinished_from_its_beginning_to_its_result(directory):
+    spec = TrialSpec.of({"plan.alpha": 0.5}, seed=1)
+    directory.save(TrialResult(spec, "failed", 0, {}, error="x"))
+    assert directory.unfinished() == []
+    directory.begin(spec)
+    assert directory.unfinished() == [spec]
+    assert directory.result(spec) is None
+    directory.save(TrialResult(spec, "finished", 10, {}))
+    assert directory.unfinished() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plan.alpha": 0.9},  # varied by the study
+        {"train.seed": 7},  # varied by seeds
+        {"tune.space": {"plan.alpha": [0.1, 0.2]}},
+        {"tune.seeds": [0, 1, 2]},
+        {"tune.num_samples": 100},
+        {"resources.num_workers": 4},
+        {"tracking.experiment": "e"},
+    ],
+)
+def test_a_study_may_be_extended(directory, change):
+    study_id = directory.claim(RECIPE, MADE_FROM)
+    assert directory.claim(override_recipe(RECIPE, change), MADE_FROM) == study_id
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("space", [["plan.alpha", "train.lr"], ["train.lr"], ["plan.langs", "plan.alpha"]])
+def test_a_space_of_other_fields_is_another_study(tmp_path, space, written):
+    directory = StudyDirectory(str(tmp_path))
+    directory.claim(RECIPE, MADE_FROM)
+    if not written:  # a study from before the fields were written down
+        tree = json.loads((tmp_path / "study.json").read_text())
+        assert tree.pop("varied") == ["plan.alpha"]
+        (tmp_path / "study.json").write_text(json.dumps(tree))
+    wider = override_recipe(RECIPE, {"tune.space": {name: VALUES[name] for name in space}})
+    with pytest.raises(ConfigError) as caught:
+        directory.claim(wider, MADE_FROM)
+    assert f"varies plan.alpha, and tune.space has {', '.join(sorted(space))}" in str(caught.value)
+    assert "give that another name (name=...)" in str(caught.value)
+    wide = StudyDirectory(str(tmp_path / "wide"))
+    study_id = wide.claim(wider, MADE_FROM)
+    more = {name: [*VALUES[name], *VALUES[name][:1]] for name in space}
+    assert wide.claim(override_recipe(wider, {"tune.space": more}), MADE_FROM) == study_id
+
+
+def test_changed_settings_are_named_with_what_they_were(directory):
+    directory.claim(RECIPE, MADE_FROM)
+    with pytest.raises(ConfigError) as caught:
+        directory.claim(override_recipe(RECIPE, {"train.lr": 1e-4, "corpus.langs": ["en"]}), MADE_FROM)
+    message = str(caught.value)
+    assert message.startswith(f"study 's' in {directory.path} was begun with other settings: ")
+    assert "corpus.langs=['en'] (was ['en', 'de'])" in message
+    assert "train.lr=0.0001 (was 3e-05)" in message
+    assert "give the changed study another name (name=...)" in message
+    assert "alpha" not in message
+
+
+def test_a_study_of_an_older_version_is_told_of_its_missing_settings(tmp_path):
+    directory = StudyDirectory(str(tmp_path))
+    directory.claim(RECIPE, MADE_FROM)
+    tree = json.loads((tmp_path / "study.json").read_text())
+    del tree["evaluation"]
+    (tmp_path / "study.json").write_text(json.dumps(tree))
+    with pytest.raises(ConfigError, match=r"evaluation\.max_dev_items=300 \(was None\)"):
+        directory.claim(RECIPE, MADE_FROM)
+
+
+def test_a_study_goes_on_where_a_section_has_got_a_field_since(tmp_path):
+    directory = StudyDirectory(str(tmp_path / "s"))
+    study_id = directory.claim(RECIPE, MADE_FROM)
+    path = tmp_path / "s" / "study.json"
+    tree = json.loads(path.read_text())
+    assert tree["corpus"].pop("num_negatives") == 0
+    path.write_text(json.dumps(tree))
+    assert directory.claim(RECIPE, MADE_FROM) == study_id
+    with pytest.raises(ConfigError, match=r"corpus\.num_negatives=2 \(was None\)"):
+        directory.claim(override_recipe(RECIPE, {"corpus.num_negatives": 2}), MADE_FROM)
+
+
+def test_results_round_trip(directory):
+    results = [
+        TrialResult(TrialSpec.of({"plan.alpha": 0.5}, 0), "finished", 200, {"dev/pool_map": 0.25}, model="/m"),
+        TrialResult(TrialSpec.of({"plan.alpha": 1.0}, 0), "stopped", 100, {"dev/pool_map": 0.125}),
+        TrialResult(TrialSpec.of({"plan.alpha": 0.0}, 3), "failed", 0, {}, error="no"),
+    ]
+    for result in results:
+        assert directory.result(result.spec) is None
+        directory.save(result)
+        assert directory.result(result.spec) == result
+    assert sorted(directory.results(), key=str) == sorted(results, key=str)
+    directory.save(TrialResult(results[2].spec, "finished", 200, {"dev/pool_map": math.nan}))
+    again = directory.result(results[2].spec)
+    assert (again.status, math.isnan(again.metrics["dev/pool_map"])) == ("finished", True)
+    assert len(directory.results()) == 3
+
+
+def test_nothing_half_written_is_taken_for_a_result(tmp_path):
+    directory = StudyDirectory(str(tmp_path))
+    spec = TrialSpec.of({"plan.alpha": 0.5}, 0)
+    (tmp_path / spec.name).mkdir()
+    (tmp_path / spec.name / "result.json.part").write_text('{"spec": ')
+    assert directory.result(spec) is None
+    assert directory.results() == []

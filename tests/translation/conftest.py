@@ -1,0 +1,63 @@
+import random
+from pathlib import Path
+
+import pytest
+
+from hbt_ray.config import TranslateConfig
+from hbt_ray.translation.convert import convert_model, model_fingerprint
+from hbt_ray.translation.spec import TranslatorSpec
+from tests.translation import toy
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory):
+    """M2M-100 that translates English to the toy language under the code `de`, without a mistake."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums of floats, and so the model, depend on it
+    directory = toy.build_m2m(tmp_path_factory.mktemp("toy") / "m2m", init_std=0.1)  # with which it learns soon
+    toy.train_m2m(directory)
+    torch.set_num_threads(threads)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def random_models(tmp_path_factory):
+    """A model of each family with random weights."""
+    root = tmp_path_factory.mktemp("random")
+    return {
+        "m2m_100": toy.build_m2m(root / "m2m", **toy.WIDE),
+        "nllb": toy.build_nllb(root / "nllb"),
+        "marian": toy.build_marian(root / "opus-mt-en-de"),
+        "marian-mul": toy.build_marian(root / "opus-mt-en-mul", ("deu", "cmn_Hans", "fra"), target_lang="mul"),
+    }
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory):
+    """Where models are converted to."""
+    return tmp_path_factory.mktemp("converted")
+
+
+@pytest.fixture(scope="session")
+def load(converted):
+    """Makes a translator from English: load(directory, engine=..., **fields of the section)."""
+
+    def load_it(directory, *, source_lang="en", **fields):
+        fields = {"engine": "ctranslate2", "precision": "float32", **fields}
+        config = TranslateConfig(**fields)
+        place = Path(directory)
+        if config.engine == "ctranslate2":
+            fingerprint = model_fingerprint(place)
+            place = convert_model(str(directory), place, fingerprint, config.precision, converted)
+        spec = TranslatorSpec(name=str(directory), directory=str(place), config=config, source_lang=source_lang)
+        return spec.load("cpu", 1)
+
+    return load_it
+
+
+@pytest.fixture(scope="session")
+def sentences():
+    rng = random.Random(5)
+    return [toy.sentence(rng, rng.choice(".?!")) for _ in range(200)]
