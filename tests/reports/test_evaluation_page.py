@@ -398,7 +398,7 @@ PARTS = {
         [2],
         [2],
         ["m is poor in Hindi [hi].", "nothing is to be said across languages or of the pool"],
-        ["The worst pair", "Whom the pool", "served worst", "in the pool", "Rank distance", "on every language"],
+        ["The worst pair", "Whom the pool", "served worst", "mAP in the pool", "Rank distance", "on every language"],
     ),
 }
 
