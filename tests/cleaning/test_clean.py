@@ -23,7 +23,7 @@ from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError, CorpusError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.reports.corpus_card.build import clean_card
-from hbt_ray.reports.corpus_card.write import write_clean_card
+from hbt_ray.reports.corpus_card.write import write_clean_card, write_prepared_card
 from jobs import clean as clean_job
 
 TOPICS = ("river", "mountain", "engine", "garden", "harbour", "market", "bridge", "forest", "library", "kitchen")
@@ -157,6 +157,7 @@ def test_every_row_is_kept_or_rejected_with_its_reason(ray_session, spoiled, tmp
         CorpusConfig(input=found.kept, dev_ids=f"{found.kept}/dev_ids.txt"), small_base, str(tmp_path / "c")
     )
     assert corpus.manifest.splits["dev"].num_items == 2
+    write_prepared_card(corpus)
     card = json.loads(next((tmp_path / "c").glob("*/card.json")).read_text())
     assert {count["what"] for count in card["rejected"]} == set(expected.values())
     assert {row["source"]: row["licence"] for row in card["sources"]} == {"s0": "CC0 1.0", "s1": "not stated"}

@@ -11,9 +11,10 @@ from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.row_reader import RowReader
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.manifest import MANIFEST, Corpus
-from hbt_ray.corpus.prepare import prepare
+from hbt_ray.corpus.prepare import COUNTS, prepare
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.errors import CorpusError
+from hbt_ray.reports.corpus_card.write import write_prepared_card
 
 pytestmark = pytest.mark.ray
 
@@ -186,6 +187,7 @@ def test_hard_negatives_are_kept_where_they_are_asked_for(run, tmp_path, small_b
 
 def test_a_card_is_written_beside_the_shards(run, tmp_path):
     corpus, _ = run(write_parquet(tmp_path / "in.parquet", long_rows()))
+    write_prepared_card(corpus)
     card = json.loads(Path(corpus.directory, "card.json").read_text())
     has = np.concatenate([corpus.has_lang(split) for split in ("train", "dev")]).astype(int)
     assert card["coverage"] == (has.T @ has).tolist()
@@ -195,7 +197,7 @@ def test_a_card_is_written_beside_the_shards(run, tmp_path):
         assert row["tokens_per_char"] > 0
         assert (row["tokens_per_word"] is None) == (row["lang"] == "zh-Hant")
     assert {path.name for path in Path(corpus.directory).iterdir()} == {
-        "card.html", "card.json", "card.md", MANIFEST, *(file.name for file in corpus.files),
+        "card.html", "card.json", "card.md", COUNTS, MANIFEST, *(file.name for file in corpus.files),
     }  # fmt: skip
 
 
