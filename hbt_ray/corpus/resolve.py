@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, write_ids
 from hbt_ray.corpus.inputs import split_inputs
+from hbt_ray.corpus.sample import SAMPLE_LANGS, write_sample
 from hbt_ray.corpus.sources.source_rows import SOURCE
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import absolute
@@ -29,13 +29,11 @@ def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> Corpu
         location = absolute_inputs(config.input)
         dev_ids = absolute(config.dev_ids) or _dev_ids_beside(location, workspace, report)
         return replace(config, input=location, dev_ids=dev_ids)
-    from hbt_ray.corpus.sample import write_sample
-
-    directory = local_directory(workspace, "the built-in sample") / f"sample-babel{version('babel')}"
-    if not (directory / "dev_ids.txt").exists():  # written last
-        info = write_sample(directory)
-        report(f"sample corpus {directory}: {info.num_items:,} items in {len(info.langs)} languages")
-    return replace(config, input=str(directory), dev_ids=absolute(config.dev_ids) or str(directory / "dev_ids.txt"))
+    directory = local_directory(workspace, "the built-in sample") / SAMPLE
+    if not (directory / DEV_IDS).exists():  # written last
+        write_sample(directory)
+        report(f"sample corpus {directory}: written in {len(SAMPLE_LANGS)} languages")
+    return replace(config, input=str(directory), dev_ids=absolute(config.dev_ids) or str(directory / DEV_IDS))
 
 
 def _dev_ids_beside(location: str, workspace: str, report: Report) -> str:

@@ -8,15 +8,14 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer, XLMRobertaModel
 
-from hbt_ray.corpus.sample.choose import sample_rows
+from hbt_ray.corpus.sample import read_sample
 from hbt_ray.errors import ConfigError
 from hbt_ray.model.tiny import build_tiny_encoder
 
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    items, _ = sample_rows()
-    return [row[field] for rows in items for row in rows.values() for field in ("question", "passage")]
+    return [row[field] for row in read_sample().to_pylist() for field in ("question", "passage")]
 
 
 @pytest.fixture(scope="module")
