@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hbt_ray.corpus.inputs import split_inputs, split_options
-from hbt_ray.corpus.sources.source_rows import SOURCE
+from hbt_ray.corpus.sources import SOURCE
 from hbt_ray.errors import CorpusError
 from hbt_ray.storage import open_fs, read_json, write_json, write_whole
 

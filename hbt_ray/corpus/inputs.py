@@ -1,4 +1,4 @@
-"""What `corpus.input` names, cut into units of work that are read apart from each other.
+"""What `corpus.input` names, cut into units of work, and the one door through which rows are read.
 
 Input is in LONG form, one row an item in one language: `id, lang, question, passage` and optionally `source`,
 `weight` and `negatives` (a list of texts); other columns are ignored. A unit is a range of rows of one file, so one
@@ -19,42 +19,45 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
+import fsspec
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 
-from hbt_ray.corpus.readers.csv import CSV_SUFFIXES, csv_units, read_csv
+from hbt_ray.corpus.readers.csv import csv_units, read_csv
 from hbt_ray.corpus.readers.hf import hf_units, is_hf, read_hf
-from hbt_ray.corpus.readers.jsonl import JSON_SUFFIXES, jsonl_units, read_jsonl
+from hbt_ray.corpus.readers.jsonl import jsonl_units, read_jsonl
+from hbt_ray.corpus.readers.named import known_source, named_units, read_named
 from hbt_ray.corpus.readers.parquet import parquet_units, read_parquet
 from hbt_ray.corpus.readers.units import NAMES, REQUIRED, Columns, Unit
-from hbt_ray.corpus.sources.source_rows import SOURCE, read_source, source_identity, source_units
+from hbt_ray.corpus.sources import SOURCE
 from hbt_ray.errors import CorpusError
 from hbt_ray.storage import is_local, open_fs
 
-Describe = Callable[[Any, str, Columns], list[Unit] | str]
-DESCRIBE: dict[tuple[str, ...], Describe] = {
-    (".parquet",): parquet_units,
-    JSON_SUFFIXES: jsonl_units,
-    CSV_SUFFIXES: csv_units,
+FindUnits = Callable[[AbstractFileSystem, str, Columns], list[Unit] | str]
+ReadUnit = Callable[[Unit], Iterator[pa.Table]]
+UNITS: dict[str, FindUnits] = {
+    ".parquet": parquet_units,
+    **dict.fromkeys((".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"), jsonl_units),
+    **dict.fromkeys((".csv", ".csv.gz", ".tsv", ".tsv.gz"), csv_units),
 }
-"""Endings of files -> what finds their units."""
-READERS: dict[str, Callable[[Unit], Iterator[pa.Table]]] = {
+"""Ending of a file -> its units, or why it is no part of the corpus."""
+READERS: dict[str, ReadUnit] = {
     "parquet": read_parquet,
     "jsonl": read_jsonl,
     "csv": read_csv,
     "hf": read_hf,
-    "source": read_source,
+    "source": read_named,
 }
-"""Kind of a unit -> what reads it."""
+"""Kind of a unit -> its rows."""
 KEPT = "kept"
 """Directory of a cleaned corpus that holds the rows that were kept."""
-SUFFIXES = tuple(suffix for endings in DESCRIBE for suffix in endings)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files of an input with their units, in order of path."""
+    """The units of an input, in order of path."""
 
     units: tuple[Unit, ...]
     num_bytes: int
@@ -68,15 +71,15 @@ class Inputs:
         return sum(unit.unpacked_bytes for unit in self.units)
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Part(NamedTuple):
     """One of several inputs."""
 
-    files: list[tuple[Any, str]]
-    """File system and path of each."""
+    fs: AbstractFileSystem
+    files: list[str]
     units: list[Unit]
     ignored: list[str]
-    options: str = ""
+    options: str
+    """Counts in the fingerprint if it is not empty."""
 
 
 def find_inputs(location: str) -> Inputs:
@@ -85,21 +88,21 @@ def find_inputs(location: str) -> Inputs:
     Raises:
         CorpusError: nothing found, a file cannot be read, or a column is missing; names file and column.
     """
-    found = [_find(part) for part in split_inputs(location)]
-    units = [unit for part in found for unit in part.units]
-    ignored = [line for part in found for line in part.ignored]
+    parts = [_find(part) for part in split_inputs(location)]
+    units = tuple(unit for part in parts for unit in part.units)
+    ignored = tuple(line for part in parts for line in part.ignored)
     if not units:
         why = "; ".join(ignored) or "all files are empty"
         raise CorpusError(f"corpus.input={location!r} has no rows in long form ({', '.join(REQUIRED)}): {why}")
-    files = [file for part in found for file in part.files]
-    with ThreadPoolExecutor(4) as pool:
-        digests = iter(list(pool.map(lambda file: _digest(*file), files)))
+    num_bytes = sum(part.fs.size(file) or 0 for part in parts for file in part.files)
     identity: list[tuple[str, str]] = []
-    for part in found:
-        identity += [("?", part.options)] if part.options else []
-        identity += [(path.rsplit("/", 1)[-1], next(digests)) for _, path in part.files]
+    with ThreadPoolExecutor(4) as pool:
+        for part in parts:
+            identity += [("?", part.options)] if part.options else []
+            digests = pool.map(_digest, [part.fs] * len(part.files), part.files)
+            identity += zip((file.rsplit("/", 1)[-1] for file in part.files), digests, strict=True)
     fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-    return Inputs(tuple(units), sum(fs.size(path) or 0 for fs, path in files), fingerprint, tuple(ignored))
+    return Inputs(units, num_bytes, fingerprint, ignored)
 
 
 def read_unit(unit: Unit) -> Iterator[pa.Table]:
@@ -131,11 +134,13 @@ def input_name(location: str) -> str:
     return re.sub(r"[:?&=#,*\[\]]+", "-", last.split(".")[0].strip("*?[]")) or "corpus"  # which an input may have in it
 
 
-def _find(location: str) -> _Found:
+def _find(location: str) -> _Part:
     path, options = split_options(location)
     if location.startswith(SOURCE):
-        files, units = source_units(path.removeprefix(SOURCE), options)
-        return _Found([(open_fs(file)[0], file) for file in files], units, [], source_identity(location))
+        name = path.removeprefix(SOURCE)
+        files, units = named_units(name, options)
+        by_lang = " id=lang" if known_source(name.partition(":")[0]).by_lang else ""
+        return _Part(fsspec.filesystem("file"), files, units, [], location + by_lang)
     unknown = [name for name in options if name not in NAMES]
     if unknown:
         raise CorpusError(f"corpus.input={location!r}: {unknown[0]!r} is no column of long form ({', '.join(NAMES)})")
@@ -143,37 +148,35 @@ def _find(location: str) -> _Found:
     named = "&".join(f"{name}={value}" for name, value in sorted(options.items()))
     if is_hf(fs, root):
         files, units = hf_units(root, location, options)
-        return _Found([(fs, file) for file in files], units, [], named)
-    units, ignored = [], []
-    paths = _list_files(fs, root, path)
-    for file in paths:
-        describe = next(describe for endings, describe in DESCRIBE.items() if file.endswith(endings))
-        described = describe(fs, file, options)
-        if isinstance(described, str):
-            ignored.append(f"{file}: {described}")
+        return _Part(fs, files, units, [], named)
+    part = _Part(fs, _list_files(fs, root, path), [], [], named)
+    for file in part.files:
+        units_or_why = next(find for ending, find in UNITS.items() if file.endswith(ending))(fs, file, options)
+        if isinstance(units_or_why, str):
+            part.ignored.append(f"{file}: {units_or_why}")
         else:
-            units.extend(described)
-    return _Found([(fs, file) for file in paths], units, ignored, named)
+            part.units.extend(units_or_why)
+    return part
 
 
-def _list_files(fs: Any, root: str, location: str) -> list[str]:
+def _list_files(fs: AbstractFileSystem, root: str, location: str) -> list[str]:
     if any(c in root for c in "*?["):
-        found = fs.glob(root)
+        paths = fs.glob(root)
     elif fs.isdir(root):
-        found = [path for path in fs.find(root) if not any(p[:1] in "._" for p in path[len(root) :].split("/") if p)]
+        paths = [path for path in fs.find(root) if not any(p[:1] in "._" for p in path[len(root) :].split("/") if p)]
     elif fs.exists(root):
-        found = [root]
+        paths = [root]
     else:
         raise CorpusError(
             f"corpus.input={location!r} does not exist; give a directory, file or glob, `sample`, or source:NAME"
         )
-    paths = sorted(path for path in found if path.endswith(SUFFIXES))
-    if not paths:
-        raise CorpusError(f"corpus.input={location!r} has no files ending in {', '.join(SUFFIXES)}")
-    return paths
+    files = sorted(path for path in paths if path.endswith(tuple(UNITS)))
+    if not files:
+        raise CorpusError(f"corpus.input={location!r} has no files ending in {', '.join(UNITS)}")
+    return files
 
 
-def _digest(fs: Any, path: str) -> str:
+def _digest(fs: AbstractFileSystem, path: str) -> str:
     """Hash of a local file's content; what a remote store says identifies it (ETag, generation) elsewhere."""
     if not is_local(fs):
         return str(fs.checksum(path))

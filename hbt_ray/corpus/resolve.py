@@ -11,7 +11,7 @@ from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, write_ids
 from hbt_ray.corpus.inputs import split_inputs
 from hbt_ray.corpus.sample import SAMPLE_LANGS, write_sample
-from hbt_ray.corpus.sources.source_rows import SOURCE
+from hbt_ray.corpus.sources import SOURCE
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import absolute
 

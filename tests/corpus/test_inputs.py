@@ -1,6 +1,5 @@
 import csv
 import gzip
-import hashlib
 import io
 import json
 
@@ -279,12 +278,6 @@ def test_several_inputs_are_one(tmp_path):
     assert len(prints) == 3
     write_jsonl(tmp_path / "c,d.jsonl", ROWS[:2])  # a comma in a name
     assert texts(read(tmp_path / "c,d.jsonl")) == ROWS[:2]
-
-
-def test_one_input_has_the_fingerprint_that_it_had_before_there_could_be_several(tmp_path):
-    path = write_jsonl(tmp_path / "x.jsonl")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert find_inputs(str(path)).fingerprint == hashlib.sha256(json.dumps([("x.jsonl", digest)]).encode()).hexdigest()
 
 
 def test_hard_negatives_are_lists_of_strings(tmp_path):

@@ -3,10 +3,10 @@ import pytest
 from datasets import Features, List, Value
 
 from hbt_ray.corpus.inputs import find_inputs, read_unit
+from hbt_ray.corpus.readers import named as reader
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.rows import SCHEMA, check_rows
-from hbt_ray.corpus.sources import source_rows as reader
-from hbt_ray.corpus.sources.names import SOURCES
+from hbt_ray.corpus.sources import SOURCES
 from hbt_ray.errors import CorpusError
 
 TEXT, BOOL, INT = Value("string"), Value("bool"), Value("int64")

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pc
+from fsspec import AbstractFileSystem
 
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.jsonl import open_text
 from hbt_ray.corpus.readers.units import NAMES, Columns, Unit, check_columns, file_columns, take_columns, url_of
 from hbt_ray.storage import open_fs, unreadable
 
-CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 BLOCK_BYTES = 4 << 20
 """Read at once; a row must fit."""
 
 
-def csv_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
+def csv_units(fs: AbstractFileSystem, path: str, mapping: Columns) -> list[Unit] | str:
     """The one unit of a file, or why it is no part of the corpus."""
     if not fs.size(path):
         return "is empty"
@@ -26,8 +25,8 @@ def csv_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
     columns = check_columns(path, names, mapping=mapping)
     if isinstance(columns, str):
         return columns
-    kept = tuple(entry for entry in columns if entry.partition("=")[0] != "negatives")  # a cell holds one text
-    return [Unit("csv", url_of(fs, path), 0, -1, kept)]
+    single = tuple(entry for entry in columns if entry.partition("=")[0] != "negatives")  # a cell holds one text
+    return [Unit("csv", url_of(fs, path), 0, -1, single)]
 
 
 def read_csv(unit: Unit) -> Iterator[pa.Table]:
@@ -40,13 +39,11 @@ def read_csv(unit: Unit) -> Iterator[pa.Table]:
             row += part.num_rows
 
 
-def _blocks(fs: Any, path: str, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+def _blocks(fs: AbstractFileSystem, path: str, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
     tab = path.removesuffix(".gz").endswith(".tsv")
     parse = pc.ParseOptions(delimiter="\t" if tab else ",", newlines_in_values=True)
-    names = columns if columns is not None else list(NAMES)
-    convert = pc.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, include_columns=columns
-    )
+    types = dict.fromkeys(NAMES if columns is None else columns, pa.string())
+    convert = pc.ConvertOptions(column_types=types, strings_can_be_null=False, include_columns=columns)
     read = pc.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
     try:
         with open_text(fs, path) as file:

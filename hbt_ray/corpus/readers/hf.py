@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 
 from hbt_ray.corpus.readers import units
-from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns
+from hbt_ray.corpus.readers.units import REQUIRED, Columns, Unit, check_columns, file_columns, row_units, take_columns
 from hbt_ray.errors import CorpusError, one_line
 
 
@@ -17,10 +18,9 @@ def hf_units(root: str, location: str, mapping: Columns) -> tuple[list[str], lis
     dataset = load_hf(root)
     columns = check_columns(root, dataset.column_names, dataset.features.arrow_schema, mapping)
     if isinstance(columns, str):
-        raise CorpusError(f"corpus.input={location!r} {columns}; required: {', '.join(units.REQUIRED)}")
-    starts = range(0, dataset.num_rows, units.ROWS_A_UNIT)
-    found = [Unit("hf", root, at, min(at + units.ROWS_A_UNIT, dataset.num_rows), columns) for at in starts]
-    return [file["filename"] for file in dataset.cache_files], found
+        raise CorpusError(f"corpus.input={location!r} {columns}; required: {', '.join(REQUIRED)}")
+    files = [file["filename"] for file in dataset.cache_files]
+    return files, row_units("hf", root, dataset.num_rows, units.ROWS_A_UNIT, columns)
 
 
 def read_hf(unit: Unit) -> Iterator[pa.Table]:
@@ -30,13 +30,13 @@ def read_hf(unit: Unit) -> Iterator[pa.Table]:
         yield take_columns(dataset[start : min(start + units.BATCH_ROWS, unit.stop)], unit, start)
 
 
-def is_hf(fs: Any, root: str) -> bool:
+def is_hf(fs: AbstractFileSystem, root: str) -> bool:
     """Whether a directory was saved by `datasets`."""
-    return bool(fs.isdir(root)) and (fs.exists(f"{root}/state.json") or fs.exists(f"{root}/dataset_dict.json"))
+    return any(fs.exists(f"{root}/{name}") for name in ("state.json", "dataset_dict.json"))
 
 
 def load_hf(root: str, split: str = "train") -> Any:
-    """The data set in a directory, and of several splits the one named.
+    """The data set in a directory; of several splits the one named.
 
     Raises:
         CorpusError: it is damaged, or has no such split.

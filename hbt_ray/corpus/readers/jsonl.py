@@ -10,25 +10,22 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.units import NAMES, Columns, Unit, check_columns, file_columns, take_columns, url_of
 from hbt_ray.errors import CorpusError
 from hbt_ray.storage import open_fs, unreadable
 
-JSON_SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+TEXTS = pa.list_(pa.string())
 
 
-Wanted = Mapping[str, str]
-"""Column of the file -> its name in long form, of the columns that are read."""
-
-
-def jsonl_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
+def jsonl_units(fs: AbstractFileSystem, path: str, mapping: Columns) -> list[Unit] | str:
     """The one unit of a file, or why it is no part of the corpus; the first row names the columns."""
-    names = [name for row in itertools.islice(_rows(fs, path, {}), 1) for name in row]
-    if not names:
+    first = next(_rows(fs, path, {}), None)
+    if not first:
         return "is empty"
-    columns = check_columns(path, names, mapping=mapping)
+    columns = check_columns(path, list(first), mapping=mapping)
     if isinstance(columns, str):
         return columns
     taken = {entry.partition("=")[0] for entry in columns}
@@ -39,67 +36,51 @@ def jsonl_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
 def read_jsonl(unit: Unit) -> Iterator[pa.Table]:
     """Tables of at most `BATCH_ROWS` rows."""
     names = {entry.partition("=")[2] or entry: entry.partition("=")[0] for entry in unit.columns}
-    wanted = {column: names[column] for column in file_columns(unit.columns)}
-    rows = _rows(*open_fs(unit.path), wanted)
+    types = {column: TEXTS if names[column] == "negatives" else pa.string() for column in file_columns(unit.columns)}
+    rows = _rows(*open_fs(unit.path), types)
     first = 0
     while batch := list(itertools.islice(rows, units.BATCH_ROWS)):
-        yield take_columns(_table(batch, wanted), unit, first)
+        arrays = {name: pa.array([row[name] for row in batch], kind) for name, kind in types.items()}
+        yield take_columns(pa.table(arrays), unit, first)
         first += len(batch)
 
 
-def open_text(fs: Any, path: str) -> IO[bytes]:
+def open_text(fs: AbstractFileSystem, path: str) -> IO[bytes]:
     """A file as it is, or unpacked."""
     raw = fs.open(path, "rb")
     return gzip.open(raw) if path.endswith(".gz") else raw  # type: ignore[return-value]
 
 
-def _rows(fs: Any, path: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
+def _rows(fs: AbstractFileSystem, path: str, types: Mapping[str, pa.DataType]) -> Iterator[dict[str, Any]]:
+    """The rows, with all of their columns or with those of `types`: strings (of numbers too), or lists of strings."""
     with open_text(fs, path) as file:
         try:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield _row(path, number, line, wanted)
+                    yield _row(f"{path} line {number}", line, types)
         except (EOFError, OSError, zlib.error) as error:
             raise unreadable(path, error, "damaged, or cut off in the middle") from None
 
 
-def _row(path: str, number: int, line: bytes, wanted: Wanted) -> dict[str, Any]:
-    where = f"{path} line {number}"
+def _row(where: str, line: bytes, types: Mapping[str, pa.DataType]) -> dict[str, Any]:
     try:
         row = json.loads(line)
+        if b"\\ud" in line.lower():
+            json.dumps(row, ensure_ascii=False).encode()  # fails on half of a surrogate pair, which is no Unicode text
     except ValueError as error:
         raise CorpusError(f"{where}: not valid JSON ({error})") from None
     if not isinstance(row, dict):
         raise CorpusError(f"{where}: a JSON object is needed, found {type(row).__name__}")
-    escapes = b"\\ud" in line.lower()
-    for column, name in wanted.items():
-        value = row.get(column)
-        if name == "negatives":
-            texts = [] if value is None else value
-            if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-                raise CorpusError(f"{where}: {column} is a {type(value).__name__}; a list of strings is needed")
-        elif isinstance(value, list | dict):
-            raise CorpusError(f"{where}: {column} is a {type(value).__name__}; a string is needed")
-        if escapes and not _is_unicode(value):
-            raise CorpusError(f"{where}: {column} has half of a surrogate pair, which is no Unicode text")
-    return row
+    return {column: _value(f"{where}: {column}", row.get(column), kind) for column, kind in types.items()} or row
 
 
-def _is_unicode(value: object) -> bool:
-    try:
-        (json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _table(rows: list[dict[str, Any]], wanted: Wanted) -> pa.Table:
-    """Strings as strings (numbers in `id` too), so that every block has one schema."""
-    columns: dict[str, pa.Array] = {}
-    for column, name in wanted.items():
-        values = [row.get(column) for row in rows]
-        if name == "negatives":
-            columns[column] = pa.array(values, pa.list_(pa.string()))
-        else:
-            columns[column] = pa.array([None if value is None else str(value) for value in values], pa.string())
-    return pa.table(columns)
+def _value(where: str, value: Any, kind: pa.DataType) -> Any:
+    if value is None:
+        return None
+    if kind == TEXTS:
+        if isinstance(value, list) and all(isinstance(text, str) for text in value):
+            return value
+        raise CorpusError(f"{where} is a {type(value).__name__}; a list of strings is needed")
+    if isinstance(value, list | dict):
+        raise CorpusError(f"{where} is a {type(value).__name__}; a string is needed")
+    return str(value)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec import AbstractFileSystem
 
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns, url_of
@@ -14,7 +14,7 @@ from hbt_ray.errors import CorpusError, one_line
 from hbt_ray.storage import open_fs, unreadable
 
 
-def parquet_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
+def parquet_units(fs: AbstractFileSystem, path: str, mapping: Columns) -> list[Unit] | str:
     """The units of a file, or why it is no part of the corpus; `start` and `stop` count row groups."""
     try:
         with fs.open(path) as file:
@@ -25,14 +25,15 @@ def parquet_units(fs: Any, path: str, mapping: Columns) -> list[Unit] | str:
     columns = check_columns(path, schema.names, schema, mapping)
     if isinstance(columns, str):
         return columns
-    found, start, rows, size = [], 0, 0, 0
+    runs: list[Unit] = []
+    start, rows, size = 0, 0, 0
     for group in range(metadata.num_row_groups):
         rows += metadata.row_group(group).num_rows
         size += metadata.row_group(group).total_byte_size
         if rows >= units.ROWS_A_UNIT or group == metadata.num_row_groups - 1:
-            found.append(Unit("parquet", url_of(fs, path), start, group + 1, columns, size))
+            runs.append(Unit("parquet", url_of(fs, path), start, group + 1, columns, size))
             start, rows, size = group + 1, 0, 0
-    return [unit for unit in found if metadata.num_rows]
+    return runs if metadata.num_rows else []
 
 
 def read_parquet(unit: Unit) -> Iterator[pa.Table]:
@@ -42,9 +43,8 @@ def read_parquet(unit: Unit) -> Iterator[pa.Table]:
         with fs.open(path) as file:
             reader = pq.ParquetFile(file)
             row = sum(reader.metadata.row_group(group).num_rows for group in range(unit.start))
-            groups = list(range(unit.start, unit.stop))
-            wanted = file_columns(unit.columns)
-            for batch in reader.iter_batches(units.BATCH_ROWS, row_groups=groups, columns=wanted):
+            groups = range(unit.start, unit.stop)
+            for batch in reader.iter_batches(units.BATCH_ROWS, row_groups=groups, columns=file_columns(unit.columns)):
                 yield take_columns(pa.Table.from_batches([batch]), unit, row)
                 row += batch.num_rows
     except (pa.ArrowException, OSError) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 
 from hbt_ray.errors import CorpusError
 from hbt_ray.storage import is_local
@@ -33,7 +34,12 @@ class Unit:
     columns: tuple[str, ...]
     """What is read: `name`, or `name=column` as in `Columns`; of a named source, what its reader needs."""
     unpacked_bytes: int = 0
-    """Of the unit once it is read, where the file says that; 0 elsewhere."""
+    """Of the unit once it is read, 0 if the file does not say it."""
+
+
+def row_units(kind: str, path: str, num_rows: int, size: int, columns: tuple[str, ...]) -> list[Unit]:
+    """Units of at most `size` rows."""
+    return [Unit(kind, path, start, min(start + size, num_rows), columns) for start in range(0, num_rows, size)]
 
 
 def check_columns(
@@ -44,31 +50,32 @@ def check_columns(
     Args:
         path: of the file, for messages.
         names: of its columns.
-        schema: their types, where the file says them.
+        schema: their types, if the file has them.
         mapping: columns that have other names.
     """
     mapping = mapping or {}
-    found = {name: mapping.get(name, name) for name in NAMES}
-    there = {name for name, column in found.items() if column[:1] in ("=", ROW_NUMBER) or column in names}
-    if not {"question", "passage"} & there:
+    column_of = {name: mapping.get(name, name) for name in NAMES}
+    present = [name for name, column in column_of.items() if column[:1] in ("=", ROW_NUMBER) or column in names]
+    if not {"question", "passage"} & set(present):
         return f"has neither question nor passage (columns: {', '.join(names)})"
-    missing = [found[name] for name in NAMES if name not in there and (name in REQUIRED or name in mapping)]
+    missing = [column_of[name] for name in NAMES if name not in present and (name in REQUIRED or name in mapping)]
     if missing:
         raise CorpusError(
             f"{path}: missing column {', '.join(missing)}; found {', '.join(names)}; required: {', '.join(REQUIRED)}"
         )
-    for name in NAMES:
-        if name in there and schema is not None and found[name] in schema.names:
-            kind = schema.field(found[name]).type
-            if name != "negatives" and pa.types.is_nested(kind):
-                raise CorpusError(f"{path}: column {found[name]} holds {kind}; a string is needed")
-            if name == "negatives" and not is_texts(kind):
-                raise CorpusError(f"{path}: column {found[name]} holds {kind}; a list of strings is needed")
-    return tuple(name if found[name] == name else f"{name}={found[name]}" for name in NAMES if name in there)
+    for name in present:
+        column = column_of[name]
+        if schema is None or column not in schema.names:
+            continue
+        kind = schema.field(column).type
+        if name != "negatives" and pa.types.is_nested(kind):
+            raise CorpusError(f"{path}: column {column} holds {kind}; a string is needed")
+        if name == "negatives" and not _is_texts(kind):
+            raise CorpusError(f"{path}: column {column} holds {kind}; a list of strings is needed")
+    return tuple(name if column_of[name] == name else f"{name}={column_of[name]}" for name in present)
 
 
-def is_texts(kind: pa.DataType) -> bool:
-    """Whether a column holds lists of strings."""
+def _is_texts(kind: pa.DataType) -> bool:
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     return bool(lists and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)))
 
@@ -95,6 +102,6 @@ def take_columns(table: pa.Table, unit: Unit, first_row: int) -> pa.Table:
     return pa.table(out)
 
 
-def url_of(fs: Any, path: str) -> str:
+def url_of(fs: AbstractFileSystem, path: str) -> str:
     """A path that opens from anywhere: as it is on local disks, with its protocol elsewhere."""
     return path if is_local(fs) else str(fs.unstrip_protocol(path))

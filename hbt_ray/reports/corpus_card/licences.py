@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hbt_ray.corpus.beside import stated_licences
-from hbt_ray.corpus.sources.names import SOURCES
+from hbt_ray.corpus.sources import SOURCES
 from hbt_ray.reports.corpus_card.card import SourceRow
 
 NOT_STATED = "not stated"

@@ -1,1 +1,0 @@
-"""Public question-answering sets by name: one small entry each, read through Hugging Face `datasets`."""
