@@ -16,7 +16,7 @@ from hbt_ray.cluster.capacity import check_shared, local_cpus
 from hbt_ray.cluster.connect import join, resolve_workspace
 from hbt_ray.config.load import load_recipe
 from hbt_ray.corpus.resolve import resolve_input
-from hbt_ray.reports.corpus_card.write import write_clean_card
+from hbt_ray.reports.corpus_card import write_clean_card
 from hbt_ray.retrieval.sets.catalog import absolute_set
 from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say, show
 

@@ -13,7 +13,7 @@ from hbt_ray.cluster.capacity import local_cpus
 from hbt_ray.cluster.connect import join
 from hbt_ray.config.load import load_recipe
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.reports.corpus_card.write import write_prepared_card
+from hbt_ray.reports.corpus_card import write_prepared_card
 from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.training.experiment import open_experiment
 

@@ -11,19 +11,19 @@ from hbt_ray.cluster.connect import connect
 from hbt_ray.config.load import load_recipe
 from hbt_ray.errors import HbtError
 from hbt_ray.release.study_cards import write_study_cards
-from hbt_ray.reports.corpus_card.write import write_prepared_card
-from hbt_ray.reports.study_output import record_verdict, report_study
+from hbt_ray.reports.corpus_card import write_prepared_card
+from hbt_ray.reports.study_output import report_study
 from hbt_ray.reports.study_table import study_table
 from hbt_ray.reports.study_wording import recommendation_line
 from hbt_ray.study.baselines import baseline_names, check_baselines
-from hbt_ray.study.directory import StudyDirectory, TrialResult
+from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import check_metric, check_space, known_recipes
 from hbt_ray.study.run_study import run_study
 from hbt_ray.study.study import Study
 from hbt_ray.study.trials import scored_sets
 from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say, show
-from hbt_ray.tracking.models import log_run_models
 from hbt_ray.tracking.session import tracking
+from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.training.experiment import open_experiment
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
         study_id = directory.claim(recipe, experiment.made_from)
         study = Study(recipe, experiment, directory, open_log(), study_id)
         results, failed = run_study(study, say)
-        said = end_study(study, uri, results, len(failed))
+        said = end_study(study, uri, len(failed))
         run_ids = {result.spec.name: study.log.run_id(study.trial_key(result.spec), 2.0) or "" for result in results}
         for name in scored_sets(results):
             show(study_table(name, results, run_ids, baseline_names(recipe, results)))
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def end_study(study: Study, uri: str, results: list[TrialResult], num_failed: int) -> str:
+def end_study(study: Study, uri: str, num_failed: int) -> str:
     """Decide the study where all of it has arrived in MLflow, and end its run; what is decided, in a line."""
     log = study.log
     run_id = log.run_id(study.key) if log.flush() else None  # the report is made of what is in the store
@@ -70,7 +70,7 @@ def end_study(study: Study, uri: str, results: list[TrialResult], num_failed: in
         )
     else:
         said = decide_study(study, uri, run_id)
-    record_verdict(log, study.key, results, said if run_id else "")
+        log.log_artifact_text(study.key, "recommendation.txt", said + "\n")
     # That trials failed is no failure of the study, which has run them all.
     log.finish_run(study.key, "finished", {"hbt.failed_trials": str(num_failed)})
     log.flush()
@@ -90,8 +90,7 @@ def decide_study(study: Study, uri: str, run_id: str) -> str:
     write_study_cards(uri, analysis, say)
     recommended = [trial.run_id for trial in analysis.recommended.trials] if analysis.recommended else []
     finished = [trial.run_id for trial in analysis.study.finished]
-    chosen = {"best": recommended, "all": finished, "none": []}[recipe.tracking.log_models]
-    log_run_models(uri, chosen, say)
+    log_run_models(uri, chosen_runs(recipe.tracking.log_models, recommended, finished), say)
     return recommendation_line(analysis)
 
 

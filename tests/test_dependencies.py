@@ -12,10 +12,10 @@ MODULES = sorted(path for folder in ("hbt_ray", "jobs", "benchmarks") for path i
 FLOORS = (
     ("errors",),
     ("arrays", "storage", "languages", "terminal"),
-    ("config",),
+    ("config", "kit"),
     ("cluster", "stats", "model"),
     ("losses", "retrieval"),
-    ("kit", "corpus"),
+    ("corpus",),
     ("cleaning", "translation", "batches", "tracking"),
     ("training",),
     ("evaluation", "study"),

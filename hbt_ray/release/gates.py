@@ -16,12 +16,13 @@ import numpy as np
 from hbt_ray.arrays import FloatArray
 from hbt_ray.config import GatesConfig
 from hbt_ray.errors import ConfigError
+from hbt_ray.kit.prose import number
 from hbt_ray.languages import code_and_name
 from hbt_ray.retrieval.scoring.cells import headline_cells
 from hbt_ray.retrieval.scoring.distinct import repeated
 from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
 from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER, check_same_set, compare, holm, sign_flip_test
-from hbt_ray.retrieval.scoring.wording import METRICS, number
+from hbt_ray.retrieval.scoring.wording import METRICS
 
 NUM_FLIPS = 10_000
 """Random exchanges; with Holm's correction over 200 languages, p can still fall below 0.05."""

@@ -14,13 +14,14 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hbt_ray.kit.prose import number
 from hbt_ray.languages import code_and_name
 from hbt_ray.release.candidate import Scored
 from hbt_ray.release.gates import GateResult
-from hbt_ray.reports.corpus_card.write import JSON as CORPUS_CARD
+from hbt_ray.reports.corpus_card import JSON as CORPUS_CARD
 from hbt_ray.reports.study_wording import caveats, reason, recommendation_line
 from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
-from hbt_ray.retrieval.scoring.wording import METRICS, number
+from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.storage import read_json, write_whole
 from hbt_ray.study.analysis import StudyAnalysis
 from hbt_ray.study.point_scores import FOUR, shown

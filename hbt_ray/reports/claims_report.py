@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hbt_ray.kit.figures import figure_png
+from hbt_ray.kit.prose import number, p_text
 from hbt_ray.reports.study_phrases import signed
-from hbt_ray.retrieval.scoring.wording import METRICS, number, p_text
+from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.study.claims import OVERALL, Claims, Part, judge
 from hbt_ray.study.point_scores import FOUR, shown

@@ -10,7 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hbt_ray.arrays import FloatArray
 from hbt_ray.evaluation.record import Comparison
+from hbt_ray.kit.prose import number, p_text, signed
 from hbt_ray.languages import lang_name
 from hbt_ray.reports.evaluation_summary import conclusion
 from hbt_ray.retrieval.scoring.distinct import distinct_numbers, num_passage_langs, num_query_langs
@@ -18,7 +20,7 @@ from hbt_ray.retrieval.scoring.extremes import extreme_pairs
 from hbt_ray.retrieval.scoring.pool_shares import due_and_found
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.retrieval.scoring.significance import Interval
-from hbt_ray.retrieval.scoring.wording import counted, left_out, number, p_text
+from hbt_ray.retrieval.scoring.wording import counted, left_out
 
 MAX_MATRIX_LANGS = 14
 """A wider matrix does not fit a terminal of 80 columns."""
@@ -34,8 +36,8 @@ def score_table(scores: Scores, intervals: Sequence[Interval] = (), notes: Seque
     """
     num_langs = num_query_langs(scores)
     parts: list[RenderableType] = [Text(f"{scores.name}: {counted(scores)}"), headline_table(scores, intervals)]
-    if told := left_out(scores):
-        parts.append(Text(f"{told}\n", style="dim"))
+    if left := left_out(scores):
+        parts.append(Text(f"{left}\n", style="dim"))
     if num_passage_langs(scores) > MAX_MATRIX_LANGS:
         parts += [Text(f"The {NUM_EXTREMES} worst and best pairs of two languages by mAP"), pair_table(scores)]
     elif max(num_langs, num_passage_langs(scores)) > 1:
@@ -59,8 +61,8 @@ def headline_table(scores: Scores, intervals: Sequence[Interval] = ()) -> Table:
         table.add_column("95% interval", justify="right", style="dim")
     for key, value in distinct_numbers(scores).items():
         interval = ends.get(key)
-        told = f"{number(key, interval.low)} to {number(key, interval.high)}" if interval else ""
-        table.add_row(key, number(key, value), *([told] if ends else []))
+        between = f"{number(key, interval.low)} to {number(key, interval.high)}" if interval else ""
+        table.add_row(key, number(key, value), *([between] if ends else []))
     return table
 
 
@@ -99,7 +101,7 @@ def lang_table(scores: Scores) -> Table:
     Columns without any value are left out, and languages that neither ask nor answer; of more than 20 languages the
     lowest and the highest 10 are listed.
     """
-    columns: dict[str, tuple[np.ndarray[tuple[int], np.dtype[np.float64]], str]] = {
+    columns: dict[str, tuple[FloatArray, str]] = {
         "mono": (np.diagonal(scores.map_matrix), "{:.3f}"),
         "pool": (scores.pool_map, "{:.3f}"),
         "distance": (scores.rank_distance, "{:,.0f}"),
@@ -108,8 +110,8 @@ def lang_table(scores: Scores) -> Table:
     }
     shared = scores.share is not None and num_passage_langs(scores) > 1
     if shared:
-        due, found = due_and_found(scores)
-        columns[f"top {scores.top_k}"] = (100 * (found - due), "{:+.2f}")
+        due, share = due_and_found(scores)
+        columns[f"top {scores.top_k}"] = (100 * (share - due), "{:+.2f}")
     columns = {name: column for name, column in columns.items() if not np.isnan(column[0]).all()}
     table = _table()
     table.add_column("")
@@ -117,15 +119,15 @@ def lang_table(scores: Scores) -> Table:
     for name in columns:
         table.add_column(name, justify="right")
     there = scores.num_queries + scores.num_passages > 0
-    order = [at for at in np.argsort(scores.pool_map, kind="stable") if there[at]]
+    order = [row for row in np.argsort(scores.pool_map, kind="stable") if there[row]]
     if len(order) > 2 * NUM_EXTREMES:
         order = [*order[:NUM_EXTREMES], None, *order[-NUM_EXTREMES:]]
-    for at in order:
-        if at is None:
+    for row in order:
+        if row is None:
             table.add_section()
             continue
-        lang = scores.langs[at]
-        cells = ["-" if np.isnan(values[at]) else form.format(values[at]) for values, form in columns.values()]
+        lang = scores.langs[row]
+        cells = ["-" if np.isnan(values[row]) else form.format(values[row]) for values, form in columns.values()]
         table.add_row(lang, _name(lang), *cells)
     if shared:
         table.caption = f"top {scores.top_k}: percentage points of the pool's first {scores.top_k} beyond what is due"
@@ -143,12 +145,11 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("better")
     for row in comparison.differences:
-        sign = "+" if row.difference > 0 else ""
         table.add_row(
             row.metric,
             number(row.metric, row.a),
             number(row.metric, row.b),
-            f"{sign}{number(row.metric, row.difference)}",
+            signed(row.metric, row.difference),
             f"{number(row.metric, row.low)} to {number(row.metric, row.high)}",
             p_text(row.p_holm),
             _verdict(row.verdict, row.better),

@@ -1,224 +1,175 @@
-"""What the decision report draws, in pixels of its SVG: each number against alpha, and what is traded for what."""
+"""The charts of a study: each number against alpha, and what is traded for what."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hbt_ray.retrieval.scoring.wording import METRICS, number
+from hbt_ray.kit.figures import colour, plain_axes
+from hbt_ray.kit.prose import number
+from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.study.analysis import SetAnalysis
 from hbt_ray.study.point_scores import FOUR, shown
 from hbt_ray.study.trials import NO_MIX
 
 ALPHA = "plan.alpha"
-WIDTH, HEIGHT = 350, 240
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 12, 44
-TRADES = (("mono_map", "pool_map"), ("mono_map", "cross_map"))
-"""Horizontal and vertical number of the charts of trades."""
+SIZE = (4.4, 3.0)
+"""Inches; a page shows an inch as about 75 pixels."""
 SHORT = {"mono_map": "inside", "cross_map": "across", "pool_map": "pool"}
-DODGE = 5
-"""Pixels between points of one alpha that differ in other fields."""
-
-Ticks = list[tuple[float, str]]
-
-
-class Mark(NamedTuple):
-    """One point."""
-
-    x: float
-    y: float
-    low: float | None
-    """Ends of the vertical interval; None where unknown."""
-    high: float | None
-    left: float | None
-    """Ends of the horizontal interval; None where unknown or not drawn."""
-    right: float | None
-    seeds: tuple[float, ...]
-    """Heights of the single seeds."""
-    label: str
-    title: str
-    kind: str
-    """`chosen`, `control`, `front` or `other`."""
+DODGE = 0.018
+"""Of alpha, between points of one alpha that differ in other fields."""
+STYLES: dict[str, dict[str, Any]] = {
+    "chosen": {"mfc": colour("pool"), "mec": colour("card"), "ms": 9.0, "zorder": 4},
+    "front": {"mfc": colour("mono"), "mec": colour("card"), "ms": 7.5, "zorder": 3},
+    "other": {"mfc": colour("dim"), "mec": colour("card"), "ms": 7.5, "zorder": 3},
+    "control": {"mfc": colour("card"), "mec": colour("ink"), "ms": 7.0, "zorder": 3},
+}
+"""How points are drawn; the dots of the page's legend have the same names."""
 
 
-class Panel(NamedTuple):
-    """One chart."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chart:
+    """One chart of one set."""
 
     heading: str
     note: str
-    x_label: str
-    marks: list[Mark]
-    lines: list[str]
-    """Polylines through the means, as SVG points."""
-    levels: list[tuple[float, str]]
-    """Height and name of the controls that stand for no alpha."""
-    x_ticks: Ticks
-    y_ticks: Ticks
+    figure: Figure
 
 
-def alpha_panels(found: SetAnalysis, chosen: int | None) -> list[Panel]:
-    """The four numbers against alpha, or by point where alpha was not varied."""
-    return [_by_alpha(found, metric, chosen) for metric in FOUR if metric in found.on_set.metrics]
+Drawing = Callable[[SetAnalysis, int | None], Chart | None]
+"""(the points of a set, position of the recommended one) -> its chart; None where there is nothing to draw."""
 
 
-def trade_panels(found: SetAnalysis, chosen: int | None) -> list[Panel]:
-    """`TRADES`, less those of a number that the set does not define; none for a single point."""
-    defined = [trade for trade in TRADES if set(trade) <= set(found.on_set.metrics)]
-    num_mixes = sum(point.control not in NO_MIX for point in found.on_set.points)
-    return [_trade(found, trade, chosen) for trade in defined if num_mixes > 1]
+def charts(scored: SetAnalysis, chosen: int | None) -> dict[str, Chart]:
+    """All of `CHARTS` that the set has the numbers for."""
+    drawn = {name: draw(scored, chosen) for name, draw in CHARTS.items()}
+    return {name: chart for name, chart in drawn.items() if chart is not None}
 
 
-def _trade(found: SetAnalysis, trade: tuple[str, str], chosen: int | None) -> Panel:
-    on_set = found.on_set
-    drawn = [at for at, point in enumerate(on_set.points) if point.control not in NO_MIX]
-    values = [np.array([point.means[on_set.at(metric)] for point in on_set.points]) for metric in trade]
-    ends = [np.array(found.intervals[metric]) for metric in trade]
-    x_scale = _scale(np.concatenate([values[0][drawn], ends[0][drawn].ravel()]), LEFT, WIDTH - RIGHT, 4)
-    y_scale = _scale(np.concatenate([values[1][drawn], ends[1][drawn].ravel()]), HEIGHT - BOTTOM, TOP, 5)
-    marks = [
-        Mark(
-            x=x_scale.at(values[0][at]),
-            y=y_scale.at(values[1][at]),
-            low=y_scale.known(ends[1][at, 0]),
-            high=y_scale.known(ends[1][at, 1]),
-            left=x_scale.known(ends[0][at, 0]),
-            right=x_scale.known(ends[0][at, 1]),
-            seeds=(),
-            label=_short_label(found, at),
-            title=f"{on_set.points[at].label}: {number(trade[0], values[0][at])}, {number(trade[1], values[1][at])}",
-            kind=_kind(found, at, chosen),
-        )
-        for at in drawn
-    ]
-    return Panel(
-        heading=f"{SHORT[trade[1]].capitalize()} against {SHORT[trade[0]]}",
-        note="best at the top right",
-        x_label=METRICS[trade[0]][0],
-        marks=marks,
-        lines=[],
-        levels=[],
-        x_ticks=x_scale.ticks,
-        y_ticks=y_scale.ticks,
-    )
+def against_alpha(scored: SetAnalysis, chosen: int | None, metric: str) -> Chart | None:
+    """One number against alpha, with a dot a seed, or by point where alpha was not varied.
+
+    Controls that stand for no alpha are dashed lines, as long as they leave the other points most of the height.
+    """
+    points = scored.on_set.points
+    if metric not in scored.on_set.metrics:
+        return None
+    figure, axes = _axes()
+    means, intervals = _means(scored, metric), scored.intervals[metric]
+    places, families = _places(axes, scored)
+    for family in families:
+        axes.plot([places[at] for at in family], means[family], color=colour("dim"), lw=1.2, alpha=0.55)
+    for at, place in places.items():
+        seeds = points[at].numbers[:, scored.on_set.at(metric)]
+        axes.vlines(place, *intervals[at], color=colour("ink"), lw=1.3)
+        if len(seeds) > 1:
+            beside = place - 0.028 * np.ptp(axes.get_xlim())
+            axes.plot([beside] * len(seeds), seeds, ".", color=colour("dim"), alpha=0.5)
+        _mark(axes, place, means[at], _kind(scored, at, chosen), f"{points[at].label}: {number(metric, means[at])}")
+    low, high = axes.get_ylim()
+    off_chart = []
+    for at in sorted(set(range(len(points))) - set(places)):
+        if low - (high - low) <= means[at] <= high + (high - low):
+            axes.axhline(means[at], color=colour("ink"), lw=1, ls="--", alpha=0.6)
+            ends = means[[min(places, key=places.__getitem__), max(places, key=places.__getitem__)]]
+            left = abs(ends[0] - means[at]) > abs(ends[1] - means[at])  # where fewer points are in the way
+            place = (0.03 if left else 0.97, means[at])
+            side = "left" if left else "right"
+            axes.annotate(points[at].label, place, (0, 3), ("axes fraction", "data"), "offset points",
+                          ha=side, size=9, color=colour("ink"))  # fmt: skip
+        else:
+            off_chart.append(f"{points[at].label} {number(metric, means[at])}")
+    note = "lower is fairer" if metric == "rank_distance" else "higher is better"
+    note += f"; off the chart: {', '.join(off_chart)}" if off_chart else ""
+    return Chart(heading=METRICS[metric][0], note=note, figure=figure)
 
 
-class _Scale(NamedTuple):
-    low: float
-    high: float
-    start: float
-    end: float
-    ticks: Ticks
-
-    def at(self, value: float) -> float:
-        return round(self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start), 1)
-
-    def known(self, value: float) -> float | None:
-        return None if np.isnan(value) else self.at(float(value))
-
-
-def _scale(values: Sequence[float] | np.ndarray, start: float, end: float, num_ticks: int) -> _Scale:
-    known = np.asarray(values, dtype=np.float64)
-    known = known[np.isfinite(known)]
-    low, high = float(known.min()), float(known.max())
-    margin = max(0.08 * (high - low), 1e-3 * max(abs(low), abs(high), 1e-6))
-    scale = _Scale(low - margin, high + margin, start, end, [])
-    places = MaxNLocator(num_ticks, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3).tick_values(scale.low, scale.high)
-    decimals = max(0, min(4, 1 - int(np.floor(np.log10(places[1] - places[0])))))
-    inside = [float(place) for place in places if scale.low <= place <= scale.high]
-    texts = [f"{place:,.{decimals}f}" for place in inside]
-    while decimals and all(text.endswith("0") for text in texts):
-        decimals -= 1
-        texts = [text[:-1].removesuffix(".") for text in texts]
-    return scale._replace(ticks=[(scale.at(place), text) for place, text in zip(inside, texts, strict=True)])
+def trade(scored: SetAnalysis, chosen: int | None, across: str, up: str) -> Chart | None:
+    """Two numbers against each other, with the intervals of both; of all points that stand for a mix."""
+    points = scored.on_set.points
+    mixes = [at for at, point in enumerate(points) if point.control not in NO_MIX]
+    if len(mixes) < 2 or not {across, up} <= set(scored.on_set.metrics):
+        return None
+    figure, axes = _axes()
+    x, y = _means(scored, across), _means(scored, up)
+    for at in mixes:
+        axes.hlines(y[at], *scored.intervals[across][at], color=colour("ink"), lw=1.3, alpha=0.3)
+        axes.vlines(x[at], *scored.intervals[up][at], color=colour("ink"), lw=1.3, alpha=0.3)
+        title = f"{points[at].label}: {number(across, x[at])}, {number(up, y[at])}"
+        _mark(axes, x[at], y[at], _kind(scored, at, chosen), title)
+        values = points[at].values
+        label = shown(values[ALPHA]) if set(values) == {ALPHA} else str(at + 1)
+        offset = (6, -13 if at % 2 else 5)
+        axes.annotate(label, (x[at], y[at]), offset, textcoords="offset points", size=10, color=colour("ink"))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_xlabel(METRICS[across][0])
+    heading = f"{SHORT[up].capitalize()} against {SHORT[across]}"
+    return Chart(heading=heading, note="best at the top right", figure=figure)
 
 
-def _by_alpha(found: SetAnalysis, metric: str, chosen: int | None) -> Panel:
-    on_set = found.on_set
-    column = on_set.at(metric)
-    ends = np.array(found.intervals[metric])
-    seeds = [point.numbers[:, column] for point in on_set.points]
-    places, x_ticks, x_label, families = _places(found)
-    drawn = [at for at, place in enumerate(places) if place is not None]
-    values = np.concatenate([ends[drawn].ravel(), *(seeds[at] for at in drawn)])
-    beside = {at: float(on_set.points[at].means[column]) for at, place in enumerate(places) if place is None}
-    near = _near(values, beside)
-    scale = _scale(np.concatenate([values, list(near.values())]), HEIGHT - BOTTOM, TOP, 5)
-    marks = {
-        at: Mark(
-            x=places[at] or 0.0,
-            y=scale.at(float(on_set.points[at].means[column])),
-            low=scale.known(ends[at, 0]),
-            high=scale.known(ends[at, 1]),
-            left=None,
-            right=None,
-            seeds=tuple(scale.at(float(value)) for value in seeds[at]) if len(seeds[at]) > 1 else (),
-            label="",
-            title=f"{on_set.points[at].label}: {number(metric, float(on_set.points[at].means[column]))}",
-            kind=_kind(found, at, chosen),
-        )
-        for at in drawn
-    }
-    lines = [" ".join(f"{marks[at].x},{marks[at].y}" for at in family) for family in families if len(family) > 1]
-    better = "lower is fairer" if metric == "rank_distance" else "higher is better"
-    far = [f"{on_set.points[at].label} {number(metric, value)}" for at, value in beside.items() if at not in near]
-    return Panel(
-        heading=METRICS[metric][0],
-        note="; off the chart: ".join([better, ", ".join(far)]) if far else better,
-        x_label=x_label,
-        marks=list(marks.values()),
-        lines=lines,
-        levels=[(scale.at(value), on_set.points[at].label) for at, value in near.items()],
-        x_ticks=x_ticks,
-        y_ticks=scale.ticks,
-    )
+CHARTS: Mapping[str, Drawing] = {
+    **{metric: partial(against_alpha, metric=metric) for metric in FOUR},
+    "pool_against_mono": partial(trade, across="mono_map", up="pool_map"),
+    "cross_against_mono": partial(trade, across="mono_map", up="cross_map"),
+}
+"""Name of the chart, and of its file -> how it is drawn."""
 
 
-def _near(values: np.ndarray, beside: dict[int, float]) -> dict[int, float]:
-    """Of what is drawn beside `values`, what does not squeeze them: it at most doubles their range on either side."""
-    known = values[np.isfinite(values)]
-    span = float(np.ptp(known))
-    return {at: value for at, value in beside.items() if known.min() - span <= value <= known.max() + span}
+def _axes() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    plain_axes(axes)
+    axes.grid(axis="y", color=colour("line"), lw=0.8)
+    axes.set_axisbelow(True)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+    return figure, axes
 
 
-def _places(found: SetAnalysis) -> tuple[list[float | None], Ticks, str, list[list[int]]]:
-    """Where points stand from left to right, None for controls of no alpha, and which are joined: those that differ in
-    alpha alone."""
-    points = found.on_set.points
+def _places(axes: Axes, scored: SetAnalysis) -> tuple[dict[int, float], list[list[int]]]:
+    """Where points stand from left to right, and which are joined: those that differ in alpha alone.
+
+    Controls that stand for no alpha have no place, where the others have one.
+    """
+    points = scored.on_set.points
     mixes = [at for at, point in enumerate(points) if point.control not in NO_MIX]
     if not mixes or not all(isinstance(points[at].values.get(ALPHA), int | float) for at in mixes):
-        step = (WIDTH - LEFT - RIGHT) / len(points)
-        numbered = [round(LEFT + (at + 0.5) * step, 1) for at in range(len(points))]
-        every = max(1, -(-len(points) // 20))
-        ticks = [(numbered[at], str(at + 1)) for at in range(0, len(points), every)]
-        return list(numbered), ticks, "point, see the table", []
+        axes.set_xlabel("point, see the table")
+        axes.set_xlim(0.5, len(points) + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        return {at: at + 1.0 for at in range(len(points))}, []
+    places = {at: float(points[at].values[ALPHA]) for at in mixes}
+    axes.set_xlabel("alpha: share of monolingual batches")
+    axes.set_xlim(-0.05, 1.05)
+    distinct = sorted(set(places.values()))
+    ticks = distinct if len(distinct) <= 11 else np.linspace(0, 1, 6).tolist()
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     families: dict[str, list[int]] = {}
-    for at in mixes:
+    for at in sorted(mixes, key=lambda at: places[at]):
         rest = {name: value for name, value in points[at].values.items() if name != ALPHA}
         families.setdefault(json.dumps(rest, sort_keys=True), []).append(at)
-    alphas = {at: float(points[at].values[ALPHA]) for at in mixes}
-    scale = _Scale(-0.04, 1.04, LEFT, WIDTH - RIGHT, [])
-    places = {at: scale.at(alpha) for at, alpha in alphas.items()}
-    joined = [sorted(family, key=lambda at: alphas[at]) for family in families.values()]
-    crowded = len(set(places.values())) < len(places)
-    for index, family in enumerate(joined if crowded else []):
-        for at in family:
-            places[at] += round(DODGE * (index - (len(joined) - 1) / 2), 1)
-    distinct = sorted(set(alphas.values()))
-    ticked = distinct if len(distinct) <= 11 else np.linspace(0, 1, 6).tolist()
-    x_ticks = [(scale.at(value), f"{value:g}") for value in ticked]
-    return [places.get(at) for at in range(len(points))], x_ticks, "alpha: share of monolingual batches", joined
+    if len(distinct) < len(places):
+        for index, family in enumerate(families.values()):
+            places |= {at: places[at] + DODGE * (index - (len(families) - 1) / 2) for at in family}
+    return places, list(families.values())
 
 
-def _short_label(found: SetAnalysis, at: int) -> str:
-    values = found.on_set.points[at].values
-    return shown(values[ALPHA]) if set(values) == {ALPHA} else str(at + 1)
+def _means(scored: SetAnalysis, metric: str) -> np.ndarray:
+    return np.array([point.means[scored.on_set.at(metric)] for point in scored.on_set.points])
 
 
-def _kind(found: SetAnalysis, at: int, chosen: int | None) -> str:
+def _mark(axes: Axes, x: float, y: float, kind: str, title: str) -> None:
+    axes.plot([x], [y], "o", mew=1.2, gid=title, **STYLES[kind])
+
+
+def _kind(scored: SetAnalysis, at: int, chosen: int | None) -> str:
     if at == chosen:
         return "chosen"
-    return "control" if found.on_set.points[at].control else "front" if found.front[at] else "other"
+    return "control" if scored.on_set.points[at].control else "front" if scored.front[at] else "other"

@@ -9,44 +9,20 @@ from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.reports.claims_report import claims_files
-from hbt_ray.reports.study_page import report_files
+from hbt_ray.reports.study_page import chart_files, report_files
 from hbt_ray.storage import write_whole
 from hbt_ray.study.analysis import StudyAnalysis, analyse
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.mlflow_reader import read_study, store_error
 from hbt_ray.study.trial_scores import read_trial_scores
-from hbt_ray.study.trials import scored_sets
-from hbt_ray.tracking.handle import RunLog
 from hbt_ray.tracking.runs import RunStore
-
-
-def record_verdict(log: RunLog, key: str, results: list[TrialResult], said: str) -> None:
-    """The recommendation (unless empty) and, where alpha alone was varied, its figure, on the study's own run."""
-    from hbt_ray.kit.figures import AlphaPoint, alpha_figure, figure_png
-
-    if said:
-        log.log_artifact_text(key, "recommendation.txt", said + "\n")
-    for name in scored_sets(results):
-        points = [
-            AlphaPoint(
-                alpha=float(result.spec.point["plan.alpha"]),
-                seed=result.spec.seed,
-                mono=result.metrics[f"{name}/mono_map"],
-                cross=result.metrics[f"{name}/cross_map"],
-                pool=result.metrics[f"{name}/pool_map"],
-                rank_distance=result.metrics[f"{name}/rank_distance"],
-            )
-            for result in results
-            if result.status == "finished" and set(result.spec.point) == {"plan.alpha"}
-        ]
-        if points:
-            log.log_artifact_bytes(key, f"{name}/alpha.png", figure_png(alpha_figure(points)))
 
 
 def report_study(
     tracking_uri: str, experiment: str, name: str, directory: str, set_name: str = "", run_id: str = ""
 ) -> tuple[StudyAnalysis, list[str]]:
     """Read the study, analyse it, and write its report to its MLflow run and to `directory` (a path or URL).
+
+    The run gets each chart as SET/CHART.png too.
 
     `set_name` and `run_id` are as in `analyse` and `read_study`. The report on another set than the study's own goes to
     a directory `on-SET` at either place: the study's decision stays what it was.
@@ -60,12 +36,12 @@ def report_study(
     study = read_study(tracking_uri, experiment, name, run_id)
     analysis = analyse(study, partial(read_trial_scores, study), set_name)
     other = set_name and set_name != study.metric.rpartition("/")[0]
-    files = {f"on-{set_name}/{file}" if other else file: text for file, text in report_files(analysis).items()}
-    written = _write(directory, {file: text.encode() for file, text in files.items()}, "--out")
+    files = {f"on-{set_name}/{file}" if other else file: text.encode() for file, text in report_files(analysis).items()}
+    written = _write(directory, files, "--out")
     store = RunStore(tracking_uri, experiment)
     try:
-        for file, text in files.items():
-            store.log_bytes(study.run_id, file, text.encode())
+        for file, content in {**files, **({} if other else chart_files(analysis))}.items():
+            store.log_bytes(study.run_id, file, content)
     except (MlflowException, OSError) as error:
         raise store_error(tracking_uri, error) from error
     return analysis, written

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hbt_ray.languages import code_and_name, lang_name
-from hbt_ray.reports.study_charts import BOTTOM as CHART_BOTTOM
-from hbt_ray.reports.study_charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Panel, alpha_panels, trade_panels
+from hbt_ray.kit.figures import figure_png, figure_svg
+from hbt_ray.kit.page import render
+from hbt_ray.reports.study_charts import Chart, charts
 from hbt_ray.reports.study_json import report_tree
-from hbt_ray.reports.study_phrases import signed
 from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
-from hbt_ray.retrieval.scoring.wording import METRICS, number, p_text
+from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.study.decision import Versus
 from hbt_ray.study.point_scores import FOUR, shown
@@ -28,31 +26,10 @@ def report_files(analysis: StudyAnalysis) -> dict[str, str]:
     """File name -> text of the three forms of the report."""
     context = _context(analysis)
     return {
-        HTML: _environment(escape=True).get_template("study.html.j2").render(context),
-        MARKDOWN: _environment(escape=False).get_template("study.md.j2").render(context),
+        HTML: render("hbt_ray.reports", "study.html.j2", **context),
+        MARKDOWN: render("hbt_ray.reports", "study.md.j2", **context),
         JSON: json_text(report_tree(analysis)),
     }
-
-
-def _environment(*, escape: bool) -> Environment:
-    environment = Environment(
-        # The look is that of the evaluation's report.
-        loader=PackageLoader("hbt_ray.reports"),
-        autoescape=escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=number,
-        signed=signed,
-        p_text=p_text,
-        lang=code_and_name,
-        lang_name=lang_name,
-        shown=shown,
-        decimals=_decimals,
-    )
-    return environment
 
 
 def _context(analysis: StudyAnalysis) -> dict[str, Any]:
@@ -72,9 +49,9 @@ def _context(analysis: StudyAnalysis) -> dict[str, Any]:
         "facts": _facts(analysis),
         "metrics": METRICS,
         "four": [metric for metric in FOUR if metric in analysis.main.on_set.metrics],
-        "charts": [(found, _panels(analysis, found)) for found in analysis.sets],
+        "charts": [(found, _charts(analysis, found)) for found in analysis.sets],
         "chosen_in": {found.on_set.name: chosen_on(analysis, found) for found in analysis.sets},
-        "size": {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": CHART_BOTTOM},
+        "shown": shown,
         "tests": _tests(analysis),
         "places": places(analysis),
         "gain_scale": _gain_scale(analysis),
@@ -82,9 +59,20 @@ def _context(analysis: StudyAnalysis) -> dict[str, Any]:
     }
 
 
-def _panels(analysis: StudyAnalysis, found: SetAnalysis) -> list[Panel]:
-    chosen = chosen_on(analysis, found)
-    return [*alpha_panels(found, chosen), *trade_panels(found, chosen)]
+def _charts(analysis: StudyAnalysis, found: SetAnalysis) -> list[tuple[Chart, str]]:
+    """Each chart with its drawing for a page."""
+    drawn = charts(found, chosen_on(analysis, found)).values()
+    return [(chart, figure_svg(chart.figure, f"{chart.heading}, {chart.note}")) for chart in drawn]
+
+
+def chart_files(analysis: StudyAnalysis) -> dict[str, bytes]:
+    """`SET/CHART.png` -> the chart, with its heading."""
+    files = {}
+    for found in analysis.sets:
+        for name, chart in charts(found, chosen_on(analysis, found)).items():
+            chart.figure.suptitle(f"{chart.heading} ({chart.note})", fontsize=10)
+            files[f"{found.on_set.name}/{name}.png"] = figure_png(chart.figure)
+    return files
 
 
 def chosen_on(analysis: StudyAnalysis, found: SetAnalysis) -> int | None:
@@ -152,7 +140,3 @@ def _gain_scale(analysis: StudyAnalysis) -> float:
     found = {} if decision is None else analysis.gains.get(decision.recommended, {})
     ends = [abs(end) for rows in found.values() for row in rows for end in (row.gain, row.low, row.high)]
     return max([end for end in ends if not np.isnan(end)], default=1e-3) or 1e-3
-
-
-def _decimals(value: float, digits: int = 3) -> str:
-    return "–" if np.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.000

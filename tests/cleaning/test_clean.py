@@ -22,8 +22,7 @@ from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError, CorpusError
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.reports.corpus_card.build import clean_card
-from hbt_ray.reports.corpus_card.write import write_clean_card, write_prepared_card
+from hbt_ray.reports.corpus_card import clean_card, write_clean_card, write_prepared_card
 from jobs import clean as clean_job
 
 TOPICS = ("river", "mountain", "engine", "garden", "harbour", "market", "bridge", "forest", "library", "kitchen")

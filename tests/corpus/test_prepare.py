@@ -14,7 +14,7 @@ from hbt_ray.corpus.manifest import MANIFEST, Corpus
 from hbt_ray.corpus.prepare import COUNTS, prepare
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.errors import CorpusError
-from hbt_ray.reports.corpus_card.write import write_prepared_card
+from hbt_ray.reports.corpus_card import write_prepared_card
 
 pytestmark = pytest.mark.ray
 

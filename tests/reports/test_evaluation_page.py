@@ -18,7 +18,6 @@ from hbt_ray.languages import code_and_name, lang_name
 from hbt_ray.reports.evaluation_page import render_report
 from hbt_ray.reports.evaluation_summary import conclusion, summary, verdict
 from hbt_ray.reports.evaluation_table import print_comparison, print_scores
-from hbt_ray.reports.language_plots import matrix_image
 from hbt_ray.retrieval.scoring.extremes import extreme_pairs
 from hbt_ray.retrieval.scoring.lang_intervals import lang_intervals
 from hbt_ray.retrieval.scoring.pool_shares import ceiling, due_and_found
@@ -158,7 +157,7 @@ def test_a_perfect_model_is_good_and_favours_nobody():
     vectors = np.eye(9, dtype=np.float32)[rs.query_keys]
     fair = Evaluation(model="m", scores=score(rs, vectors, vectors, top_k=2))
     assert {statement.level for statement in summary(fair)} == {"good"}
-    assert verdict(fair) == "m is good inside a language and holds across languages and in the pool."
+    assert verdict(fair).startswith("m is good inside a language and holds across")
 
 
 def test_one_language_and_one_question_still_make_a_page():
@@ -182,7 +181,7 @@ def test_128_languages_fit_in_a_page_and_a_terminal():
     assert len(page.encode()) < 3_000_000
     parsed = Page(page)
     values = next(value for _, name, value in parsed.attributes if name == "data-values").split(" ")
-    order = next(value for _, name, value in parsed.attributes if name == "data-langs").split(" ")
+    order = next(value for _, name, value in parsed.attributes if name == "data-rows").split(" ")
     at = [big.scores.langs.index(lang) for lang in order]
     assert [int(value) for value in values] == np.rint(1000 * big.scores.map_matrix[np.ix_(at, at)]).ravel().tolist()
     console = Console(width=80, record=True, file=io.StringIO())
@@ -195,19 +194,6 @@ def test_128_languages_fit_in_a_page_and_a_terminal():
     assert f"{best[-1].query} → {best[-1].passage}" in text
     assert "108 more between" in " ".join(text.split())
     assert EVIL in text
-
-
-def test_image_has_a_colour_a_cell():
-    matplotlib = pytest.importorskip("matplotlib.image")
-    import base64
-
-    matrix = np.array([[0.9, 0.1], [np.nan, 0.5]])
-    image = matrix_image(["de", "en"], matrix, (0.0, 0.9))
-    pixels = matplotlib.imread(io.BytesIO(base64.b64decode(image.png.partition(",")[2])), format="png")
-    assert pixels.shape[:2] == (2, 2)
-    assert image.langs == ("de", "en")
-    assert image.values == "900 100 - 500"
-    assert len({tuple(pixel) for pixel in pixels.reshape(4, -1).tolist()}) == 4
 
 
 def test_extreme_pairs_are_those_of_a_sort_and_never_both():
@@ -260,19 +246,16 @@ def compared(*rows):
     return Comparison(set_name="s", a="old", b="new", differences=tuple(difference(*row) for row in rows))
 
 
-def test_conclusions():
+def test_words(small, same_words):
+    """All sentences of the page: of one model, and what is said of two of them."""
     noise = ("mono_map", 0.1, "noise")
-    assert conclusion(compared(noise)) == "No difference between old and new on s is more than chance."
-    better = conclusion(compared(("pool_map", 0.1, "real"), ("rank_distance", -9.0, "real"), noise))
-    assert better == (
-        "new is really better than old on s: in mAP in the pool (by 0.1000) and Rank distance (by 9.0); "
-        "the other difference is noise."
-    )
-    assert conclusion(compared(("pool_map", -0.1, "real"))).startswith("old is really better than new on s")
-    trade = conclusion(compared(("pool_map", 0.1, "real"), ("rank_distance", 9.0, "real")))
-    assert trade.startswith(
-        "A trade on s: new is better in mAP in the pool (by 0.1000); old is better in Rank distance"
-    )
+    comparisons = [
+        compared(noise),
+        compared(("pool_map", 0.1, "real"), ("rank_distance", -9.0, "real"), noise),
+        compared(("pool_map", -0.1, "real")),
+        compared(("pool_map", 0.1, "real"), ("rank_distance", 9.0, "real")),
+    ]
+    same_words("evaluation.txt", [*map(conclusion, comparisons), *Page(render_report([small])).text])
 
 
 def test_two_models_side_by_side(small):
@@ -345,8 +328,8 @@ def test_a_set_without_answers_in_the_language_of_the_question():
     by_topic = {statement.topic: statement for statement in summary(found)}
     assert "Inside" not in by_topic
     assert by_topic["Across"].level == "plain"
-    assert by_topic["Across"].text.startswith("Across languages mAP is 1.000. ")
-    assert verdict(found) == "m has no score inside a language on clir to hold others against."
+    assert "1.000" in by_topic["Across"].text
+    assert "no score inside a language on clir" in verdict(found)
     Page(render_report([found]))
 
 

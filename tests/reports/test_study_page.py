@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from hbt_ray.reports.study_charts import charts
 from hbt_ray.reports.study_output import report_study
 from hbt_ray.reports.study_page import report_files
 from hbt_ray.reports.study_wording import findings, recommendation_line, title
@@ -221,9 +222,13 @@ def test_controls_are_compared_with_and_not_chosen():
     files = report_files(analysis)
     for text in files.values():
         assert "no fine-tuning" in text
-    assert files["report.html"].count('class="mark control"') == 6  # X-X on each chart
-    assert "off the chart" in files["report.html"]
-    assert 'class="level"' in files["report.html"]
+    drawn = charts(analysis.main, decision.recommended)
+    titles = {name: [line.get_gid() for line in chart.figure.axes[0].lines] for name, chart in drawn.items()}
+    assert all(any(str(title).startswith("X-X: ") for title in chart) for chart in titles.values())
+    assert not any("no fine-tuning" in str(title) for chart in titles.values() for title in chart)
+    assert "no fine-tuning" in drawn["mono_map"].note  # far below the others
+    assert [text.get_text() for text in drawn["mono_map"].figure.axes[0].texts] == ["source language only"]
+    assert files["report.html"].count("<title>X-X: ") == 6
     tree = json.loads(files["decision.json"])
     assert [point["control"] for point in tree["sets"]["dev"]["points"]] == ["", "", "", *OUTSIDE]
     assert tree["not_beaten"] == []
@@ -291,7 +296,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_says_what_the_json_says(trade
     analysis = analysed(trade[1], "trade")
     files = report_files(analysis)
     page = files["report.html"]
-    assert not re.search(r"(src|href)=\"(?!data:)|https?://(?!www\.w3\.org)|@import|url\(", page)
+    assert not re.search(r"(src|href)=\"(?!data:|#)|https?://(?!www\.w3\.org)|@import|url\((?!#)", page)
     assert page.count("<svg") == 12  # six charts a set
     tree = json.loads(files["decision.json"])
     assert tree["recommended"]["label"] == "alpha = 0.5"

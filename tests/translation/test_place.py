@@ -10,7 +10,7 @@ import pytest
 
 from hbt_ray.config import CorpusConfig, TranslateConfig
 from hbt_ray.corpus.inputs import find_inputs, read_unit
-from hbt_ray.reports.corpus_card.licences import stated_licences
+from hbt_ray.reports.corpus_card import stated_licences
 from hbt_ray.translation import job as module
 from hbt_ray.translation.job import open_job, run_job
 from hbt_ray.translation.pending import ShardStats, chunks

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hbt_ray.kit.prose import listed
 from hbt_ray.languages import code_and_name, in_lang
 from hbt_ray.retrieval.scoring.distinct import (
     distinct_numbers,
@@ -98,22 +99,3 @@ def counted(scores: Scores) -> str:
     where = f" in {num_langs} languages" if num_langs > 1 else in_lang(scores.langs[int(scores.num_queries.argmax())])
     num = num_questions(scores)
     return f"{num_queries:,} queries{f' ({num:,} questions)' if num < num_queries else ''}{where}"
-
-
-def p_text(p_value: float) -> str:
-    """A p-value to four places, and never as nothing at all; a dash where there was no test."""
-    if np.isnan(p_value):
-        return "–"
-    return f"{p_value:.4f}" if p_value >= 5e-5 else "< 0.0001"
-
-
-def number(metric: str, value: float) -> str:
-    """A headline number as it is printed: places with one decimal, the others with four; a dash for NaN."""
-    if np.isnan(value):
-        return "–"
-    return f"{value:,.1f}" if metric == "rank_distance" else f"{value:.4f}"
-
-
-def listed(words: list[str]) -> str:
-    """`a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

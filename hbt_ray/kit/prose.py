@@ -1,0 +1,59 @@
+"""How numbers, and pieces of sentences, are written in every report, table and message."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+NUM_NAMED = 4
+"""Names that a sentence lists before it counts the rest."""
+
+
+def number(metric: str, value: float) -> str:
+    """A headline number as it is printed: places with one decimal, the others with four; a dash for NaN."""
+    return decimals(value, 1 if metric == "rank_distance" else 4)
+
+
+def signed(metric: str, value: float) -> str:
+    """A difference with its sign; a dash for NaN."""
+    return f"{'+' if value > 0 else ''}{number(metric, value)}"
+
+
+def decimals(value: float, places: int = 3) -> str:
+    """So many decimals, never `-0.000`; a dash for NaN."""
+    return "–" if np.isnan(value) else f"{round(float(value), places) + 0.0:,.{places}f}"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value to four places, and never as nothing at all; a dash where there was no test."""
+    return "< 0.0001" if p_value < 5e-5 else decimals(p_value, 4)
+
+
+def percent(share: float) -> str:
+    """A share with one decimal, below 10% with two."""
+    return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"
+
+
+def count(value: int) -> str:
+    """`1,234`."""
+    return f"{value:,}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def some(names: Sequence[str]) -> str:
+    """`a, b, c, d and 7 others`: the first `NUM_NAMED`, and how many there are besides."""
+    rest = len(names) - NUM_NAMED
+    return listed(names) if rest < 2 else listed([*names[:NUM_NAMED], f"{rest} others"])
+
+
+def capital(sentence: str) -> str:
+    """With a capital first letter."""
+    return sentence[0].upper() + sentence[1:]
+
+
+def lower(sentence: str) -> str:
+    """With a small first letter, to stand inside another sentence."""
+    return sentence[0].lower() + sentence[1:]
