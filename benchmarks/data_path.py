@@ -1,8 +1,10 @@
 """How fast the data path is without a model: tokenised shards -> slices -> Arrow blocks -> collated batches."""
 
 import io
-import json
 import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,10 @@ def write_corpus(directory: Path, num_items: int, num_langs: int) -> Corpus:
     buffer, coverage = io.BytesIO(), io.BytesIO()
     groups = write_shard(pa.table(columns), buffer)
     np.save(coverage, np.packbits(np.ones((num_items, num_langs), bool), axis=1), allow_pickle=False)
-    files = {"train-0.parquet": buffer.getvalue(), "train-coverage.npy": coverage.getvalue()}
-    for name, data in files.items():
-        (directory / name).write_bytes(data)
-    shard = ShardInfo("train-0.parquet", len(files["train-0.parquet"]), "", tuple(groups))
-    info = FileInfo("train-coverage.npy", len(files["train-coverage.npy"]), "")
+    shard = ShardInfo("train-0.parquet", buffer.getbuffer().nbytes, "", tuple(groups))
+    info = FileInfo("train-coverage.npy", coverage.getbuffer().nbytes, "")
+    for name, file in ((shard.name, buffer), (info.name, coverage)):
+        (directory / name).write_bytes(file.getvalue())
     manifest = Manifest(
         fingerprint="",
         made_from={},
@@ -59,7 +60,7 @@ def write_corpus(directory: Path, num_items: int, num_langs: int) -> Corpus:
     return Corpus.open(str(directory))
 
 
-def data_path(directory: Path, *, num_items: int, num_langs: int, batch_size: int, num_steps: int) -> dict[str, Any]:
+def data_path(directory: Path, *, num_items: int, num_langs: int, batch_size: int, num_steps: int) -> dict[str, float]:
     """Pairs a second of one core, once the shards are decoded, by stage and in all; half of the steps are X-X."""
     corpus = write_corpus(directory, num_items, num_langs)
     index = ItemIndex.of(corpus)
@@ -67,35 +68,25 @@ def data_path(directory: Path, *, num_items: int, num_langs: int, batch_size: in
     reader = RowReader(corpus, index)
     for step in range(num_steps):  # reads and decodes
         reader.slice(plan.step(step))
-    seconds = dict.fromkeys(("plan", "read", "to blocks", "from blocks", "collate packed"), 0.0)
+    seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def timed(*stages: str) -> Iterator[None]:
+        begin = time.process_time()
+        yield
+        for stage in stages:
+            seconds[stage] += time.process_time() - begin
+
     for first in range(num_steps, 2 * num_steps, CHUNK_STEPS):
-        marks = [time.process_time()]
-        steps = [plan.step(step) for step in range(first, min(first + CHUNK_STEPS, 2 * num_steps))]
-        marks.append(time.process_time())
-        slices = [reader.slice(step) for step in steps]
-        marks.append(time.process_time())
-        table = to_table(slices)
-        marks.append(time.process_time())
-        received = list(from_table(table))
-        marks.append(time.process_time())
-        for part in received:
-            collate(part, pad_id=0, token_budget=4096, packed=True)
-        marks.append(time.process_time())
-        for name, spent in zip(seconds, np.diff(marks), strict=True):
-            seconds[name] += float(spent)
-    num_pairs = num_steps * batch_size
-    return {
-        "num_pairs": num_pairs,
-        "tokens": [QUERY_TOKENS, PASSAGE_TOKENS],
-        "num_langs": num_langs,
-        "batch_size": batch_size,
-        "pairs_per_cpu_s": {name: num_pairs / spent for name, spent in seconds.items()},
-        "all": num_pairs / sum(seconds.values()),
-    }
-
-
-if __name__ == "__main__":
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as made:
-        print(json.dumps(data_path(Path(made), num_items=20_000, num_langs=4, batch_size=512, num_steps=64), indent=1))
+        with timed("plan", "all"):
+            steps = [plan.step(step) for step in range(first, min(first + CHUNK_STEPS, 2 * num_steps))]
+        with timed("read", "all"):
+            slices = [reader.slice(step) for step in steps]
+        with timed("to blocks", "all"):
+            table = to_table(slices)
+        with timed("from blocks", "all"):
+            received = list(from_table(table))
+        with timed("collate packed", "all"):
+            for part in received:
+                collate(part, pad_id=0, token_budget=4096, packed=True)
+    return {stage: num_steps * batch_size / spent for stage, spent in seconds.items()}

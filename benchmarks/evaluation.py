@@ -7,28 +7,26 @@ sets are synthetic ones of the same shape. The vectors are random in either case
 """
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
+import numpy as np
 
-from benchmarks.machine import machine
+from benchmarks.machine import in_fresh_process, machine, peak_bytes
+from benchmarks.output import report
 from benchmarks.reference import reference_headline, reference_intervals, reference_scores
-from benchmarks.synthetic import DIM, planted_vectors, synthetic_ntrex, synthetic_xquad_r
-from hbt_ray.arrays import VectorArray
+from benchmarks.synthetic import DIM, planted_vectors, synthetic_ntrex, synthetic_xquad_r, unit_vectors
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.scoring.score import score
+from hbt_ray.retrieval.scoring.search import search
 from hbt_ray.retrieval.scoring.significance import NUM_RESAMPLES, intervals
 from hbt_ray.retrieval.sets.lareqa import load_lareqa
 from hbt_ray.retrieval.sets.longform import load_longform
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
-from hbt_ray.terminal import run_job, say, show
+from hbt_ray.terminal import run_job
 
 NUM_RUNS = 3
 AGREEMENT = 1e-6
@@ -45,10 +43,8 @@ def main(argv: Sequence[str]) -> int:
     if args.data and args.small:
         raise EvaluationError("--small is of synthetic sets and --data of real ones; give one of them.")
     result = measure(args.data, args.small)
-    show(result_table(result))
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        say(f"written: {args.json}")
+    for name in ("scoring", "search"):
+        report(result, name, args.json)
     return 0
 
 
@@ -56,38 +52,35 @@ def measure(data: Path | None, small: bool) -> dict[str, Any]:
     """All measurements, in plain types; see `main`."""
     num_resamples = 50 if small else NUM_RESAMPLES
     xquad_r, ntrex = _sets(data, small)
+    rows = _rows(xquad_r, num_resamples, against_reference=True) + _rows(ntrex, num_resamples, against_reference=False)
+    title = f"Scoring beyond encoding, {'real' if data else 'synthetic'} sets"
     large = (20_000, 50, 100, 64) if small else (1_000_000, 1_000, 1_000, DIM)
     return {
         "machine": machine("numpy", "faiss-cpu"),
-        "data": "synthetic" if data is None else "real",
-        "small": small,
-        "num_runs": NUM_RUNS,
-        "xquad_r": _shape(xquad_r) | _against_reference(xquad_r, num_resamples),
-        "ntrex128": _shape(ntrex) | _scoring(ntrex, *planted_vectors(ntrex), num_resamples)[0],
-        "search": _large_search(large),
+        "scoring": {"title": title, "rows": rows},
+        "search": {"title": "Exact search", "rows": [in_fresh_process(large_search, *large)]},
     }
 
 
-def result_table(result: dict[str, Any]) -> Table:
-    """The measurements of `measure` for the terminal."""
-    where = result["machine"]
-    table = Table(title=f"Scoring beyond encoding, {result['data']} sets; {where['cpu']}, {where['num_cpus']} CPUs")
-    for name in ("what", "ours", "plain NumPy", "ratio"):
-        table.add_column(name, justify="left" if name == "what" else "right")
-    ours, plain, ratio = (result["xquad_r"][name] for name in ("median", "reference_median", "ratio"))
-    for name in ("score", "intervals", "sum"):
-        table.add_row(
-            f"{_title(result['xquad_r'])}: {name}", f"{ours[name]:.2f} s", f"{plain[name]:.2f} s", f"{ratio[name]:.1f}"
-        )
-    for name, seconds in result["ntrex128"]["median"].items():
-        table.add_row(f"{_title(result['ntrex128'])}: {name}", f"{seconds:.2f} s")
-    search = result["search"]
-    pool = f"{search['num_passages']:,} x {search['dim']}"
-    size = f"first {search['top_k']:,} of {pool}, {search['num_queries']:,} queries"
-    table.add_row(f"{size}: search", f"{search['seconds']:.2f} s")
-    table.add_row(f"{size}: peak memory of the process", f"{search['peak_bytes'] / 1e9:.2f} GB")
-    table.add_row(f"{size}: peak over vectors", f"{search['peak_over_vectors']:.2f}")
-    return table
+def large_search(num_passages: int, num_queries: int, top_k: int, dim: int) -> dict[str, Any]:
+    """Exact search of random unit vectors; the peak is the whole process's, interpreter and libraries included."""
+    rng = np.random.default_rng(0)
+    queries, passages = unit_vectors(rng, num_queries, dim), unit_vectors(rng, num_passages, dim)
+    before = peak_bytes()
+    start = time.perf_counter()
+    best = search(queries, passages, top_k)
+    seconds = time.perf_counter() - start
+    return {
+        "passages": num_passages,
+        "queries": num_queries,
+        "first": best.ids.shape[1],
+        "dim": dim,
+        "s": seconds,
+        "MB of vectors": passages.nbytes / 1e6,
+        "MB before": before / 1e6,
+        "peak MB": peak_bytes() / 1e6,
+        "peak / vectors": peak_bytes() / passages.nbytes,
+    }
 
 
 def _sets(data: Path | None, small: bool) -> tuple[RetrievalSet, RetrievalSet]:
@@ -99,34 +92,36 @@ def _sets(data: Path | None, small: bool) -> tuple[RetrievalSet, RetrievalSet]:
     return load_lareqa(data / "xquad_r" / "eval"), load_longform(ntrex, name="ntrex128")
 
 
-def _against_reference(rs: RetrievalSet, num_resamples: int) -> dict[str, Any]:
+def _rows(rs: RetrievalSet, num_resamples: int, *, against_reference: bool) -> list[dict[str, Any]]:
+    """Seconds of scores, intervals and both, and how many times as long plain NumPy takes, on large sets too long."""
     queries, passages = planted_vectors(rs)
-    ours, headline = _scoring(rs, queries, passages, num_resamples)
-
-    seconds, plain = _timed(
-        lambda: reference_scores(rs, queries, passages), lambda plain: reference_intervals(rs, plain, num_resamples)
-    )
-    want = reference_headline(rs, plain)
-    for name in ("mono_map", "cross_map", "pool_map"):
-        if abs(headline[name] - want[name]) > AGREEMENT:
-            raise EvaluationError(f"{name} is {headline[name]} and by full sorts {want[name]}; one of them is wrong.")
-    reference = _medians(seconds)
-    ratio = {name: reference[name] / value for name, value in ours["median"].items()}
-    return ours | {"reference_seconds": seconds, "reference_median": reference, "ratio": ratio, "headline": headline}
-
-
-def _scoring(
-    rs: RetrievalSet, queries: VectorArray, passages: VectorArray, num_resamples: int
-) -> tuple[dict[str, Any], dict[str, float]]:
-    seconds, scores = _timed(
+    times, scores = _timed(
         lambda: score(rs, queries, passages), lambda scores: intervals(scores, num_resamples=num_resamples)
     )
-    return {"seconds": seconds, "median": _medians(seconds)}, scores.headline()
+    plain_times: dict[str, float] = {}
+    if against_reference:
+        plain_times, plain = _timed(
+            lambda: reference_scores(rs, queries, passages), lambda plain: reference_intervals(rs, plain, num_resamples)
+        )
+        want = reference_headline(rs, plain)
+        for name, value in scores.headline().items():
+            if name in ("mono_map", "cross_map", "pool_map") and abs(value - want[name]) > AGREEMENT:
+                raise EvaluationError(f"{name} is {value} and by full sorts {want[name]}; one of them is wrong.")
+    size = f"{rs.name} ({rs.num_queries:,} x {rs.num_passages:,}, {rs.num_langs} languages)"
+    return [
+        {
+            "measured": f"{size}: {name}",
+            "ours (s)": seconds,
+            "plain NumPy (s)": plain_times.get(name),
+            "ratio": plain_times[name] / seconds if plain_times else None,
+        }
+        for name, seconds in times.items()
+    ]
 
 
-def _timed(run_score: Callable[[], Any], run_intervals: Callable[[Any], Any]) -> tuple[dict[str, list[float]], Any]:
-    """Seconds of NUM_RUNS runs, and what the last `run_score` gave."""
-    seconds: dict[str, list[float]] = {"score": [], "intervals": [], "sum": []}
+def _timed(run_score: Callable[[], Any], run_intervals: Callable[[Any], Any]) -> tuple[dict[str, float], Any]:
+    """Median seconds of NUM_RUNS runs, and the result of the last `run_score`."""
+    runs: list[tuple[float, float, float]] = []
     scores = None
     for _ in range(NUM_RUNS):
         start = time.perf_counter()
@@ -134,30 +129,9 @@ def _timed(run_score: Callable[[], Any], run_intervals: Callable[[Any], Any]) ->
         scored = time.perf_counter()
         run_intervals(scores)
         end = time.perf_counter()
-        for name, value in (("score", scored - start), ("intervals", end - scored), ("sum", end - start)):
-            seconds[name].append(value)
-    return seconds, scores
-
-
-def _medians(seconds: dict[str, list[float]]) -> dict[str, float]:
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def _large_search(sizes: tuple[int, int, int, int]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.large_search", *map(str, sizes)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise EvaluationError(f"{' '.join(command[1:])} ended with status {done.returncode}: {done.stderr[-500:]}")
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
-
-
-def _shape(rs: RetrievalSet) -> dict[str, Any]:
-    return {"name": rs.name, "num_langs": rs.num_langs, "num_queries": rs.num_queries, "num_passages": rs.num_passages}
-
-
-def _title(shape: dict[str, Any]) -> str:
-    return f"{shape['name']} ({shape['num_queries']:,} x {shape['num_passages']:,}, {shape['num_langs']} languages)"
+        runs.append((scored - start, end - scored, end - start))
+    names = ("score", "intervals", "sum")
+    return dict(zip(names, map(statistics.median, zip(*runs, strict=True)), strict=True)), scores
 
 
 if __name__ == "__main__":

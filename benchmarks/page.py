@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
-from benchmarks.training import TABLES
+from benchmarks.output import cells_of
 from hbt_ray.errors import EvaluationError
 from hbt_ray.terminal import run_job, say
 
@@ -26,41 +24,35 @@ work on the machine disturbs less than the wall clock.
 def main(argv: Sequence[str]) -> int:
     """Write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
-    parser.add_argument(
-        "results", nargs="?", type=Path, default=Path("docs/benchmarks"), help="directory of JSON files"
-    )
-    parser.add_argument("page", nargs="?", type=Path, default=Path("docs/benchmarks.md"), help="page to write")
+    parser.add_argument("results", nargs="?", type=Path, default="docs/benchmarks", help="directory of JSON files")
+    parser.add_argument("page", nargs="?", type=Path, default="docs/benchmarks.md", help="page to write")
     args = parser.parse_args(argv)
     files = sorted(args.results.glob("*.json"))
     if not files:
         raise EvaluationError(f"{args.results} holds no JSON files; run make bench-train and copy its result there")
-    args.page.write_text(page([json.loads(file.read_text(encoding="utf-8")) for file in files]), encoding="utf-8")
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    gpu = any(result["device"] == "cuda" for result in results)
+    parts = [HEAD, *map(section, results), *([] if gpu else ["Nothing of this was measured on a GPU.\n"])]
+    args.page.write_text("\n".join(parts), encoding="utf-8")
     say(f"written: {args.page}")
     return 0
 
 
-def page(results: Sequence[dict[str, Any]]) -> str:
-    """The Markdown of the results, one section each."""
-    parts = [HEAD]
-    for result in results:
-        where = result["machine"]
-        versions = ", ".join(f"{name} {where[name]}" for name in ("torch", "transformers", "sentence-transformers"))
-        parts.append(f"## {result['base']}, {where['cpu']}, {where['num_cpus']} cores, {where['date']}\n\n{versions}\n")
-        parts += [markdown_table(table(result[name])) for name, table in TABLES.items() if name in result]
-    if missing := [name for name in TABLES if not any(name in result for result in results)]:
-        parts.append(f"Not measured: {', '.join(missing)}.\n")
-    if not any(result.get("device") == "cuda" for result in results):
-        parts.append("Not measured on a GPU: all of it, and with it tokens/s of an encoder as large as XLM-R base.\n")
-    return "\n".join(parts)
+def section(result: dict[str, Any]) -> str:
+    """The Markdown of one result."""
+    where = result["machine"]
+    title = f"## {result['base']} on {result['device']}, {where['cpu']}, {where['num_cpus']} cores, {where['date']}\n"
+    versions = ", ".join(f"{name} {where[name]}" for name in ("torch", "transformers", "sentence-transformers"))
+    parts = [part for part in result.values() if isinstance(part, dict) and "rows" in part]
+    return "\n".join([title, f"{versions}\n", *map(markdown, parts)])
 
 
-def markdown_table(table: Table) -> str:
-    """A rich table with its title as Markdown."""
-    cells = [[str(cell) for cell in column.cells] for column in table.columns]
-    rows = [[str(column.header) for column in table.columns], *map(list, zip(*cells, strict=True))]
-    rule = ["---:" if column.justify == "right" else "---" for column in table.columns]
-    lines = ["| " + " | ".join(row) + " |" for row in (rows[0], rule, *rows[1:])]
-    return f"### {table.title}\n\n" + "\n".join(lines) + "\n"
+def markdown(part: dict[str, Any]) -> str:
+    """One part of a result as a Markdown table."""
+    header, *rows = cells_of(part)
+    rule = ["---" if isinstance(value, str) else "---:" for value in part["rows"][0].values()][: len(header)]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
+    return f"### {part['title']}\n\n{lines}\n"
 
 
 if __name__ == "__main__":

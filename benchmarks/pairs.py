@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from hbt_ray.batches.slices import Slice
 from hbt_ray.errors import EvaluationError
+from hbt_ray.model.encoder import Encoder
 
 QUERY_TOKENS, PASSAGE_TOKENS = 32, 256
 # Logarithms of the lengths of the English part of a corpus of software documentation: mean and deviation.
@@ -21,23 +22,27 @@ class Pairs:
     queries: list[np.ndarray]
     passages: list[np.ndarray]
 
-    def batch(self, step: int, size: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Pairs of one step, going round."""
-        rows = np.arange(step * size, (step + 1) * size) % len(self.queries)
+    def batch(
+        self, step: int, size: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The share that one worker has of the `size` pairs of a step, going round."""
+        begin, share = step * size + rank * (size // world_size), size // world_size
+        rows = np.arange(begin, begin + share) % len(self.queries)
         return [self.queries[row] for row in rows], [self.passages[row] for row in rows]
 
-    def slice(self, step: int, size: int) -> Slice:
-        """The same as a slice of one worker, ready to be collated."""
-        queries, passages = self.batch(step, size)
-        items = np.arange(size, dtype=np.int64)
+    def slice(self, step: int, size: int, rank: int = 0, world_size: int = 1) -> Slice:
+        """The same as a worker's slice, ready to be collated."""
+        queries, passages = self.batch(step, size, rank, world_size)
+        num = len(queries)
+        items = np.arange(rank * num, (rank + 1) * num, dtype=np.int64)
         return Slice(
             step=step,
-            rank=0,
+            rank=rank,
             monolingual=True,
             items=items,
-            weights=np.ones(size, np.float32),
-            query_langs=np.zeros(size, np.int16),
-            passage_langs=np.zeros(size, np.int16),
+            weights=np.ones(num, np.float32),
+            query_langs=np.zeros(num, np.int16),
+            passage_langs=np.zeros(num, np.int16),
             query_values=np.concatenate(queries).astype(np.int32),
             query_lengths=np.array([len(ids) for ids in queries], np.int32),
             passage_values=np.concatenate(passages).astype(np.int32),
@@ -52,8 +57,6 @@ def real_pairs(data: Path, base: str, num: int) -> Pairs:
     Raises:
         EvaluationError: there is no `en.parquet`.
     """
-    from hbt_ray.model.encoder import Encoder
-
     path = data / "en.parquet"
     if not path.is_file():
         raise EvaluationError(f"--data {data}: no en.parquet there; name a corpus with one file a language")

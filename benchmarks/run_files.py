@@ -5,19 +5,20 @@
 
 writes `runs/SET/LANG.run` and `LANG.qrels` (each language in its own passages), and `pool.run` and `pool.qrels` of all
 languages, reads them with ir-measures, and compares nDCG@10 and R@100. The rankings are full sorts in plain NumPy of
-the vectors that the evaluation kept in its workspace. Scores in the run files fall by 1 a place: trec_eval orders equal
-scores by the name of the document, and we by its row.
+the vectors that the evaluation kept in its workspace. Scores in the run files fall by 1 per place: trec_eval orders
+equal scores by the name of the document, and hbt_ray by its row.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import ir_measures
 import numpy as np
-from rich.table import Table
 
+from benchmarks.output import report
 from hbt_ray.arrays import IntArray, VectorArray
 from hbt_ray.errors import EvaluationError
 from hbt_ray.model.find import resolve_model
@@ -27,31 +28,19 @@ from hbt_ray.retrieval.encoding.vector_store import VectorStore
 from hbt_ray.retrieval.scoring.copies import find_copies
 from hbt_ray.retrieval.sets.catalog import load_set
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
-from hbt_ray.terminal import run_job, say, show
+from hbt_ray.terminal import run_job, say
 
 DEPTH = 1000
-"""Passages a query in a run file, as TREC has them."""
+"""Passages per query in a run file, as TREC has them."""
 TOLERANCE = 1e-9
 QUERIES_AT_ONCE = 512
-
-
-class Row(NamedTuple):
-    """One measure of one language, ours and that of ir-measures."""
-
-    where: str
-    lang: str
-    num_queries: int
-    measure: str
-    ours: float
-    theirs: float
+MEASURES = {"ndcg10": ir_measures.nDCG @ 10, "r100": ir_measures.R @ 100}
 
 
 def main(argv: Sequence[str]) -> int:
     """Write the files, print the table; 1 where a number differs by more than 1e-9."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run_files", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--scores", type=Path, required=True, help="what jobs/evaluate.py wrote with --json, of one model"
-    )
+    parser.add_argument("--scores", type=Path, required=True, help="the --json of jobs/evaluate.py, of one model")
     parser.add_argument("--set", nargs="+", required=True, help="the sets of that command, in its order")
     parser.add_argument("--langs", nargs="*", default=(), help="the languages of that command")
     parser.add_argument("--workspace", type=Path, default=Path("build"), help="the workspace of that command")
@@ -63,15 +52,19 @@ def main(argv: Sequence[str]) -> int:
             f"{args.scores} has {len(evaluations)} evaluations and --set names {len(args.set)} sets; "
             "name the sets of that command, which must have been of one model."
         )
-    rows: list[Row] = []
-    for found, name in zip(evaluations, args.set, strict=True):
+    rows: list[dict[str, Any]] = []
+    for evaluation, name in zip(evaluations, args.set, strict=True):
         rs = load_set(name, args.langs)
-        directory = args.out / found["name"]
-        vectors = [kept_vectors(found, rs, role, args.workspace / "vectors") for role in ("query", "passage")]
-        write_runs(rs, vectors[0], vectors[1], directory)
-        rows += compared(found, rs, directory)
-    show(_table(rows))
-    worst = max(abs(row.ours - row.theirs) for row in rows)
+        directory = args.out / evaluation["name"]
+        queries, passages = (
+            kept_vectors(evaluation, rs, role, args.workspace / "vectors") for role in ("query", "passage")
+        )
+        write_runs(rs, queries, passages, directory)
+        rows += compared(evaluation, rs, directory)
+    report(
+        {"numbers": {"title": "jobs/evaluate.py and ir-measures on the same run files", "rows": rows}}, "numbers", None
+    )
+    worst = max(abs(row["ours"] - row["ir-measures"]) for row in rows)
     say(f"{len(rows)} numbers, the largest difference is {worst:.1e}; run files: {args.out}")
     return int(worst > TOLERANCE)
 
@@ -102,87 +95,64 @@ def kept_vectors(evaluation: dict[str, Any], rs: RetrievalSet, role: Role, store
 def write_runs(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, directory: Path) -> None:
     """`LANG.run` and `LANG.qrels` of each query language on its own passages, and `pool.*` of all on all of several."""
     directory.mkdir(parents=True, exist_ok=True)
-    names = np.array([f"{rs.langs[lang]}:{name}" for lang, name in zip(rs.passage_langs, rs.passage_ids, strict=True)])
-    topics = np.array([f"{rs.langs[lang]}:{key}" for lang, key in zip(rs.query_langs, rs.query_keys, strict=True)])
+    names = [f"{rs.langs[lang]}:{name}" for lang, name in zip(rs.passage_langs, rs.passage_ids, strict=True)]
+    topics = [f"{rs.langs[lang]}:{key}" for lang, key in zip(rs.query_langs, rs.query_keys, strict=True)]
     if any(char.isspace() for name in (*names, *topics) for char in name):
         raise EvaluationError(f"an id of {rs.name!r} has a blank, which a TREC file cannot hold.")
-    for lang in np.unique(rs.query_langs):
-        asked, pool = np.flatnonzero(rs.query_langs == lang), np.flatnonzero(rs.passage_langs == lang)
-        _write(rs, asked, pool, queries, passages, topics, names, directory / rs.langs[lang])
-    if rs.num_langs == 1:
-        return
-    every = np.arange(rs.num_passages)
-    _write(rs, np.arange(rs.num_queries), every, queries, passages, topics, names, directory / "pool")
-
-
-def compared(evaluation: dict[str, Any], rs: RetrievalSet, directory: Path) -> Iterator[Row]:
-    """Each number of the evaluation next to that of ir-measures, which reads the files of `write_runs`."""
-    try:
-        import ir_measures
-    except ImportError as error:
-        raise EvaluationError("ir-measures is not installed; pip install -e .[ir]") from error
-    measures = {"ndcg10": ir_measures.nDCG @ 10, "r100": ir_measures.R @ 100}
-    langs = {lang: at for at, lang in enumerate(evaluation["langs"])}
-    alone = [rs.langs[lang] for lang in np.unique(rs.query_langs)]
-    for kind, files in (("mono", alone), ("pool", ["pool"] if rs.num_langs > 1 else [])):
-        for stem in files:
-            qrels = list(ir_measures.read_trec_qrels(str(directory / f"{stem}.qrels")))
-            run = list(ir_measures.read_trec_run(str(directory / f"{stem}.run")))
-            for lang in sorted({judged.query_id.partition(":")[0] for judged in qrels}):
-                own = [judged for judged in qrels if judged.query_id.partition(":")[0] == lang]
-                theirs = ir_measures.calc_aggregate(list(measures.values()), own, run)
-                num = len({judged.query_id for judged in own})
-                for name, measure in measures.items():
-                    ours = evaluation["standard"][f"{kind}_{name}"][langs[lang]]
-                    yield Row(f"{evaluation['name']} {stem}", lang, num, str(measure), ours, theirs[measure])
-
-
-def _write(
-    rs: RetrievalSet,
-    asked: IntArray,
-    pool: IntArray,
-    queries: VectorArray,
-    passages: VectorArray,
-    topics: np.ndarray[Any, Any],
-    names: np.ndarray[Any, Any],
-    stem: Path,
-) -> None:
-    inside = np.zeros(rs.num_passages, dtype=bool)
-    inside[pool] = True
-    with stem.with_suffix(".qrels").open("w", encoding="utf-8") as file:
-        for query in asked:
-            pairs = np.arange(rs.gold_offsets[query], rs.gold_offsets[query + 1])
-            for at in pairs[inside[rs.gold_passages[pairs]]]:
-                file.write(f"{topics[query]} 0 {names[rs.gold_passages[at]]} {rs.grades[at]}\n")
-            for number in np.flatnonzero(rs.lost_queries == query):
-                file.write(f"{topics[query]} 0 lost:{number} {rs.lost_grades[number]}\n")
-    parts = np.arange(rs.num_passages) if rs.text_passages is None else rs.text_passages
-    texts = np.flatnonzero(inside[parts])
-    starts, copies = np.searchsorted(parts[texts], pool), find_copies(passages[texts])
-    with stem.with_suffix(".run").open("w", encoding="utf-8") as file:
-        for start in range(0, len(asked), QUERIES_AT_ONCE):
-            rows = asked[start : start + QUERIES_AT_ONCE]
-            products = queries[rows] @ passages[texts].T
-            copies.level(products)
-            for query, values in zip(rows, best_texts(products, starts), strict=True):
-                order = np.argsort(-values, kind="stable")[:DEPTH]
-                for place, row in enumerate(order, start=1):
+    asked = {rs.langs[lang]: np.flatnonzero(rs.query_langs == lang) for lang in np.unique(rs.query_langs)}
+    pools = {lang: np.flatnonzero(rs.passage_langs == rs.langs.index(lang)) for lang in asked}
+    if rs.num_langs > 1:
+        asked["pool"], pools["pool"] = np.arange(rs.num_queries), np.arange(rs.num_passages)
+    for stem, pool in pools.items():
+        inside = np.isin(np.arange(rs.num_passages), pool)
+        with (directory / f"{stem}.qrels").open("w", encoding="utf-8") as file:
+            for query in asked[stem].tolist():
+                pairs = slice(rs.gold_offsets[query], rs.gold_offsets[query + 1])
+                for passage, grade in zip(rs.gold_passages[pairs], rs.grades[pairs], strict=True):
+                    if inside[passage]:
+                        file.write(f"{topics[query]} 0 {names[passage]} {grade}\n")
+                for number in np.flatnonzero(rs.lost_queries == query):
+                    file.write(f"{topics[query]} 0 lost:{number} {rs.lost_grades[number]}\n")
+        with (directory / f"{stem}.run").open("w", encoding="utf-8") as file:
+            for query, order in _rankings(rs, queries, passages, asked[stem], pool):
+                for place, row in enumerate(order.tolist(), start=1):
                     file.write(f"{topics[query]} Q0 {names[pool[row]]} {place} {DEPTH - place + 1} hbt_ray\n")
 
 
-def best_texts(scores: VectorArray, starts: IntArray) -> VectorArray:
-    """[n, texts] -> [n, passages]: the best of the texts of each passage, which begin at `starts`."""
-    return np.maximum.reduceat(scores, starts, axis=1) if len(starts) else scores
+def _rankings(
+    rs: RetrievalSet, queries: VectorArray, passages: VectorArray, asked: IntArray, pool: IntArray
+) -> Iterator[tuple[int, IntArray]]:
+    """Each query with the rows of `pool` by their best text, the first DEPTH of a full sort."""
+    parts = np.arange(rs.num_passages) if rs.text_passages is None else rs.text_passages
+    texts = np.flatnonzero(np.isin(parts, pool))
+    starts, copies = np.searchsorted(parts[texts], pool), find_copies(passages[texts])
+    for start in range(0, len(asked) if len(pool) else 0, QUERIES_AT_ONCE):
+        rows = asked[start : start + QUERIES_AT_ONCE]
+        products = queries[rows] @ passages[texts].T
+        copies.level(products)
+        for query, values in zip(rows, np.maximum.reduceat(products, starts, axis=1), strict=True):
+            yield int(query), np.argsort(-values, kind="stable")[:DEPTH]
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    table = Table(title="jobs/evaluate.py and ir-measures on the same run files")
-    for name in ("run file", "language", "queries", "measure", "ours", "ir-measures", "difference"):
-        table.add_column(name, justify="left" if name in ("run file", "language", "measure") else "right")
-    for row in rows:
-        numbers = f"{row.ours:.6f}", f"{row.theirs:.6f}", f"{abs(row.ours - row.theirs):.0e}"
-        table.add_row(row.where, row.lang, f"{row.num_queries:,}", row.measure, *numbers)
-    return table
+def compared(evaluation: dict[str, Any], rs: RetrievalSet, directory: Path) -> Iterator[dict[str, Any]]:
+    """Each number of the evaluation next to that of ir-measures, which reads the files of `write_runs`."""
+    alone = [rs.langs[lang] for lang in np.unique(rs.query_langs)]
+    for kind, stems in (("mono", alone), ("pool", ["pool"] if rs.num_langs > 1 else [])):
+        for stem in stems:
+            qrels = list(ir_measures.read_trec_qrels(str(directory / f"{stem}.qrels")))
+            run = list(ir_measures.read_trec_run(str(directory / f"{stem}.run")))
+            for lang in sorted({judged.query_id.partition(":")[0] for judged in qrels}):
+                judgements = [judged for judged in qrels if judged.query_id.partition(":")[0] == lang]
+                theirs = ir_measures.calc_aggregate(list(MEASURES.values()), judgements, run)
+                for name, measure in MEASURES.items():
+                    yield {
+                        "run file": f"{evaluation['name']} {stem}",
+                        "language": lang,
+                        "measure": str(measure),
+                        "queries": len({judged.query_id for judged in judgements}),
+                        "ours": evaluation["standard"][f"{kind}_{name}"][evaluation["langs"].index(lang)],
+                        "ir-measures": theirs[measure],
+                    }
 
 
 if __name__ == "__main__":

@@ -10,11 +10,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.pairs import PASSAGE_TOKENS, QUERY_TOKENS, Pairs
+from benchmarks.machine import peak_bytes
+from benchmarks.pairs import PASSAGE_TOKENS, QUERY_TOKENS, Pairs, equal_pairs
 from hbt_ray.config.load import build_recipe
+from hbt_ray.model.dropout import use_fast_dropout
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.padding import pad_ragged
 from hbt_ray.model.precision import autocast
+from hbt_ray.training.batch import collate
 from hbt_ray.training.stepper import Stepper
 
 TEMPERATURE = 0.05
@@ -52,9 +55,6 @@ def bare_loop(stepper: Stepper, base: str, pairs: Pairs, size: int, *, packed: b
 
     `packed` has our encoder's layout and dropout; without, it is transformers' model as it comes on padded chunks.
     """
-    from hbt_ray.model.dropout import use_fast_dropout
-    from hbt_ray.training.batch import collate
-
     encoder = Encoder.load(base, attn_implementation="sdpa", max_passage_tokens=PASSAGE_TOKENS).to(stepper.device)
     if packed and stepper.device.type == "cpu":
         use_fast_dropout(encoder)
@@ -121,22 +121,25 @@ def sentence_transformers_loss(stepper: Stepper, base: str, pairs: Pairs, size: 
 def side_by_side(arms: dict[str, Step], rounds: int, device: torch.device) -> dict[str, dict[str, Any]]:
     """Wall and processor seconds of `rounds` steps of each arm, one after the other in every round, after one each.
 
-    Every other round goes through the arms backwards: who meets a batch first makes the kernels for its lengths, which
-    the others find made.
+    Every other round goes through the arms backwards: the arm that meets a batch first makes the kernels for its
+    lengths, which the others reuse.
     """
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     cpu: dict[str, list[float]] = {name: [] for name in arms}
+
+    def clocks() -> tuple[float, float]:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter(), time.process_time()
+
     for number in range(1 + rounds):
         for name, step in list(arms.items())[:: -1 if number % 2 else 1]:
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            wall_begin, cpu_begin = time.perf_counter(), time.process_time()
+            begin = clocks()
             step(number)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            end = clocks()
             if number:
-                seconds[name].append(time.perf_counter() - wall_begin)
-                cpu[name].append(time.process_time() - cpu_begin)
+                seconds[name].append(end[0] - begin[0])
+                cpu[name].append(end[1] - begin[1])
     return {
         name: {
             "seconds": seconds[name],
@@ -145,4 +148,24 @@ def side_by_side(arms: dict[str, Step], rounds: int, device: torch.device) -> di
             "median_cpu_s": statistics.median(cpu[name]),
         }
         for name in arms
+    }
+
+
+def step_memory(base: str, num_pairs: int, text_tokens: int, chunk_tokens: int) -> dict[str, float]:
+    """Peak memory and seconds of one step, after a small one that makes the optimiser's state; for a fresh process.
+
+    Only one chunk's activations are kept, so memory should grow by no more than the vectors.
+    """
+    stepper = our_stepper(base, num_pairs, "fp32", "cpu", token_budget=chunk_tokens, kept_tokens=0)
+    pairs = equal_pairs(num_pairs, int(stepper.encoder.backbone.config.vocab_size), text_tokens)
+    ours(stepper, pairs, min(num_pairs, 64))(0)
+    begin = time.perf_counter()
+    ours(stepper, pairs, num_pairs)(1)
+    return {
+        "num_pairs": num_pairs,
+        "text_tokens": text_tokens,
+        "chunk_tokens": chunk_tokens,
+        "seconds": time.perf_counter() - begin,
+        "threads": torch.get_num_threads(),
+        "peak_bytes": peak_bytes(),
     }

@@ -1,4 +1,4 @@
-"""Retrieval sets of the shape of real ones, and vectors of which the answers are neither all found nor all missed."""
+"""Retrieval sets of the shape of real ones, and vectors by which some answers are found and some missed."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 DIM = 384
+BLOCK_ROWS = 4096
 NOISE = 2.0
 """Length of a text's own part against that of its topic and of its language, 1 each: mAP is neither 0 nor 1."""
 
@@ -17,10 +18,11 @@ def planted_vectors(rs: RetrievalSet, dim: int = DIM) -> tuple[VectorArray, Vect
     keys, key = np.unique(rs.query_keys, return_inverse=True)
     topic = np.arange(rs.num_passages) + len(keys)  # a passage that answers nothing has a topic of its own
     topic[rs.gold_passages] = key[rs.gold_queries]
-    topics, langs = _unit(rng, len(keys) + rs.num_passages, dim), _unit(rng, rs.num_langs, dim)
+    topics = unit_vectors(rng, len(keys) + rs.num_passages, dim)
+    langs = unit_vectors(rng, rs.num_langs, dim)
 
     def text(topic: IntArray, lang: IntArray) -> VectorArray:
-        vectors: VectorArray = topics[topic] + langs[lang] + np.float32(NOISE) * _unit(rng, len(topic), dim)
+        vectors: VectorArray = topics[topic] + langs[lang] + np.float32(NOISE) * unit_vectors(rng, len(topic), dim)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
@@ -51,7 +53,11 @@ def synthetic_ntrex(num_langs: int = 128, num_items: int = 123) -> RetrievalSet:
     return parallel_set("synthetic ntrex128", langs, np.ones((num_items, num_langs), dtype=bool))
 
 
-def _unit(rng: np.random.Generator, num_rows: int, dim: int) -> VectorArray:
-    vectors = rng.standard_normal((num_rows, dim), dtype=np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+def unit_vectors(rng: np.random.Generator, num_rows: int, dim: int) -> VectorArray:
+    """Random unit vectors [num_rows, dim], made in place: a temporary of the full size would be a peak of memory."""
+    vectors = np.empty((num_rows, dim), dtype=np.float32)
+    for start in range(0, num_rows, BLOCK_ROWS):
+        block = vectors[start : start + BLOCK_ROWS]
+        rng.standard_normal(dtype=np.float32, out=block)
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
     return vectors

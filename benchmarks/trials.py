@@ -6,11 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from mlflow import MlflowClient
+
 from hbt_ray.config import TrackingConfig
 from hbt_ray.config.load import load_recipe
 from hbt_ray.errors import EvaluationError
 
-RECIPE = Path(__file__).parents[2] / "jobs" / "recipes" / "sample.yaml"
+RECIPE = Path(__file__).parents[1] / "jobs" / "recipes" / "sample.yaml"
 STEPS, LOG_EVERY = 60, 10
 OVERRIDES = (
     f"train.steps={STEPS}",
@@ -23,10 +25,8 @@ OVERRIDES = (
 )
 
 
-def trial_overheads(num_workers: int) -> dict[str, Any]:
+def trial_times(num_workers: int) -> list[dict[str, Any]]:
     """A study of four trials, one at a time, on the built-in sample; seconds of each trial in order of start."""
-    from mlflow import MlflowClient
-
     with tempfile.TemporaryDirectory() as workspace:
         job = RECIPE.parents[1] / "tune.py"
         command = [sys.executable, str(job), "--recipe", str(RECIPE), f"workspace={workspace}", *OVERRIDES]
@@ -39,10 +39,11 @@ def trial_overheads(num_workers: int) -> dict[str, Any]:
         assert experiment is not None, "the study has logged its runs"
         runs = client.search_runs([experiment.experiment_id], "tags.`hbt.kind` = 'trial'", order_by=["start_time ASC"])
         batch_size = load_recipe(RECIPE, []).plan.batch_size
-        trials = []
-        for run in runs:
+        rows = []
+        for number, run in enumerate(runs, 1):
             points = client.get_metric_history(run.info.run_id, "train/pairs_per_s")
             training = sum(LOG_EVERY * batch_size / point.value for point in points)
             whole = (run.info.end_time - run.info.start_time) / 1000
-            trials.append({"trial_s": whole, "training_s": training, "overhead_s": whole - training})
-    return {"trials": trials, "largest_after_first_s": max(trial["overhead_s"] for trial in trials[1:])}
+            names = ("workers", "trial", "s", "training s", "beyond s")
+            rows.append(dict(zip(names, (num_workers, number, whole, training, whole - training), strict=True)))
+    return rows

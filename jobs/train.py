@@ -13,9 +13,9 @@ from hbt_ray.reports.corpus_card import write_prepared_card
 from hbt_ray.storage import claim_id
 from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say
 from hbt_ray.tracking.artifacts import LOCATION, log_config
+from hbt_ray.tracking.models import log_run_models
 from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
-from hbt_ray.tracking.study_models import log_run_models
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.training.experiment import open_experiment
 from hbt_ray.training.run import RunSpec, begun

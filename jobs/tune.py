@@ -22,8 +22,8 @@ from hbt_ray.study.run_study import run_study
 from hbt_ray.study.study import Study
 from hbt_ray.study.trials import scored_sets
 from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say, show
+from hbt_ray.tracking.models import log_run_models
 from hbt_ray.tracking.session import tracking
-from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.training.experiment import open_experiment
 
@@ -90,7 +90,8 @@ def decide_study(study: Study, uri: str, run_id: str) -> str:
     write_study_cards(uri, analysis, say)
     recommended = [trial.run_id for trial in analysis.recommended.trials] if analysis.recommended else []
     finished = [trial.run_id for trial in analysis.study.finished]
-    log_run_models(uri, chosen_runs(recipe.tracking.log_models, recommended, finished), say)
+    chosen = {"best": recommended, "all": finished, "none": []}[recipe.tracking.log_models]
+    log_run_models(uri, chosen, say)
     return recommendation_line(analysis)
 
 

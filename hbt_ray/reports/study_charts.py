@@ -81,9 +81,9 @@ def against_alpha(scored: SetAnalysis, chosen: int | None, metric: str) -> Chart
             axes.axhline(means[at], color=colour("ink"), lw=1, ls="--", alpha=0.6)
             ends = means[[min(places, key=places.__getitem__), max(places, key=places.__getitem__)]]
             left = abs(ends[0] - means[at]) > abs(ends[1] - means[at])  # where fewer points are in the way
-            place = (0.03 if left else 0.97, means[at])
+            corner = (0.03 if left else 0.97, float(means[at]))
             side = "left" if left else "right"
-            axes.annotate(points[at].label, place, (0, 3), ("axes fraction", "data"), "offset points",
+            axes.annotate(points[at].label, corner, (0, 3), ("axes fraction", "data"), "offset points",
                           ha=side, size=9, color=colour("ink"))  # fmt: skip
         else:
             off_chart.append(f"{points[at].label} {number(metric, means[at])}")

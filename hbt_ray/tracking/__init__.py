@@ -6,12 +6,9 @@ One writer a study: training workers and trial drivers hand their records to it 
 - `naming`: how nested settings and metric names become names that MLflow accepts;
 - `runs`: `RunStore`, the calls on MLflow themselves (blocking, repeatable without duplicates);
 - `writer`: `RunWriter`, a buffer and a thread in front of a `RunStore`;
-- `unsent`, `journal`: what the store has not taken yet, as a file;
-- `actor`: the same methods for every process of a Ray job;
-- `artifacts`: the files that a study attaches to its runs;
-- `datasets`: what runs learned from and were scored on;
-- `system`: how busy the machines are;
-- `models`, `study_models`: trained encoders as MLflow models;
-- `evaluations`: an evaluation with its report as a run;
-- `plots`: figures of the language matrix and of the search over alpha.
+- `journal`: the records that the store has not taken yet, as a file;
+- `handle`: the same calls for every process of a Ray job; `session`: one writer a job, as an actor;
+- `artifacts`: the files that a study attaches to its runs; `models`: trained encoders as MLflow models;
+- `dataset_info`: what runs learned from and were scored on;
+- `system`: how busy the machines are; `progress`: news of running trainings.
 """

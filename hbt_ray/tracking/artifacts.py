@@ -31,14 +31,14 @@ def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
     log.log_artifact_text(key, "config/resolved.yaml", yaml.safe_dump(plain, allow_unicode=True, sort_keys=False))
 
 
-def log_scores(log: RunLog, key: str, found: Scores, label: str) -> None:
+def log_scores(log: RunLog, key: str, scores: Scores, label: str) -> None:
     """The last scores of a run on one set, in its folder: for people, by question for comparisons, and the matrix."""
     from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_to_bytes  # trial drivers score nothing
 
-    log.log_artifact_text(key, f"{found.name}/scores.json", json.dumps(found.to_json(), indent=1))
-    log.log_artifact_bytes(key, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))
-    title = f"{found.name}: mAP of {label}"
-    log_matrix(log, key, found.langs, found.map_matrix, title, name=f"{found.name}/map_matrix")
+    log.log_artifact_text(key, f"{scores.name}/scores.json", json.dumps(scores.to_json(), indent=1))
+    log.log_artifact_bytes(key, f"{scores.name}/{FILE_NAME}", scores_to_bytes(scores))
+    title = f"{scores.name}: mAP of {label}"
+    log_matrix(log, key, scores.langs, scores.map_matrix, title, name=f"{scores.name}/map_matrix")
 
 
 def log_matrix(

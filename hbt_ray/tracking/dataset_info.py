@@ -39,7 +39,7 @@ def corpus_datasets(corpus: Corpus, config: EvaluationConfig) -> list[DatasetInf
     manifest = corpus.manifest
     train, dev = manifest.splits["train"], manifest.splits["dev"]
     name = corpus.directory.rstrip("/").rsplit("/", 1)[-1].removesuffix(f"-{manifest.fingerprint[:DIGEST_CHARS]}")
-    found = [
+    datasets = [
         DatasetInfo(
             name=name,
             digest=manifest.fingerprint[:DIGEST_CHARS],
@@ -50,7 +50,7 @@ def corpus_datasets(corpus: Corpus, config: EvaluationConfig) -> list[DatasetInf
     ]
     if dev.num_items:
         num_items = min(dev.num_items, config.max_dev_items or dev.num_items)
-        found.append(
+        datasets.append(
             DatasetInfo(
                 name=DEV,
                 digest=dev_digest(corpus, config),
@@ -59,7 +59,7 @@ def corpus_datasets(corpus: Corpus, config: EvaluationConfig) -> list[DatasetInf
                 profile={"num_items": num_items, "langs": list(config.dev_langs or manifest.langs)},
             )
         )
-    return found
+    return datasets
 
 
 def dev_digest(corpus: Corpus, config: EvaluationConfig) -> str:
@@ -69,16 +69,12 @@ def dev_digest(corpus: Corpus, config: EvaluationConfig) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:DIGEST_CHARS]
 
 
-def set_dataset(found: RetrievalSet, source: str) -> DatasetInfo:
+def set_dataset(rs: RetrievalSet, source: str) -> DatasetInfo:
     """A retrieval set, by its texts and judgements; `source` as in `evaluation.sets`."""
     return DatasetInfo(
-        name=found.name,
-        digest=set_digest(found),
+        name=rs.name,
+        digest=set_digest(rs),
         context="evaluation",
         source=source,
-        profile={
-            "num_queries": found.num_queries,
-            "num_passages": found.num_passages,
-            "langs": list(found.langs),
-        },
+        profile={"num_queries": rs.num_queries, "num_passages": rs.num_passages, "langs": list(rs.langs)},
     )

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from hbt_ray.tracking.naming import Row, plain_rows
+from hbt_ray.errors import one_line
+from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
 
 if TYPE_CHECKING:
     from hbt_ray.tracking.dataset_info import DatasetInfo
@@ -37,14 +39,8 @@ ERROR_TAG = "hbt.error"
 """Why a run failed; gone when it is taken up again."""
 
 
-def check_end_status(status: str) -> None:
-    """Raises ValueError for a status that `RunStore.finish` does not know."""
-    if status not in END_STATUS:
-        raise ValueError(f"run status {status!r}: allowed are {', '.join(get_args(EndStatus))}")
-
-
 class RunLog(Protocol):
-    """Where runs are recorded: `RunWriter` inside a process, `WriterHandle` inside a Ray job."""
+    """Where runs are recorded: `RunWriter` inside a process, `WriterHandle` inside a Ray job; see `Recorder`."""
 
     def start_run(
         self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
@@ -84,55 +80,69 @@ class WriterStats:
     """Whether the last attempt failed and is being repeated."""
 
 
-@dataclass(frozen=True)
-class WriterHandle:
-    """The methods of `RunWriter` for any process of the job; picklable, for arguments of Ray workers."""
+class Recorder(ABC):
+    """The calls of `RunLog`. Their arguments are made plain here, once: safe to keep, to pickle and to send twice."""
 
-    actor: Any
+    @abstractmethod
+    def send(self, method: str, key: str, *arguments: Any) -> None:
+        """Takes a record for the run of a key, a plain call of `RunStore` ("start" for its `get_or_create`)."""
 
     def start_run(
         self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
     ) -> None:
-        """See `RunWriter.start_run`."""
-        self._send("start_run", key, name, dict(tags or {}), parent_key)
+        """Creates the run of this key or takes it up again. `parent_key`: a run that was started before."""
+        self.send("start", key, name, dict(tags or {}), parent_key)
 
     def log_params(self, key: str, params: Mapping[str, Any]) -> None:
-        """See `RunWriter.log_params`."""
-        self._send("log_params", key, params)
+        """Nested settings as parameters, as they are now; see `naming.flatten_params`."""
+        self.send("log_params", key, flatten_params(params))
 
     def log_metrics(self, key: str, rows: Iterable[Row]) -> None:
-        """See `RunWriter.log_metrics`; tensors are turned into numbers here, on the sender's device."""
-        self._send("log_metrics", key, plain_rows(rows, int(time.time() * 1000)))
+        """Metrics by step, stamped with the time; ValueError for a row without an integer `step`."""
+        self.send("log_metrics", key, plain_rows(rows))
 
     def log_datasets(self, key: str, datasets: Sequence[DatasetInfo]) -> None:
-        """See `RunWriter.log_datasets`."""
-        self._send("log_datasets", key, tuple(datasets))
+        """What the run learned from and was scored on."""
+        self.send("log_datasets", key, tuple(datasets))
 
     def log_artifact_text(self, key: str, path: str, text: str) -> None:
-        """See `RunWriter.log_artifact_text`."""
-        self._send("log_artifact_text", key, path, text)
+        """A text artifact at `path` inside the run's artifacts."""
+        self.log_artifact_bytes(key, path, text.encode())
 
     def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None:
-        """See `RunWriter.log_artifact_bytes`."""
-        self._send("log_artifact_bytes", key, path, content)
+        """A binary artifact at `path` inside the run's artifacts."""
+        self.send("log_bytes", key, path, content)
 
     def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
-        """See `RunWriter.finish_run`."""
-        check_end_status(status)
-        self._send("finish_run", key, status, dict(tags or {}))
+        """Ends a run; ValueError for an unknown status."""
+        if status not in END_STATUS:
+            raise ValueError(f"run status {status!r}: allowed are {', '.join(END_STATUS)}")
+        self.send("finish", key, status, dict(tags or {}))
+
+
+@dataclass(frozen=True)
+class WriterHandle(Recorder):
+    """A `RunWriter` for any process of the job, its methods here; picklable, for arguments of Ray workers."""
+
+    actor: Any
+
+    def send(self, method: str, key: str, *arguments: Any) -> None:
+        try:
+            self.actor.append.remote("send", method, key, *arguments)
+        except RayError as error:  # tracking must not end a training
+            logger.warning("tracking: %s was not sent: %s", method, one_line(error))
 
     def run_id(self, key: str, timeout: float = 10.0) -> str | None:
-        """See `RunWriter.run_id`."""
         answer: str | None = self._ask("run_id", None, timeout, key, timeout)
         return answer
 
     def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded] | None:
-        """See `RunWriter.recorded`; None where there is no answer within a minute, and a second for each run."""
+        """None where there is no answer within a minute, and a second for each run."""
         answer: dict[str, Recorded] | None = self._ask("recorded", None, 60.0 + len(wanted), dict(wanted))
         return answer
 
     def latest(self) -> dict[str, dict[str, float]]:
-        """See `RunWriter.latest`; empty where the actor does not answer at once."""
+        """Empty where the actor does not answer at once."""
         answer: dict[str, dict[str, float]] = self._ask("latest", {}, 1.0)
         return answer
 
@@ -141,7 +151,7 @@ class WriterHandle:
         return bool(self._ask("flush", False, timeout, timeout))
 
     def stats(self) -> WriterStats | None:
-        """See `RunWriter.stats`; None where the actor is gone."""
+        """None where the actor is gone."""
         answer: WriterStats | None = self._ask("stats", None, 10.0)
         return answer
 
@@ -151,12 +161,6 @@ class WriterHandle:
         ray.kill(self.actor)
         return done
 
-    def _send(self, method: str, *arguments: Any) -> None:
-        try:
-            self.actor.append.remote(method, *arguments)
-        except RayError as error:  # tracking must not end a training
-            logger.warning("tracking: %s was not sent: %s", method, error)
-
     def _ask(self, method: str, missing: Any, timeout: float, *arguments: Any) -> Any:
         """Asks and waits. `append` first: whatever this process sent before has then been taken in."""
         deadline = time.monotonic() + timeout + REPLY_MARGIN_S
@@ -165,5 +169,5 @@ class WriterHandle:
             answer = self.actor.wait.remote(method, *arguments)
             return ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
         except (RayError, GetTimeoutError) as error:
-            logger.warning("tracking: no answer to %s: %s", method, error)
+            logger.warning("tracking: no answer to %s: %s", method, one_line(error))
             return missing

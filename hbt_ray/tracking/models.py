@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
-from hbt_ray.errors import ConfigError
+from hbt_ray.errors import ConfigError, HbtError, one_line
 from hbt_ray.storage import files_digest, is_local, open_fs
 from hbt_ray.tracking.artifacts import LOCATION
 
@@ -56,26 +57,48 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
         if known:
             return known[0]
         run = client.get_run(run_id)
-        made = client.create_logged_model(
+        model = client.create_logged_model(
             run.info.experiment_id, name=NAME, source_run_id=run_id, tags={FILES_TAG: digest}, params=run.data.params
         )
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                written = _write(Path(scratch) / NAME, directory, made, run_id)
-                client.log_model_artifacts(made.model_id, str(written))
+                written = _write(Path(scratch) / NAME, directory, model, run_id)
+                client.log_model_artifacts(model.model_id, str(written))
         except BaseException:
-            client.finalize_logged_model(made.model_id, "FAILED")
+            client.finalize_logged_model(model.model_id, "FAILED")
             raise
-        client.finalize_logged_model(made.model_id, "READY")
-        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=step)])
-        return client.get_logged_model(made.model_id)
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=step)])
+        return client.get_logged_model(model.model_id)
+
+
+def log_run_models(tracking_uri: str, run_ids: Sequence[str], report: Callable[[str], None]) -> None:
+    """Log the models of these runs where that was not done; what cannot be logged is said, and ends nothing.
+
+    Args:
+        tracking_uri: of the runs.
+        run_ids: runs whose training ended.
+        report: receives a line for each model that could not be logged, and one in the end.
+    """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    client = MlflowClient(tracking_uri=tracking_uri)
+    logged = []
+    for run_id in run_ids:
+        try:
+            # a run's own steps, which a study may vary
+            step = int(client.get_run(run_id).data.params.get("train.steps", 0))
+            logged.append(log_model(client, run_id, run_model(client, run_id), step=step))
+        except (HbtError, MlflowException, OSError) as error:
+            report(f"note: the model of run {run_id} is not in MLflow: {one_line(error)}")
+    if logged:
+        report(f"models in MLflow: {', '.join(model.model_uri for model in logged)}")
 
 
 def logged_models(client: MlflowClient, run_id: str) -> list[LoggedModel]:
     """The whole models that were logged for a run, the newest first."""
     outputs = client.get_run(run_id).outputs
-    found = [client.get_logged_model(made.model_id) for made in (outputs.model_outputs if outputs else [])]
-    ready = [model for model in found if str(model.status) == "READY"]
+    models = [client.get_logged_model(output.model_id) for output in (outputs.model_outputs if outputs else [])]
+    ready = [model for model in models if str(model.status) == "READY"]
     return sorted(ready, key=lambda model: -model.creation_timestamp)
 
 
@@ -100,7 +123,7 @@ def run_model(client: MlflowClient, run_id: str) -> str:
             return Path(client.download_artifacts(run_id, LOCATION, scratch)).read_text(encoding="utf-8").strip()
     except (MlflowException, OSError) as error:
         raise ConfigError(
-            f"run {run_id} names no model (artifact {LOCATION}): did its training end? ({error})"
+            f"run {run_id} names no model (artifact {LOCATION}): did its training end? ({one_line(error)})"
         ) from None
 
 
@@ -131,11 +154,14 @@ def _check_code(directory: Path, location: str) -> None:
         )
 
 
-def _write(target: Path, directory: Path, made: LoggedModel, run_id: str) -> Path:
+def _write(target: Path, directory: Path, logged: LoggedModel, run_id: str) -> Path:
     import mlflow.sentence_transformers as flavour
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import get_verbosity, set_verbosity
 
+    description: Any = Model(
+        artifact_path=logged.artifact_location, run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id
+    )
     verbosity = get_verbosity()
     set_verbosity(logging.ERROR)  # a pooler that the encoder does not use is missing: said at every loading
     try:
@@ -144,7 +170,7 @@ def _write(target: Path, directory: Path, made: LoggedModel, run_id: str) -> Pat
         flavour.save_model(
             model,
             str(target),
-            mlflow_model=_description(made, run_id),
+            mlflow_model=description,
             signature=signature(dim),
             input_example=([EXAMPLE], {"prompt_name": "query"}),
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
@@ -157,13 +183,6 @@ def _write(target: Path, directory: Path, made: LoggedModel, run_id: str) -> Pat
     shutil.rmtree(data)
     shutil.copytree(directory, data)
     return target
-
-
-def _description(made: LoggedModel, run_id: str) -> Model:
-    found: Any = Model(
-        artifact_path=made.artifact_location, run_id=run_id, model_uuid=made.model_id, model_id=made.model_id
-    )
-    return found  # type: ignore[no-any-return]
 
 
 def signature(dim: int) -> ModelSignature:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -50,20 +51,21 @@ def _text(value: Any) -> str:
     return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"
 
 
-def plain_rows(rows: Iterable[Row], time_ms: int) -> list[dict[str, float]]:
+def plain_rows(rows: Iterable[Row]) -> list[dict[str, float]]:
     """Rows of plain numbers, stamped with the time of the call: safe to keep, to pickle and to send twice.
 
-    A value that is not a number becomes NaN, which the store counts and leaves out. MLflow takes a record of
-    equal name, step, time and value for the same one; the fixed time stamp is what makes a retry harmless.
+    Tensors become numbers here, on the sender's device; a value that is not a number becomes NaN, which the store
+    counts and leaves out. MLflow takes a record of equal name, step, time and value for the same one; the fixed time
+    stamp is what makes a retry harmless.
 
     Raises:
         ValueError: a row without an integer `step`.
     """
-    plain = []
+    now, plain = int(time.time() * 1000), []
     for row in rows:
         if "step" not in row or int(row["step"]) != row["step"]:
             raise ValueError(f"metric row {dict(row)!r}: an integer `step` is required; add it to the row")
-        stamped: dict[str, float] = {"step": int(row["step"]), "time_ms": int(row.get("time_ms", time_ms))}
+        stamped: dict[str, float] = {"step": int(row["step"]), "time_ms": int(row.get("time_ms", now))}
         stamped.update((metric_name(k), _number(v)) for k, v in row.items() if k not in ROW_FIELDS)
         plain.append(stamped)
     return plain

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hbt_ray.tracking.handle import WriterHandle
 
 INTERVAL_S = 15.0
+"""Seconds between two looks."""
 
 
 @contextmanager
@@ -18,26 +19,25 @@ def progress(
     report: Callable[[str], None],
     *,
     label: Callable[[str], str] = lambda key: key.rsplit("/", 1)[-1],
-    interval_s: float = INTERVAL_S,
 ) -> Iterator[None]:
-    """While the block runs, report step, loss and speed of every run whose training went on.
+    """While the block runs, report step, loss and speed of every run whose training advanced.
 
     Args:
         log: the writer that the runs report their curves to.
         num_steps: steps of a run, from its key.
-        report: receives the lines, from a thread.
-        label: what a run is called, from its key.
-        interval_s: seconds between two looks.
+        report: receives lines such as `alpha=0.5: step 40/100, loss 1.234, 21.0 pairs/s`, from a thread.
+        label: how a run is called, from its key.
     """
     done = threading.Event()
     seen: dict[str, float] = {}
 
     def look() -> None:
-        while not done.wait(interval_s):
+        while not done.wait(INTERVAL_S):
             for key, row in log.latest().items():
                 if "train/loss" in row and row["step"] != seen.get(key):
                     seen[key] = row["step"]
-                    report(f"{label(key)}: {progress_line(row, num_steps(key))}")
+                    speed = f"loss {row['train/loss']:.3f}, {row['train/pairs_per_s']:,.1f} pairs/s"
+                    report(f"{label(key)}: step {row['step']:.0f}/{num_steps(key)}, {speed}")
 
     thread = threading.Thread(target=look, daemon=True, name="progress")
     thread.start()
@@ -45,9 +45,4 @@ def progress(
         yield
     finally:
         done.set()
-        thread.join(timeout=interval_s)
-
-
-def progress_line(row: Mapping[str, float], num_steps: int) -> str:
-    """`step 40/100, loss 1.234, 21.0 pairs/s`."""
-    return f"step {row['step']:.0f}/{num_steps}, loss {row['train/loss']:.3f}, {row['train/pairs_per_s']:,.1f} pairs/s"
+        thread.join(timeout=INTERVAL_S)

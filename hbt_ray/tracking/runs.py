@@ -11,7 +11,6 @@ import json
 import logging
 import math
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -23,8 +22,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from hbt_ray.tracking.dataset_info import DatasetInfo
-from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded, check_end_status
-from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, Row, flatten_params, plain_rows
+from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded
+from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, flatten_params
 from hbt_ray.tracking.uri import artifact_location, sqlite_path
 
 logger = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ class RunStore:
         self.tracking_uri = tracking_uri
         self.experiment = experiment
         self._opened: MlflowClient | None = None
-        self._found_experiment: str | None = None
+        self._known_experiment: str | None = None
         self._created: set[str] = set()  # runs made by this process: nothing was logged to them before us
         self._steps: dict[tuple[str, str], set[int]] = {}  # (run, metric) -> steps that are in the store
         self._num_nonfinite: dict[str, int] = {}
@@ -108,7 +107,7 @@ class RunStore:
 
         `wanted`: key -> folders of artifacts to look into, such as `dev`; the root is looked at in any case.
         """
-        found = {}
+        runs = {}
         for key, folders in wanted.items():
             run = self._find(key)
             if run is not None:
@@ -116,13 +115,13 @@ class RunStore:
                 paths = [
                     item.path for folder in (None, *folders) for item in self.client.list_artifacts(run_id, folder)
                 ]
-                found[key] = Recorded(
+                runs[key] = Recorded(
                     status=str(run.info.status),
                     early_stopped=EARLY_STOPPED_TAG in run.data.tags,
                     metrics=frozenset(run.data.metrics),
                     artifacts=frozenset(paths),
                 )
-        return found
+        return runs
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Nested settings as parameters `section.field`.
@@ -138,18 +137,18 @@ class RunStore:
         changed = {n: v for n, v in flat.items() if n in known and known[n] != v}
         self._set_tags(run_id, {f"{CONFLICT_TAG}{n}"[:250]: v for n, v in changed.items()})
 
-    def log_metrics(self, run_id: str, rows: Iterable[Row]) -> int:
+    def log_metrics(self, run_id: str, rows: Iterable[Mapping[str, float]]) -> int:
         """Metrics by step. What is in the store already (training that resumed repeats steps) stays as it is.
 
         Args:
             run_id: an active run.
-            rows: `{"step": 10, "loss": 0.3, ...}` each; see `naming.Row`.
+            rows: `{"step": 10, "time_ms": 1_700_000_000_000, "loss": 0.3, ...}` each, made by `naming.plain_rows`.
 
         Returns:
             How many values were left out because they were not finite; their sum is a tag of the run.
         """
         num_nonfinite, new = 0, []
-        for row in plain_rows(rows, int(time.time() * 1000)):
+        for row in rows:
             for name, value in row.items():
                 if name in ROW_FIELDS:
                     continue
@@ -169,12 +168,11 @@ class RunStore:
     def log_datasets(self, run_id: str, datasets: Sequence[DatasetInfo]) -> None:
         """What the run learned from and was scored on, in MLflow's column of datasets; each once."""
         inputs = []
-        for found in datasets:
-            source_type, source = _dataset_source(found.source)
-            dataset = Dataset(
-                found.name, found.digest, source_type, json.dumps(source), profile=json.dumps(dict(found.profile))
-            )
-            inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, found.context)]))
+        for info in datasets:
+            source_type, source = _dataset_source(info.source)
+            profile = json.dumps(dict(info.profile))
+            dataset = Dataset(info.name, info.digest, source_type, json.dumps(source), profile=profile)
+            inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, info.context)]))
         self.client.log_inputs(run_id, inputs)
 
     def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
@@ -188,31 +186,27 @@ class RunStore:
 
     def finish(self, run_id: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
         """Ends a run. `early_stopped` ends as FINISHED with the tag `hbt.early_stopped`."""
-        check_end_status(status)
         stopped = {EARLY_STOPPED_TAG: "true"} if status == "early_stopped" else {}
         self._set_tags(run_id, {**(tags or {}), **stopped})
         self.client.set_terminated(run_id, END_STATUS[status])
 
     def _experiment_id(self) -> str:
-        if self._found_experiment is None:
-            found = self.client.get_experiment_by_name(self.experiment)
-            if found is None:
-                self._found_experiment = self._create_experiment()
-            else:
-                if found.lifecycle_stage == "deleted":
-                    logger.warning("MLflow experiment %r was deleted; it is restored", self.experiment)
-                    self.client.restore_experiment(found.experiment_id)
-                self._found_experiment = str(found.experiment_id)
-        return self._found_experiment
+        if self._known_experiment is None:
+            experiment = self.client.get_experiment_by_name(self.experiment)
+            if experiment is not None and experiment.lifecycle_stage == "deleted":
+                logger.warning("MLflow experiment %r was deleted; it is restored", self.experiment)
+                self.client.restore_experiment(experiment.experiment_id)
+            self._known_experiment = str(experiment.experiment_id) if experiment else self._create_experiment()
+        return self._known_experiment
 
     def _create_experiment(self) -> str:
         try:
             location = artifact_location(self.tracking_uri)
             return str(self.client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS))
         except MlflowException as error:
-            found = self.client.get_experiment_by_name(self.experiment)
-            if error.error_code == "RESOURCE_ALREADY_EXISTS" and found is not None:
-                return str(found.experiment_id)  # another study was quicker
+            experiment = self.client.get_experiment_by_name(self.experiment)
+            if error.error_code == "RESOURCE_ALREADY_EXISTS" and experiment is not None:
+                return str(experiment.experiment_id)  # another study was quicker
             raise
 
     def _find(self, key: str) -> Run | None:

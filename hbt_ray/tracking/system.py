@@ -1,16 +1,18 @@
 """How busy the machines are: one sampler a node and run, its numbers beside the training curves.
 
 The names are MLflow's own (`system/<node>/cpu_utilization_percentage`), so that its page of system metrics shows them;
-the step is that of the training, so that they share an axis with the loss. Needs no MLflow in the worker.
+the step is the training's, so that they share an axis with the loss. MLflow's monitors are not used: importing them
+costs a worker about 2 s and 44 MB, and they warn at every sample of a GPU in slices.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from typing import Any
 
 import psutil
 
@@ -18,16 +20,12 @@ SAMPLE_S = 10.0
 """Seconds between two samples; what is logged is the mean of the samples since the last step that was logged."""
 MB = 1e6
 
-Publish = Callable[[int, Mapping[str, float]], None]
-"""(step, metrics)"""
-
 
 class SystemSampler:
     """CPU, memory, disk, network, and NVIDIA's GPUs of this machine."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._num = 0
+        self._samples: dict[str, list[float]] = defaultdict(list)
         psutil.cpu_percent()  # the first call has no time before it, and answers 0
         network = psutil.net_io_counters()
         self._received, self._sent = network.bytes_recv, network.bytes_sent
@@ -36,7 +34,7 @@ class SystemSampler:
     def sample(self) -> None:
         """Look once."""
         memory, disk, network = psutil.virtual_memory(), psutil.disk_usage(os.sep), psutil.net_io_counters()
-        found = {
+        values = {
             "cpu_utilization_percentage": psutil.cpu_percent(),
             "system_memory_usage_megabytes": memory.used / MB,
             "system_memory_usage_percentage": memory.used / memory.total * 100,
@@ -47,36 +45,37 @@ class SystemSampler:
             "network_transmit_megabytes": (network.bytes_sent - self._sent) / MB,
             **self._gpus(),
         }
-        for name, value in found.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._num += 1
+        for name, value in values.items():
+            self._samples[name].append(value)
 
     def take(self) -> dict[str, float]:
         """Means of the samples since the last call; empty where there are none."""
-        means = {name: total / self._num for name, total in self._sums.items()}
-        self._sums, self._num = {}, 0
+        means = {name: sum(values) / len(values) for name, values in self._samples.items()}
+        self._samples.clear()
         return means
 
     def _gpus(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        if self._nvml is None:
-            return found
-        for at in range(self._nvml.nvmlDeviceGetCount()):
+        values: dict[str, float] = {}
+        for number in range(self._nvml.nvmlDeviceGetCount() if self._nvml else 0):
             try:
-                handle = self._nvml.nvmlDeviceGetHandleByIndex(at)
+                handle = self._nvml.nvmlDeviceGetHandleByIndex(number)
                 memory = self._nvml.nvmlDeviceGetMemoryInfo(handle)
-                found[f"gpu_{at}_memory_usage_megabytes"] = memory.used / MB
-                found[f"gpu_{at}_memory_usage_percentage"] = memory.used / memory.total * 100
-                found[f"gpu_{at}_utilization_percentage"] = self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu
-                found[f"gpu_{at}_power_usage_watts"] = self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+                values[f"gpu_{number}_memory_usage_megabytes"] = memory.used / MB
+                values[f"gpu_{number}_memory_usage_percentage"] = memory.used / memory.total * 100
+                values[f"gpu_{number}_utilization_percentage"] = self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu
+                values[f"gpu_{number}_power_usage_watts"] = self._nvml.nvmlDeviceGetPowerUsage(handle) / 1000
             except self._nvml.NVMLError:  # a card in slices tells only a part of these
                 continue
-        return found
+        return values
 
 
 @contextmanager
 def system_metrics(
-    publish: Publish, step: Callable[[], int], node: str, *, sample_s: float | None = None
+    publish: Callable[[int, Mapping[str, float]], None],
+    step: Callable[[], int],
+    node: str,
+    *,
+    sample_s: float | None = None,
 ) -> Iterator[None]:
     """Sample this machine while the block runs, in a thread that mostly sleeps.
 
@@ -106,12 +105,12 @@ def system_metrics(
         thread.join(timeout=1.0)
 
 
-def _nvml() -> ModuleType | None:
+def _nvml() -> Any:
+    """NVIDIA's library, None without a card or a driver."""
     import pynvml
 
     try:
         pynvml.nvmlInit()
-    except pynvml.NVMLError:  # no card, or no driver
+    except pynvml.NVMLError:
         return None
-    found: ModuleType = pynvml
-    return found
+    return pynvml

@@ -147,7 +147,7 @@ def _check_server(uri: str, timeout_s: float) -> None:
 
 def _last_cause(error: BaseException) -> str:
     """The innermost reason of a chain of network errors, without object addresses, in one line."""
-    text = re.sub(r"<[^>]*>[:,]?\s*", "", one_line(error))
+    text = re.sub(r"<[^>]*>[:,]?\s*", "", one_line(error, limit=10_000))  # the reason stands at the end
     reasons = re.findall(r"Connection refused|timed out|Name or service not known|[\w ]+resolution", text)
     return str(reasons[-1]).strip() if reasons else text[-160:]
 

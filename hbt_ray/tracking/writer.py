@@ -7,22 +7,22 @@ handed in before the run exists.
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hbt_ray.tracking.dataset_info import DatasetInfo
-from hbt_ray.tracking.handle import EndStatus, Recorded, WriterStats, check_end_status
-from hbt_ray.tracking.journal import Journal
-from hbt_ray.tracking.naming import Row, flatten_params, plain_rows
-from hbt_ray.tracking.records import Record, first_line, is_refused, take
+from mlflow.exceptions import MlflowException
+
+from hbt_ray.errors import HbtError, one_line
+from hbt_ray.tracking.handle import Recorded, Recorder, WriterStats
+from hbt_ray.tracking.journal import Journal, Record
 from hbt_ray.tracking.runs import RunStore
 
 logger = logging.getLogger(__name__)
@@ -32,9 +32,41 @@ LONGEST_RETRY_S = 15.0
 MAX_ATTEMPTS_WHILE_UP = 20  # about 4 minutes for one record that fails although the store answers
 LOOK_S = 0.5  # between two looks at what nobody announces
 DOWN_WAIT_S = 30.0  # for a store that is down, all waiting together; anew when it has answered
+MAX_ROWS_PER_CALL = 1000
+REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
+"""What MLflow says of a request that will fail the same way for ever."""
 
 
-class RunWriter:
+def take(records: deque[Record]) -> Record:
+    """Take the next record out; metrics of the same run that follow it join it, to spare requests.
+
+    Only the order within a run matters, so the search for followers stops at the run's next other record.
+    """
+    record = records.popleft()
+    if record.method != "log_metrics":
+        return record
+    rows, others, stop = list(record.arguments[0]), deque[Record](), False
+    while records and len(rows) < MAX_ROWS_PER_CALL:
+        follower = records.popleft()
+        stop = stop or (follower.key == record.key and follower.method != "log_metrics")
+        if follower.key == record.key and not stop:
+            rows.extend(follower.arguments[0])
+        else:
+            others.append(follower)
+    records.extendleft(reversed(others))
+    return Record(record.method, record.key, (rows,))
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether a request will fail the same way for ever."""
+    if isinstance(error, MlflowException):
+        return error.error_code in REFUSED
+    if isinstance(error, json.JSONDecodeError):  # of an answer: a proxy says in HTML that the server is away
+        return False
+    return isinstance(error, (HbtError, ValueError, TypeError, ImportError))
+
+
+class RunWriter(Recorder):
     """Writes records in the order in which they were handed in, from one thread.
 
     Args:
@@ -54,61 +86,26 @@ class RunWriter:
         self._busy = self._closed = self._down = False
         self._num_dropped = self._num_nonfinite = 0
         self._patience_s = DOWN_WAIT_S
-        for method, arguments in self._journal.load() if self._journal else ():
-            getattr(self, method)(*arguments)
+        for record in self._journal.load() if self._journal else ():
+            self.send(record.method, record.key, *record.arguments)
         self._thread = threading.Thread(target=self._work, name="hbt-tracking", daemon=True)
         self._thread.start()
         if self._journal:
             threading.Thread(target=self._keep_journal, name="hbt-journal", daemon=True).start()
 
-    def start_run(
-        self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
-    ) -> None:
-        """Creates the run of this key or takes it up again. `parent_key`: a run that was started before."""
-        kept = dict(tags or {})
-
-        def start(_: str) -> None:
-            parent = self._run_ids.get(parent_key) if parent_key else None
-            if parent_key and parent is None:
-                parent = self._store.find(parent_key)
-            self._run_ids[key] = self._store.get_or_create(key, name, kept, parent)
-
-        self._add(Record(key, "start", ("start_run", (key, name, kept, parent_key)), start, starts=True))
-
-    def log_params(self, key: str, params: Mapping[str, Any]) -> None:
-        """See `RunStore.log_params`."""
-        kept = flatten_params(params)  # now: the caller may change its settings afterwards
-        call = ("log_params", (key, kept))
-        self._add(Record(key, "parameters", call, lambda run_id: self._store.log_params(run_id, kept)))
-
-    def log_metrics(self, key: str, rows: Iterable[Row]) -> None:
-        """See `RunStore.log_metrics`. Raises ValueError for a row without an integer `step`."""
-        kept = plain_rows(rows, int(time.time() * 1000))
-        for row in kept:
-            self._latest.setdefault(key, {}).update(row)
-        self._add(self._metrics(key, kept))
-
-    def log_datasets(self, key: str, datasets: Sequence[DatasetInfo]) -> None:
-        """See `RunStore.log_datasets`."""
-        kept = tuple(datasets)
-        call = ("log_datasets", (key, kept))
-        self._add(Record(key, "datasets", call, lambda run_id: self._store.log_datasets(run_id, kept)))
-
-    def log_artifact_text(self, key: str, path: str, text: str) -> None:
-        """A text artifact at `path` inside the run's artifacts."""
-        self.log_artifact_bytes(key, path, text.encode())
-
-    def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None:
-        """A binary artifact at `path` inside the run's artifacts."""
-        call = ("log_artifact_bytes", (key, path, content))
-        self._add(Record(key, f"artifact {path}", call, lambda run_id: self._store.log_bytes(run_id, path, content)))
-
-    def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
-        """See `RunStore.finish`. Raises ValueError for an unknown status."""
-        check_end_status(status)
-        kept = dict(tags or {})
-        call = ("finish_run", (key, status, kept))
-        self._add(Record(key, f"end ({status})", call, lambda run_id: self._store.finish(run_id, status, kept)))
+    def send(self, method: str, key: str, *arguments: Any) -> None:
+        record = Record(method, key, arguments)
+        if method == "log_metrics":
+            for row in arguments[0]:
+                self._latest.setdefault(key, {}).update(row)
+        with self._changed:
+            if self._closed:
+                self._num_dropped += 1
+                return
+            self._records.append(record)
+            if self._journal:
+                self._journal.add(record)
+            self._changed.notify_all()
 
     def run_id(self, key: str, timeout: float = 10.0) -> str | None:
         """The run id of a key, None if the store has not made the run within `timeout` seconds."""
@@ -124,7 +121,7 @@ class RunWriter:
         try:
             return self._store.recorded(wanted)
         except Exception as error:
-            logger.warning("MLflow at %s did not say what it has: %s", self._store.tracking_uri, first_line(error))
+            logger.warning("MLflow at %s did not say what it has: %s", self._store.tracking_uri, one_line(error))
             return None
 
     def latest(self) -> dict[str, dict[str, float]]:
@@ -197,26 +194,9 @@ class RunWriter:
             parked = [record for records in self._parked.values() for record in records]
             left = [*([self._in_hand] if self._in_hand else []), *self._records, *parked]
             if left:
-                self._journal.replace([record.call for record in left])
+                self._journal.replace(left)
             else:
                 self._journal.clear()
-
-    def _add(self, record: Record) -> None:
-        with self._changed:
-            if self._closed:
-                self._num_dropped += 1
-                return
-            self._records.append(record)
-            if self._journal:
-                self._journal.add(record.call)
-            self._changed.notify_all()
-
-    def _metrics(self, key: str, rows: list[dict[str, float]]) -> Record:
-        write = partial(self._write_metrics, rows=rows)
-        return Record(key, "metrics", ("log_metrics", (key, rows)), write, rows=rows)
-
-    def _write_metrics(self, run_id: str, rows: list[dict[str, float]]) -> None:
-        self._num_nonfinite += self._store.log_metrics(run_id, rows)
 
     def _work(self) -> None:
         while True:
@@ -228,7 +208,7 @@ class RunWriter:
                 self._changed.wait_for(lambda: self._records or self._closed)
                 if self._closed:
                     return
-                record = self._in_hand = take(self._records, self._metrics)
+                record = self._in_hand = take(self._records)
                 self._busy = True
             self._write_until_done(record)
 
@@ -257,8 +237,10 @@ class RunWriter:
                 return
 
     def _write(self, record: Record) -> None:
-        if record.starts:
-            record.write("")
+        if record.method == "start":
+            name, tags, parent_key = record.arguments
+            parent = (self._run_ids.get(parent_key) or self._store.find(parent_key)) if parent_key else None
+            self._run_ids[record.key] = self._store.get_or_create(record.key, name, tags, parent)
             with self._changed:
                 self._records.extendleft(reversed(self._parked.pop(record.key, [])))
                 self._changed.notify_all()
@@ -269,7 +251,9 @@ class RunWriter:
                 self._parked.setdefault(record.key, []).append(record)
             return
         self._run_ids[record.key] = run_id
-        record.write(run_id)
+        answer = getattr(self._store, record.method)(run_id, *record.arguments)
+        if record.method == "log_metrics":
+            self._num_nonfinite += answer
 
     def _store_answers(self) -> bool:
         try:
@@ -280,7 +264,7 @@ class RunWriter:
 
     def _drop(self, record: Record, error: Exception) -> None:
         self._num_dropped += 1
-        logger.warning("run %s: %s not recorded, MLflow refused: %s", record.key, record.what, first_line(error))
+        logger.warning("run %s: %s is not recorded, MLflow refused: %s", record.key, record, one_line(error))
 
     def _say_down(self, error: Exception) -> None:
         if not self._down:
@@ -288,5 +272,5 @@ class RunWriter:
             logger.warning(
                 "MLflow at %s does not take records (%s); they are kept and sent when it does",
                 self._store.tracking_uri,
-                first_line(error),
+                one_line(error),
             )

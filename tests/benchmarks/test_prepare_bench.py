@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -6,8 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.corpora import write_corpus
-from benchmarks.memory import PeakMemory, tree_pss
-from benchmarks.prepare import main, result_table
+from benchmarks.machine import peak_memory, tree_pss
+from benchmarks.prepare import main
 from hbt_ray.errors import ConfigError
 
 MIB = 1 << 20
@@ -17,17 +16,14 @@ def test_memory_of_a_process_and_its_children():
     hold = (
         f"data = bytearray(80 * {MIB})\nfor at in range(0, len(data), 4096): data[at] = 1\nprint(flush=True); input()"
     )
-    before = sum(tree_pss(os.getpid()).values())
-    with PeakMemory() as memory:
+    before = tree_pss()
+    with peak_memory(every_s=0.01) as peak:
         child = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         child.stdout.readline()
-        during = tree_pss(os.getpid())
-        memory._look()
+        during = tree_pss()
         child.communicate(b"\n")
-    assert 80 * MIB < sum(during.values()) - before < 140 * MIB
-    assert any(name.endswith(f"-{child.pid}") for name in during)
-    assert memory.peak >= sum(during.values()) * 0.9
-    assert sum(memory.at_peak.values()) == memory.peak
+    assert 80 * MIB < during - before < 140 * MIB
+    assert peak.num_bytes >= (before + 80 * MIB) * 0.9
 
 
 def test_a_corpus_of_any_size_is_parallel_and_the_same_twice(tmp_path):
@@ -43,9 +39,3 @@ def test_a_corpus_of_any_size_is_parallel_and_the_same_twice(tmp_path):
 def test_arguments_out_of_range(argv):
     with pytest.raises(ConfigError, match="--items is 100 or more"):
         main(argv)
-
-
-def test_the_table_has_a_row_a_stage():
-    stage = {"seconds": 2.0, "rows_per_s": 1500.0, "mb_per_s": 1.5, "peak_pss_bytes": 3 * MIB, "at_peak": {}}
-    result = {"items": 1000, "langs": ["en"], "cpus": 2, "stages": {"clean": stage, "prepare": stage}}
-    assert result_table(result).row_count == 2

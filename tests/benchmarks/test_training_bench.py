@@ -1,18 +1,20 @@
 """The benchmarks of training run, small: their arms do the same work, and the page is made of their numbers."""
 
-import argparse
 import json
+from functools import partial
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
-from benchmarks import page
+from benchmarks import page, training
 from benchmarks.data_path import data_path
-from benchmarks.pairs import equal_pairs, synthetic_pairs
-from benchmarks.steps import bare_loop, our_stepper, ours, sentence_transformers_loss
-from benchmarks.training import TABLES, _known, measure_steps
-from benchmarks.workers import share_of
+from benchmarks.pairs import equal_pairs, real_pairs, synthetic_pairs
+from benchmarks.steps import bare_loop, our_stepper, ours, sentence_transformers_loss, side_by_side
+from hbt_ray.errors import EvaluationError
+from hbt_ray.model.encoder import Encoder
 from tests.model.models import SIZE, write_model
 
 NUM_PAIRS, VOCAB = 6, SIZE["vocab_size"]
@@ -58,49 +60,49 @@ def test_all_arms_take_the_same_step(base, monkeypatch, arm):
 
 
 def test_slices_of_workers_make_up_the_batch():
-    part = synthetic_pairs(8, VOCAB).slice(3, 8)
-    shares = [share_of(part, rank, 4) for rank in range(4)]
+    pairs = synthetic_pairs(10, VOCAB)
+    whole = pairs.slice(3, 8)
+    shares = [pairs.slice(3, 8, rank, 4) for rank in range(4)]
     for name in ("query_values", "query_lengths", "passage_values", "passage_lengths", "items"):
-        assert np.concatenate([getattr(share, name) for share in shares]).tolist() == getattr(part, name).tolist()
+        assert np.concatenate([getattr(share, name) for share in shares]).tolist() == getattr(whole, name).tolist()
 
 
 def test_the_data_path_is_measured_by_stage(tmp_path):
-    found = data_path(tmp_path, num_items=300, num_langs=2, batch_size=16, num_steps=4)
-    assert found["num_pairs"] == 64
-    assert found["all"] < min(found["pairs_per_cpu_s"].values())
+    speeds = data_path(tmp_path, num_items=300, num_langs=2, batch_size=16, num_steps=4)
+    assert list(speeds) == ["plan", "all", "read", "to blocks", "from blocks", "collate packed"]
+    assert speeds.pop("all") < min(speeds.values())
 
 
-def test_the_page_has_the_numbers_of_the_results(base, tmp_path):
-    args = argparse.Namespace(batch_size=4, device="cpu", precision="fp32", rounds=1, data=None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmarks.steps.PASSAGE_TOKENS", 60)
-        patch.setattr("benchmarks.pairs.PASSAGE_TOKENS", 60)
-        patch.setattr("benchmarks.training.EQUAL_TOKENS", 20)
-        steps = measure_steps(base, args)
-    machine = {"cpu": "a CPU", "num_cpus": 2, "date": "2026-01-01"}
-    machine |= dict.fromkeys(("torch", "transformers", "sentence-transformers"), "1")
-    (tmp_path / "one.json").write_text(json.dumps({"machine": machine, "base": "tiny", "step": steps}))
+def test_real_pairs_are_those_of_the_english_file(base, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.pairs.PASSAGE_TOKENS", 60)
+    texts = {"question": ["who?", "where?", "when?"], "passage": ["she", "there", "then"]}
+    pq.write_table(pa.table(texts), tmp_path / "en.parquet")
+    pairs = real_pairs(tmp_path, base, 2)
+    tokens = Encoder.load(base).tokenize(texts["passage"], "passage")
+    assert len(pairs.queries) == len(pairs.passages) == 2
+    assert all(list(ids) in [list(each) for each in tokens] for ids in pairs.passages)
+    with pytest.raises(EvaluationError, match=r"no en\.parquet"):
+        real_pairs(tmp_path / "none", base, 2)
+
+
+def test_arms_take_turns_and_the_first_round_does_not_count():
+    calls = []
+    arms = {name: lambda number, name=name: calls.append(f"{name}{number}") for name in "ab"}
+    times = side_by_side(arms, 2, torch.device("cpu"))
+    assert calls == ["a0", "b0", "b1", "a1", "a2", "b2"]
+    assert [len(arm["seconds"]) for arm in times.values()] == [2, 2]
+
+
+def test_the_page_has_the_numbers_of_the_results(base, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.steps.PASSAGE_TOKENS", 60)
+    monkeypatch.setattr("benchmarks.pairs.PASSAGE_TOKENS", 60)
+    monkeypatch.setattr("benchmarks.training.EQUAL_TOKENS", 20)
+    monkeypatch.setattr("benchmarks.training.our_stepper", partial(our_stepper, token_budget=64))
+    file = tmp_path / "one.json"
+    arguments = ["--base", base, "--parts", "step", "--batch-size", "4", "--rounds", "1", "--precision", "fp32"]
+    assert training.main([*arguments, "--json", str(file)]) == 0
     assert page.main([str(tmp_path), str(tmp_path / "page.md")]) == 0
-    text = (tmp_path / "page.md").read_text()
-    arm = steps["made-up lengths"]["arms"]["ours"]
-    assert f"| made-up lengths | ours | {arm['median_s']:.2f} |" in text
-    assert "Not measured: memory, workers, data, trials." in text
-    assert set(TABLES) == {"step", "memory", "workers", "data", "trials"}
-
-
-def test_parts_measured_before_stay_where_the_machine_is_the_same(tmp_path):
-    file = tmp_path / "result.json"
-    old = {"machine": {"cpu": "x", "date": "2026-01-01"}, "base": "b", "device": "cpu", "memory": 1}
-    file.write_text(json.dumps(old))
-    new = {"machine": {"cpu": "x", "date": "2026-02-02"}, "base": "b", "device": "cpu"}
-    assert _known(file, new) == old
-    assert _known(file, {**new, "base": "c"}) == {}
-    assert _known(file, {**new, "machine": {"cpu": "y", "date": "2026-01-01"}}) == {}
-    assert _known(tmp_path / "none.json", new) == {}
-    assert _known(None, new) == {}
-
-
-def test_trials_are_shown_by_their_number_of_workers():
-    trial = {"trial_s": 9.0, "training_s": 8.0, "overhead_s": 1.0}
-    table = TABLES["trials"]({"1 workers": {"trials": [trial]}, "2 workers": {"trials": [trial, trial]}})
-    assert [list(column.cells) for column in table.columns][:2] == [["1", "2", "2"], ["1", "1", "2"]]
+    row = json.loads(file.read_text())["step"]["rows"][0]
+    assert f"| made-up lengths | ours | {row['s a step']:.2f} |" in (tmp_path / "page.md").read_text()
+    with pytest.raises(EvaluationError, match="--parts speed: unknown; there are step, memory, workers, data, trials"):
+        training.main(["--parts", "step,speed"])

@@ -9,6 +9,7 @@ from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.study.point_scores import from_scores
 from hbt_ray.study.trials import StudyData, Trial
+from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
 
 EXPERIMENT = "hbt_ray"
@@ -73,7 +74,8 @@ def write_study(
             store.log_params(run, {"plan.alpha_schedule": "constant", "train.seed": seed, "train.steps": 20, **point})
             status = dict(statuses).get((at, seed), "finished")
             for found in scores(point, seed) if status != "failed" else ():
-                store.log_metrics(run, [{"step": 20, **{f"{found.name}/{k}": v for k, v in found.headline().items()}}])
+                row = {"step": 20, **{f"{found.name}/{k}": v for k, v in found.headline().items()}}
+                store.log_metrics(run, plain_rows([row]))
                 store.log_bytes(run, f"{found.name}/scores.json", json.dumps(found.to_json()).encode())
                 if by_question:
                     store.log_bytes(run, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))

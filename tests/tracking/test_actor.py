@@ -5,7 +5,7 @@ import time
 import pytest
 from mlflow import MlflowClient
 
-from hbt_ray.tracking.actor import get_or_start_writer
+from hbt_ray.tracking.session import get_or_start_writer
 from hbt_ray.tracking.uri import resolve_tracking_uri
 
 ray = pytest.importorskip("ray")

@@ -11,6 +11,7 @@ from hbt_ray.config import EvaluationConfig
 from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.retrieval.sets.set_digest import set_digest
 from hbt_ray.tracking.dataset_info import DatasetInfo, corpus_datasets, dev_digest, set_dataset
+from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
 
@@ -63,7 +64,8 @@ def test_runs_are_found_by_headline_numbers_and_parameters(uri):
         run_id = store.get_or_create(f"k{alpha}", f"alpha={alpha}", {})
         store.log_params(run_id, {"plan": {"alpha": alpha}, "train": {"steps": 20, "lr": 2e-5}})
         for step in (10, 20):
-            store.log_metrics(run_id, [{"step": step, "dev/pool_map": alpha / 2 + step / 100, "train/loss": 1.0}])
+            row = {"step": step, "dev/pool_map": alpha / 2 + step / 100, "train/loss": 1.0}
+            store.log_metrics(run_id, plain_rows([row]))
 
     experiments = [store.client.get_experiment_by_name("y").experiment_id]
 

@@ -13,9 +13,8 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.release.gates import GateResult
 from hbt_ray.release.registry import Champion, crown, find_champion, register
-from hbt_ray.tracking.models import README, log_model, logged_models, replace_card, run_model
+from hbt_ray.tracking.models import README, log_model, log_run_models, logged_models, replace_card, run_model
 from hbt_ray.tracking.runs import RunStore
-from hbt_ray.tracking.study_models import chosen_runs, log_run_models
 
 TEXTS = ["What is the currency of Japan?", "Ποιο είναι το νόμισμα;", "货币是什么?", ""]
 
@@ -46,10 +45,10 @@ def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch)
     monkeypatch.setattr("subprocess.Popen.__init__", lambda *_, **__: pytest.fail("a process was started"))
     store = RunStore(place, "models")
     client, run_id = store.client, store.get_or_create("k", "k", {})
-    made = log_model(client, run_id, str(encoder), step=20)
+    model = log_model(client, run_id, str(encoder), step=20)
     monkeypatch.undo()
     ours = Encoder.load(encoder)
-    uri = f"models:/{made.model_id}"
+    uri = f"models:/{model.model_id}"
     loaded = mlflow.pyfunc.load_model(uri)
     theirs = mlflow.sentence_transformers.load_model(uri)
     for role in ("query", "passage"):
@@ -73,14 +72,14 @@ def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch)
             copy = local / "model.sentence_transformer" / path.relative_to(encoder)
             assert copy.read_bytes() == path.read_bytes()
     (output,) = client.get_run(run_id).outputs.model_outputs
-    assert (output.model_id, output.step) == (made.model_id, 20)
+    assert (output.model_id, output.step) == (model.model_id, 20)
 
-    assert log_model(client, run_id, str(encoder)).model_id == made.model_id  # once
-    assert [model.model_id for model in logged_models(client, run_id)] == [made.model_id]
-    replace_card(client, made, "# a card हिन्दी")
+    assert log_model(client, run_id, str(encoder)).model_id == model.model_id  # once
+    assert [each.model_id for each in logged_models(client, run_id)] == [model.model_id]
+    replace_card(client, model, "# a card हिन्दी")
     gate = GateResult(gate="max_rank_distance", on_set="dev", passed=True, reason="rank distance is 5.0")
     assert find_champion(client, "retriever") is None
-    version = register(client, "retriever", made, [gate], tags={"hbt.study": "s"}, description="passed")
+    version = register(client, "retriever", model, [gate], tags={"hbt.study": "s"}, description="passed")
     crown(client, "retriever", version)
     assert find_champion(client, "retriever") == Champion(version=version, run_id=run_id)
     crowned = mlflow.pyfunc.load_model("models:/retriever@champion")
@@ -121,10 +120,7 @@ def test_a_model_that_did_not_arrive_whole_is_not_taken_for_one(store, encoder, 
     assert [model.model_id for model in logged_models(client, run_id)] == [whole.model_id]
 
 
-def test_what_is_logged_of_a_study_and_what_could_not_be_is_said(store, encoder):
-    assert chosen_runs("best", ["a"], ["a", "b"]) == ["a"]
-    assert chosen_runs("all", ["a"], ["a", "b"]) == ["a", "b"]
-    assert chosen_runs("none", ["a"], ["a", "b"]) == []
+def test_models_of_runs_are_logged_and_one_that_cannot_be_is_named(store, encoder):
     trained, other = (store.get_or_create(key, key, {}) for key in ("trained", "other"))
     store.log_bytes(trained, "model.txt", f"{encoder}\n".encode())
     said = []
