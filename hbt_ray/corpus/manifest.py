@@ -14,14 +14,14 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter
 
-from hbt_ray.errors import CorpusError
-from hbt_ray.storage import open_fs
+from hbt_ray.errors import CorpusError, one_line
+from hbt_ray.storage import open_fs, write_whole
 
-SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 
 
@@ -42,8 +42,15 @@ class ShardInfo(FileInfo):
 
     @property
     def num_items(self) -> int:
-        """Rows of the shard."""
         return sum(num for _, num in self.row_groups)
+
+
+def write_file(directory: str, stem: str, suffix: str, data: bytes) -> FileInfo:
+    """Write a file of the corpus; a part of its name is of its content, so that no two jobs ever write the same."""
+    digest = hashlib.sha256(data).hexdigest()
+    info = FileInfo(f"{stem}-{digest[:8]}{suffix}", len(data), digest)
+    write_whole(f"{directory}/{info.name}", data)
+    return info
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,6 @@ class Split:
 
     @property
     def num_items(self) -> int:
-        """Items of the split."""
         return sum(shard.num_items for shard in self.shards)
 
     @property
@@ -84,39 +90,17 @@ class Manifest:
     """Language -> `query`/`passage` -> mean, p50, p95, max (tokens) and cut (share at the length limit)."""
     num_negatives: int = 0
     """Hard negatives that a row has at most."""
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def to_json(self) -> str:
         """As written to `manifest.json`."""
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
 
     @staticmethod
-    def from_json(text: str) -> Manifest:
-        """Inverse of `to_json`; KeyError/TypeError/ValueError where `text` is something else."""
-        tree = json.loads(text)
-        if not isinstance(tree, dict):
-            raise TypeError(f"a JSON object is needed, found {type(tree).__name__}")
-        if tree["schema_version"] != SCHEMA_VERSION:
-            raise ValueError(f"schema_version {tree['schema_version']}, this program reads {SCHEMA_VERSION}")
-        splits = {
-            name: Split(
-                shards=tuple(
-                    ShardInfo(**{**shard, "row_groups": tuple((s, int(n)) for s, n in shard["row_groups"])})
-                    for shard in split["shards"]
-                ),
-                coverage=FileInfo(**split["coverage"]),
-                items_per_lang=split["items_per_lang"],
-            )
-            for name, split in dict(tree["splits"]).items()
-        }
-        return Manifest(
-            **{
-                **tree,
-                "langs": tuple(tree["langs"]),
-                "ignored_files": tuple(tree["ignored_files"]),
-                "splits": splits,
-            }
-        )
+    def from_json(text: bytes | str) -> Manifest:
+        """Inverse of `to_json`; ValueError where `text` is something else, or of another `schema_version`."""
+        return TypeAdapter(Manifest).validate_json(text)
 
 
 @dataclass(frozen=True)
@@ -137,9 +121,11 @@ class Corpus:
         if not fs.exists(f"{root}/{MANIFEST}"):
             raise CorpusError(f"{directory} is not a prepared corpus (no {MANIFEST}); make one with jobs/prepare.py")
         try:
-            manifest = Manifest.from_json(fs.cat_file(f"{root}/{MANIFEST}").decode())
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorpusError(f"{directory}/{MANIFEST} cannot be read ({error}); run jobs/prepare.py again") from None
+            manifest = Manifest.from_json(fs.cat_file(f"{root}/{MANIFEST}"))
+        except ValueError as error:
+            raise CorpusError(
+                f"{directory}/{MANIFEST} cannot be read ({one_line(error)}); run jobs/prepare.py again"
+            ) from None
         corpus = Corpus(directory, manifest)
         sizes = {info["name"].rsplit("/", 1)[-1]: info["size"] for info in fs.ls(root, detail=True)}
         for file in corpus.files:
@@ -157,16 +143,14 @@ class Corpus:
         """Compare every file with its checksum; CorpusError names the first that differs."""
         fs, root = open_fs(self.directory)
         for file in self.files:
-            digest = hashlib.sha256()
             with fs.open(f"{root}/{file.name}", "rb") as handle:
-                while block := handle.read(1 << 22):
-                    digest.update(block)
-            if digest.hexdigest() != file.sha256:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
+            if digest != file.sha256:
                 raise self._mismatch(file, "its checksum is not the manifest's")
 
-    def _mismatch(self, file: FileInfo, what: str) -> CorpusError:
+    def _mismatch(self, file: FileInfo, difference: str) -> CorpusError:
         return CorpusError(
-            f"{self.directory}/{file.name} does not match the manifest: {what}; "
+            f"{self.directory}/{file.name} does not match the manifest: {difference}; "
             f"remove {self.directory} and run jobs/prepare.py again"
         )
 

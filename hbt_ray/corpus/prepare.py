@@ -7,6 +7,7 @@ to which partition depends on the input alone, so the same input gives the same 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -17,16 +18,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from fsspec import AbstractFileSystem
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.beside import read_ids
 from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, cut_of, map_partitions, spill
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
-from hbt_ray.corpus.manifest import MANIFEST, SCHEMA_VERSION, Corpus, Manifest
+from hbt_ray.corpus.manifest import MANIFEST, Corpus, Manifest, ShardInfo, write_file
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
-from hbt_ray.corpus.splits import count_pairs, merge_split
-from hbt_ray.corpus.token_stats import token_table
+from hbt_ray.corpus.splits import count_pairs, merge_split, token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
@@ -81,19 +82,17 @@ def prepare(
     tokenizer = RoleTokenizer(base, config, trust_remote_code=trust_remote_code)
     dev_ids = read_ids([config.dev_ids]) if config.dev_ids else None
     langs = tuple(sorted(canonical_lang(code) for code in config.langs))
+    parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
     made_from = {
-        "schema": str(SCHEMA_VERSION),
+        "schema": str(Manifest.schema_version),
         "input": inputs.fingerprint,
         "tokenizer": tokenizer.fingerprint(),
         "languages": ",".join(langs),
         "dev items": _digest(sorted(dev_ids)) if dev_ids is not None else f"share {config.dev_share}",
         "bad rows": config.bad_rows,
+        "hard negatives": str(config.num_negatives),
+        "partitions": str(parts),
     }
-    if config.num_negatives:  # a corpus without them is what it was before there were any
-        made_from["hard negatives"] = str(config.num_negatives)
-    parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
-    if parts != count_partitions(inputs.num_bytes):  # as it once was: such corpora are cut into other shards now
-        made_from["partitions"] = str(parts)
     fingerprint = _digest(sorted(made_from.items()))
     name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
@@ -123,13 +122,13 @@ def prepare(
     return corpus
 
 
-def _remove_others(fs: Any, path: str, corpus: Corpus) -> None:
-    """Remove what tasks that were killed have left among the shards."""
+def _remove_others(fs: AbstractFileSystem, path: str, corpus: Corpus) -> None:
+    """Remove the files that killed tasks have left among the shards."""
     names = {file.name for file in corpus.files}
-    for place in fs.ls(path, detail=False):
-        name = place.rsplit("/", 1)[-1]
+    for file in fs.ls(path, detail=False):
+        name = file.rsplit("/", 1)[-1]
         if name.endswith(".part") or (name.endswith((".parquet", ".npy")) and name not in names):
-            fs.rm_file(place)
+            fs.rm_file(file)
 
 
 def _run(
@@ -201,21 +200,15 @@ def _make_shards(load: Load, part: int, job: Job) -> pa.Table:
         del wide
     for split in ("train", "dev"):
         shard = shards.pop(split, None)
-        info = ""
-        bits = b""
+        info, bits = "", b""
         if shard is not None and shard.num_rows:
             buffer = io.BytesIO()
             groups = write_shard(shard, buffer)
-            data = buffer.getvalue()
-            digest = hashlib.sha256(data).hexdigest()
-            name = f"{split}-{part:05d}-{digest[:8]}.parquet"
-            write_whole(f"{job.directory}/{name}", data)
-            info = json.dumps([name, len(data), digest, groups])
+            file = write_file(job.directory, f"{split}-{part:05d}", ".parquet", buffer.getvalue())
+            info = json.dumps(dataclasses.asdict(ShardInfo(**vars(file), row_groups=tuple(groups))))
             bits = np.packbits(coverage(shard, langs), axis=1).tobytes()
-        out[f"{split}_shard"] = [info]
-        out[f"{split}_bits"] = [bits]
-    out["stats"] = [stats.to_json()]
-    return pa.table(out)
+        out |= {f"{split}_shard": [info], f"{split}_bits": [bits]}
+    return pa.table(out | {"stats": [stats.to_json()]})
 
 
 @lru_cache(maxsize=2)
@@ -233,25 +226,24 @@ def _is_dev(ids: list[str], job: Job) -> np.ndarray:
 def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) -> None:
     problems = {name: num for name, num in sorted(stats.skipped.items()) if name != NOT_SELECTED}
     if problems and config.bad_rows == "error":
-        told = "; ".join(f"{num:,} x {name} (e.g. {stats.examples[name]})" for name, num in problems.items())
+        counts = "; ".join(f"{num:,} x {name} (e.g. {stats.examples[name]})" for name, num in problems.items())
         raise CorpusError(
-            f"corpus.input={config.input!r} has unusable rows: {told}; mend them, or set corpus.bad_rows=skip"
+            f"corpus.input={config.input!r} has unusable rows: {counts}; mend them, or set corpus.bad_rows=skip"
         )
     for name, num in sorted(stats.skipped.items()):
         report(f"left out {num:,} rows: {name} (e.g. {stats.examples[name]})")
 
 
-def _what_changed(fs: Any, path: str, name: str, made_from: dict[str, str]) -> list[str]:
+def _what_changed(fs: AbstractFileSystem, path: str, name: str, made_from: dict[str, str]) -> list[str]:
     """Why the corpora of this name that are already there do not serve."""
     lines = []
-    root = path.rsplit("/", 1)[0]
-    for other in sorted(fs.glob(f"{root}/{name}-*/{MANIFEST}")):
+    for manifest in sorted(fs.glob(f"{path.rsplit('/', 1)[0]}/{name}-*/{MANIFEST}")):
         try:
-            theirs = Manifest.from_json(fs.cat_file(other).decode()).made_from
-        except (KeyError, TypeError, ValueError):
+            other = Manifest.from_json(fs.cat_file(manifest)).made_from
+        except ValueError:
             continue
-        changed = [key for key, value in made_from.items() if theirs.get(key) != value]
-        lines.append(f"{other.rsplit('/', 1)[0]} was made with another {', '.join(changed)}: preparing anew")
+        changed = [key for key, value in made_from.items() if other.get(key) != value]
+        lines.append(f"{manifest.rsplit('/', 1)[0]} was made with another {', '.join(changed)}: preparing anew")
     return lines
 
 

@@ -53,16 +53,17 @@ def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
     source = pc.if_else(pc.equal(pc.fill_null(source, ""), ""), DEFAULT_SOURCE, source)
     lang, lang_ok = _canonical(text["lang"])
     weight, weight_ok = _weights(table)
+    problems = {
+        BAD_WEIGHT: pc.invert(weight_ok),
+        EMPTY_PASSAGE: pc.equal(text["passage"], ""),
+        EMPTY_QUESTION: pc.equal(text["question"], ""),
+        BAD_LANG: pc.invert(lang_ok),
+        NO_ID: pc.equal(text["id"], ""),
+    }
+    if langs:  # last, and so before all others: what nobody asked for cannot be wrong
+        problems[NOT_SELECTED] = pc.and_(lang_ok, pc.invert(pc.is_in(lang, pa.array(langs, pa.string()))))
     problem = pa.nulls(n, pa.string())
-    selected = pc.is_in(lang, pa.array(langs or [""], pa.string())) if langs else _full(n, True)
-    for name, bad in (
-        (BAD_WEIGHT, pc.invert(weight_ok)),
-        (EMPTY_PASSAGE, pc.equal(text["passage"], "")),
-        (EMPTY_QUESTION, pc.equal(text["question"], "")),
-        (BAD_LANG, pc.invert(lang_ok)),
-        (NO_ID, pc.equal(text["id"], "")),
-        (NOT_SELECTED, pc.and_(lang_ok, pc.invert(selected))),  # last: what nobody asked for cannot be wrong
-    ):
+    for name, bad in problems.items():
         problem = pc.if_else(bad, name, problem)
     good = pc.is_null(problem)
     columns = {
@@ -97,31 +98,26 @@ def _stripped(column: pa.ChunkedArray) -> pa.Array:
     return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
 
 
-def _full(n: int, value: bool) -> pa.Array:
-    return pa.array(np.full(n, value))
-
-
 def _canonical(codes: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Canonical codes (the raw one where unknown) and whether each is known."""
+    """Canonical codes (the raw one if unknown) and whether each is known."""
     encoded = codes.dictionary_encode()
-    names, known = [], []
-    for code in encoded.dictionary.to_pylist():
-        try:
-            names.append(canonical_lang(code))
-            known.append(True)
-        except CorpusError:
-            names.append(code)
-            known.append(False)
-    if not names:
-        return codes, pa.array([], pa.bool_())
-    return pa.array(names, pa.string()).take(encoded.indices), pa.array(known).take(encoded.indices)
+    names = {code: _known(code) for code in encoded.dictionary.to_pylist()}
+    canonical = pa.array([name or code for code, name in names.items()], pa.string())
+    known = pa.array([name is not None for name in names.values()], pa.bool_())
+    return canonical.take(encoded.indices), known.take(encoded.indices)
+
+
+def _known(code: str) -> str | None:
+    try:
+        return canonical_lang(code)
+    except CorpusError:
+        return None
 
 
 def _weights(table: pa.Table) -> tuple[pa.Array, pa.Array]:
-    n = table.num_rows
-    if "weight" not in table.column_names:
-        return pa.array(np.ones(n, np.float32)), _full(n, True)
-    values = np.array([_float(value) for value in table["weight"].to_pylist()], np.float32)
+    """Weights (1 if missing or unusable) and whether each is usable."""
+    texts = table["weight"].to_pylist() if "weight" in table.column_names else [None] * table.num_rows
+    values = np.array([_float(value) for value in texts], np.float32)
     ok = np.isfinite(values) & (values > 0)
     return pa.array(np.where(ok, values, np.float32(1))), pa.array(ok)
 

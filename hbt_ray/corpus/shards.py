@@ -16,12 +16,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from hbt_ray.corpus.rows import DUPLICATE, TWO_SOURCES
 
@@ -55,26 +55,16 @@ class PartitionStats:
     @staticmethod
     def from_json(text: str) -> PartitionStats:
         """Inverse of `to_json`."""
-        tree = json.loads(text)
-        histograms = {
-            name: {lang: Counter({int(k): n for k, n in counts.items()}) for lang, counts in tree[name].items()}
-            for name in ("query_tokens", "passage_tokens")
-        }
-        whole = {lang: Counter(counts) for lang, counts in tree["whole"].items()}
-        return PartitionStats(skipped=Counter(tree["skipped"]), examples=tree["examples"], whole=whole, **histograms)
+        return TypeAdapter(PartitionStats).validate_json(text)
 
     def add(self, other: PartitionStats) -> None:
         """Fold another partition's counts into these."""
         for problem, num in other.skipped.items():
             self.skip(problem, num, other.examples[problem])
-        mine: Any
-        for mine, theirs in (
-            (self.query_tokens, other.query_tokens),
-            (self.passage_tokens, other.passage_tokens),
-            (self.whole, other.whole),
-        ):
-            for lang, counts in theirs.items():
-                mine.setdefault(lang, Counter()).update(counts)
+        for name in ("query_tokens", "passage_tokens", "whole"):
+            counts = getattr(self, name)
+            for lang, more in getattr(other, name).items():
+                counts.setdefault(lang, Counter()).update(more)
 
 
 def drop_problems(table: pa.Table, stats: PartitionStats) -> pa.Table:
@@ -107,8 +97,8 @@ def drop_problems(table: pa.Table, stats: PartitionStats) -> pa.Table:
     item_source = source[starts][np.cumsum(~same_item) - 1]
     other_source = (source != item_source) & ~repeated
     for problem, mask in ((DUPLICATE, repeated), (TWO_SOURCES, other_source)):
-        for at in np.flatnonzero(mask):
-            stats.skip(problem, 1, f"id {id_[at]}, lang {lang[at]}")
+        for row in np.flatnonzero(mask):
+            stats.skip(problem, 1, f"id {id_[row]}, lang {lang[row]}")
     kept = pa.array(~(repeated | other_source))
     rows, keys = rows.filter(kept), keys.filter(kept)
     return table.take(rows.take(pc.sort_indices(keys, [("source", "ascending"), *order[:3]])))
@@ -152,29 +142,28 @@ def widen(
         "weight": pa.array(weight.astype(np.float32)),
     }
     for code in langs:
-        at = np.flatnonzero(lang == code)
-        rows = item[at]
+        rows = np.flatnonzero(lang == code)
+        items = item[rows]
         for role, name, counts in (
             ("query", "question", stats.query_tokens),
             ("passage", "passage", stats.passage_tokens),
         ):
-            column = table[name].take(pa.array(at))
+            column = table[name].take(pa.array(rows))
             texts = column.to_pylist()
             values, lengths = tokenise(texts, role)
-            columns[f"{role}_{code}"] = _scatter(values, lengths, rows, n)
+            columns[f"{role}_{code}"] = _scatter(values, lengths, items, n)
             if len(lengths):
                 counts.setdefault(code, Counter()).update(Counter(lengths.tolist()))
                 limit = (limits or {}).get(role, np.iinfo(np.int32).max)
                 stats.whole.setdefault(code, Counter()).update(_whole(column, lengths, limit, overhead[role]))
-        hashes = np.zeros(n, np.uint64)
-        hashes[rows] = [text_hash(text) for text in texts]
-        has = np.zeros(n, bool)
-        has[rows] = True
+        hashes, has = np.zeros(n, np.uint64), np.zeros(n, bool)
+        hashes[items] = [text_hash(text) for text in texts]  # of the passages, the role that came last
+        has[items] = True
         columns[f"hash_{code}"] = pa.array(hashes.view(np.int64), mask=~has)
         if num_negatives:
-            lists = table["negatives"].take(pa.array(at)).to_pylist()
-            found = negative_columns(lists, rows, n, tokenise, num_negatives)
-            columns[f"negative_{code}"], columns[f"negative_hash_{code}"] = found
+            columns[f"negative_{code}"], columns[f"negative_hash_{code}"] = negative_columns(
+                table["negatives"].take(pa.array(rows)).to_pylist(), items, n, tokenise, num_negatives
+            )
     return pa.table(columns)
 
 
@@ -228,8 +217,8 @@ def write_shard(table: pa.Table, sink: object) -> list[tuple[str, int]]:
     groups: list[tuple[str, int]] = []
     with pq.ParquetWriter(sink, table.schema, compression="zstd", use_dictionary=["source"]) as writer:
         for start, stop in itertools.pairwise(bounds):
-            for at in range(start, stop, rows):
-                part = table.slice(at, min(rows, stop - at))
+            for first in range(start, stop, rows):
+                part = table.slice(first, min(rows, stop - first))
                 writer.write_table(part, row_group_size=rows)
-                groups.append((str(source[at]), part.num_rows))
+                groups.append((str(source[first]), part.num_rows))
     return groups

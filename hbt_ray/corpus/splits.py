@@ -1,55 +1,76 @@
-"""What the partitions of a corpus gave back, put together: shards and coverage of a split, pairs of languages."""
+"""The results of a corpus's partitions put together: shards, coverage, pairs of languages and token statistics."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from hbt_ray.corpus.manifest import FileInfo, ShardInfo, Split
-from hbt_ray.storage import write_whole
+from hbt_ray.config import CorpusConfig
+from hbt_ray.corpus.manifest import ShardInfo, Split, write_file
+from hbt_ray.corpus.shards import PartitionStats
 
 
 def merge_split(split: str, directory: str, results: list[dict[str, Any]], langs: tuple[str, ...]) -> Split:
     """Collect the shards of a split and write its coverage file, languages in the corpus's order."""
     shards: list[ShardInfo] = []
-    packed: list[np.ndarray] = []
+    packed = [np.zeros((0, -(-len(langs) // 8)), np.uint8)]
     counts = np.zeros(len(langs), np.int64)
     for result in results:
         if not result[f"{split}_shard"]:
             continue
-        name, num_bytes, digest, groups = json.loads(result[f"{split}_shard"])
-        shard = ShardInfo(name, num_bytes, digest, tuple((source, num) for source, num in groups))
-        own = list(result["langs"])
-        bits = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(shard.num_items, -1)
-        full = np.zeros((shard.num_items, len(langs)), np.uint8)
-        full[:, [langs.index(code) for code in own]] = np.unpackbits(bits, axis=1, count=len(own))
-        counts += full.sum(axis=0, dtype=np.int64)
-        packed.append(np.packbits(full, axis=1))
+        shard = TypeAdapter(ShardInfo).validate_json(result[f"{split}_shard"])
+        has = np.zeros((shard.num_items, len(langs)), np.uint8)
+        has[:, [langs.index(code) for code in result["langs"]]] = _unpacked(result, split)
+        counts += has.sum(axis=0, dtype=np.int64)
+        packed.append(np.packbits(has, axis=1))
         shards.append(shard)
-    table = np.concatenate(packed) if packed else np.zeros((0, -(-len(langs) // 8)), np.uint8)
     buffer = io.BytesIO()
-    np.save(buffer, table, allow_pickle=False)
-    data = buffer.getvalue()
-    digest = hashlib.sha256(data).hexdigest()
-    name = f"{split}-coverage-{digest[:8]}.npy"
-    write_whole(f"{directory}/{name}", data)
-    info = FileInfo(name, len(data), digest)
-    return Split(tuple(shards), info, dict(zip(langs, counts.tolist(), strict=True)))
+    np.save(buffer, np.concatenate(packed), allow_pickle=False)
+    coverage = write_file(directory, f"{split}-coverage", ".npy", buffer.getvalue())
+    return Split(tuple(shards), coverage, dict(zip(langs, counts.tolist(), strict=True)))
 
 
 def count_pairs(results: list[dict[str, Any]], langs: tuple[str, ...]) -> dict[str, int]:
     """`a b` -> items with both languages, a < b."""
     counts = np.zeros((len(langs), len(langs)), np.int64)
     for result in results:
-        own = list(result["langs"])
-        places = [langs.index(code) for code in own]
+        columns = [langs.index(code) for code in result["langs"]]
         for split in ("train", "dev"):
-            packed = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(-1, -(-len(own) // 8) or 1)
-            has = np.unpackbits(packed, axis=1, count=len(own)).astype(np.float32)
-            counts[np.ix_(places, places)] += (has.T @ has).astype(np.int64)  # below 2^24 items a partition: exact
+            has = _unpacked(result, split).astype(np.float32)
+            counts[np.ix_(columns, columns)] += (has.T @ has).astype(np.int64)  # below 2^24 items a partition: exact
     pairs = ((a, b) for a in range(len(langs)) for b in range(a + 1, len(langs)))
     return {f"{langs[a]} {langs[b]}": int(counts[a, b]) for a, b in pairs if counts[a, b]}
+
+
+def _unpacked(result: dict[str, Any], split: str) -> np.ndarray:
+    """uint8 [items, languages of the partition]: 1 where an item has a language."""
+    num_langs = len(result["langs"])
+    packed = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(-1, -(-num_langs // 8) or 1)
+    return np.unpackbits(packed, axis=1, count=num_langs)
+
+
+def token_table(stats: PartitionStats, config: CorpusConfig) -> dict[str, dict[str, dict[str, float]]]:
+    """Language -> role -> mean, p50, p95, max (tokens) and cut (share of texts at the length limit)."""
+    limits = {"query": config.max_query_tokens, "passage": config.max_passage_tokens}
+    histograms = {"query": stats.query_tokens, "passage": stats.passage_tokens}
+    return {
+        lang: {role: _summary(histograms[role][lang], limits[role]) for role in limits}
+        for lang in sorted(stats.query_tokens)
+    }
+
+
+def _summary(histogram: Counter[int], limit: int) -> dict[str, float]:
+    lengths = np.array(sorted(histogram), np.int64)
+    counts = np.array([histogram[int(length)] for length in lengths], np.int64)
+    below = np.cumsum(counts) / counts.sum()
+    return {
+        "mean": round(float((lengths * counts).sum() / counts.sum()), 2),
+        "p50": float(lengths[np.searchsorted(below, 0.5)]),
+        "p95": float(lengths[np.searchsorted(below, 0.95)]),
+        "max": float(lengths[-1]),
+        "cut": round(float(counts[lengths >= limit].sum() / counts.sum()), 4),
+    }

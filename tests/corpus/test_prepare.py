@@ -169,7 +169,6 @@ def test_hard_negatives_are_kept_where_they_are_asked_for(run, tmp_path, small_b
     assert [s.sha256 for s in without.manifest.splits["train"].shards] == [
         s.sha256 for s in plain.manifest.splits["train"].shards
     ]
-    assert "hard negatives" not in without.manifest.made_from
     corpus, news = run(path, num_negatives=1)
     assert corpus.directory != without.directory
     assert any("another hard negatives" in line for line in news)

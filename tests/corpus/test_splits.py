@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.shards import PartitionStats
-from hbt_ray.corpus.token_stats import token_table
+from hbt_ray.corpus.splits import token_table
 
 
 @given(st.lists(st.integers(1, 32), min_size=1, max_size=60))
