@@ -14,11 +14,12 @@ from typing import Any
 
 import fsspec
 from filelock import FileLock, Timeout
+from fsspec import AbstractFileSystem
 
 from hbt_ray.errors import ConfigError, CorpusError, UnreadableError, one_line
 
 
-def open_fs(location: str) -> tuple[Any, str]:
+def open_fs(location: str) -> tuple[AbstractFileSystem, str]:
     """File system and path of `location`.
 
     Raises:
@@ -32,7 +33,7 @@ def open_fs(location: str) -> tuple[Any, str]:
     return fs, path
 
 
-def is_local(fs: Any) -> bool:
+def is_local(fs: AbstractFileSystem) -> bool:
     """Whether a file system is this machine's own."""
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,))
 
@@ -73,9 +74,9 @@ def only_job(directory: str, report: Callable[[str], None]) -> Iterator[None]:
     if not is_local(fs):
         yield
         return
-    place = Path(path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place.parent / f".{place.name}.lock")
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.parent / f".{target.name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

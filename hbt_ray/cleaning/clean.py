@@ -85,7 +85,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
         EvaluationError: a set of `clean.check_against` cannot be loaded.
     """
     inputs = find_inputs(config.input)
-    dev_ids = read_ids([config.dev_ids] if config.dev_ids else files_beside(config.input, DEV_IDS))
+    dev_ids = read_ids(config.dev_ids or ",".join(files_beside(config.input, DEV_IDS)))
     licences = stated_licences(config.input)
     langs = tuple(sorted(canonical_lang(code) for code in config.langs))
     rules = dataclasses.replace(rules, reference_lang=canonical_lang(rules.reference_lang))

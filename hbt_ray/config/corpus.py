@@ -20,7 +20,8 @@ class CorpusConfig:
     langs: tuple[str, ...] = ()
     """Language codes (BCP-47) to keep; empty keeps all."""
     dev_ids: str = ""
-    """File with one item id a line, kept out of training as dev items; empty: the sample's own, or `dev_share`."""
+    """File with one item id per line, or several by commas: the dev items, kept out of training; empty: `dev_ids.txt`
+    beside the input, or `dev_share`."""
     dev_share: float = 0.05
     """Share of items (by a hash of their id) kept for dev when there is no `dev_ids`; 0 keeps none."""
     bad_rows: Literal["error", "skip"] = "error"

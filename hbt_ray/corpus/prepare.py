@@ -80,7 +80,7 @@ def prepare(
     """
     inputs = find_inputs(config.input)
     tokenizer = RoleTokenizer(base, config, trust_remote_code=trust_remote_code)
-    dev_ids = read_ids([config.dev_ids]) if config.dev_ids else None
+    dev_ids = read_ids(config.dev_ids) if config.dev_ids else None
     langs = tuple(sorted(canonical_lang(code) for code in config.langs))
     parts = count_partitions(inputs.num_bytes, inputs.unpacked_bytes)
     made_from = {

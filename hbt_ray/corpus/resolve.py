@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from hbt_ray.config import CorpusConfig
-from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, write_ids
+from hbt_ray.corpus.beside import DEV_IDS, files_beside
 from hbt_ray.corpus.inputs import split_inputs
 from hbt_ray.corpus.sample import SAMPLE_LANGS, write_sample
 from hbt_ray.corpus.sources import SOURCE
@@ -25,29 +24,18 @@ def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> Corpu
 
     A `dev_ids.txt` counts in a directory that is an input, and beside an input that is a file or a glob, local or not.
     """
-    if config.input != SAMPLE:
-        location = absolute_inputs(config.input)
-        dev_ids = absolute(config.dev_ids) or _dev_ids_beside(location, workspace, report)
-        return replace(config, input=location, dev_ids=dev_ids)
-    directory = local_directory(workspace, "the built-in sample") / SAMPLE
-    if not (directory / DEV_IDS).exists():  # written last
-        write_sample(directory)
-        report(f"sample corpus {directory}: written in {len(SAMPLE_LANGS)} languages")
-    return replace(config, input=str(directory), dev_ids=absolute(config.dev_ids) or str(directory / DEV_IDS))
-
-
-def _dev_ids_beside(location: str, workspace: str, report: Report) -> str:
-    """The file of dev items beside the inputs; of several, one in the workspace that names the items of all."""
-    files = files_beside(location, DEV_IDS)
-    if not files:
-        return ""
-    report(f"dev items: those in {', '.join(files)}")
-    if len(files) == 1:
-        return files[0]
-    ids = read_ids(files)
-    place = f"{workspace}/dev_ids/{hashlib.sha256(repr(sorted(ids)).encode()).hexdigest()[:12]}.txt"
-    write_ids(place, ids)
-    return place
+    dev_ids = absolute_inputs(config.dev_ids)
+    if config.input == SAMPLE:
+        directory = local_directory(workspace, "the built-in sample") / SAMPLE
+        if not (directory / DEV_IDS).exists():  # written last
+            write_sample(directory)
+            report(f"sample corpus {directory}: written in {len(SAMPLE_LANGS)} languages")
+        return replace(config, input=str(directory), dev_ids=dev_ids or str(directory / DEV_IDS))
+    location = absolute_inputs(config.input)
+    if not dev_ids and (files := files_beside(location, DEV_IDS)):
+        report(f"dev items: those in {', '.join(files)}")
+        dev_ids = ",".join(files)
+    return replace(config, input=location, dev_ids=dev_ids)
 
 
 def absolute_inputs(location: str) -> str:
@@ -63,6 +51,11 @@ def _absolute_input(location: str) -> str:
 
 
 def local_directory(workspace: str, what: str) -> Path:
+    """`workspace` as a path.
+
+    Raises:
+        ConfigError: it is a URL, and `what` can only be made in a local directory.
+    """
     if "://" in workspace:
         raise ConfigError(f"workspace={workspace!r}: {what} is made in a directory; build it in a local workspace")
     return Path(workspace)

@@ -139,7 +139,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
         made_from=made_from,
         num_translators=num_translators,
         models=Path(workspace) / "models",
-        dev_ids=read_ids([corpus.dev_ids] if corpus.dev_ids else ()),
+        dev_ids=read_ids(corpus.dev_ids),
         licences=stated_licences(corpus.input),
     )
 
