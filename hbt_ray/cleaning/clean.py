@@ -55,11 +55,6 @@ class Cleaned:
         """What `corpus.input` is for the jobs that follow."""
         return f"{self.directory}/{KEPT}"
 
-    @property
-    def num_rejected(self) -> int:
-        """Rows that are set aside."""
-        return sum(langs.total() for langs in self.counts.rejected.values())
-
     @staticmethod
     def open(directory: str) -> Cleaned | None:
         """The corpus in a directory; None where there is none, or one that is not whole."""

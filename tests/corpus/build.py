@@ -54,11 +54,13 @@ def write_corpus(directory: Path, rows, *, num_shards=2, rows_a_group=8, num_neg
     langs = tuple(sorted({row["lang"] for row in rows}))
     infos, bits, counts = [], [], np.zeros(len(langs), int)
     for number in range(num_shards):
-        mine = [row for row in rows if shards.text_hash(row["id"]) % num_shards == number]
+        of_shard = [row for row in rows if shards.text_hash(row["id"]) % num_shards == number]
         stats = shards.PartitionStats()
-        table = shards.drop_problems(check_rows(pa.Table.from_pylist(mine)), stats)
+        table = shards.drop_problems(check_rows(pa.Table.from_pylist(of_shard)), stats)
         assert stats.skipped == Counter()
-        wide = shards.widen(table, sorted({row["lang"] for row in mine}), tokenise, stats, num_negatives=num_negatives)
+        wide = shards.widen(
+            table, sorted({row["lang"] for row in of_shard}), tokenise, stats, num_negatives=num_negatives
+        )
         buffer = io.BytesIO()
         groups = shards.write_shard(wide, buffer)
         infos.append(ShardInfo(*write(directory, f"train-{number:05d}.parquet", buffer.getvalue()), tuple(groups)))

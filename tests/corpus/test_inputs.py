@@ -55,9 +55,9 @@ def test_parquet_of_a_directory_a_file_and_a_glob(tmp_path):
 @pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "x.ndjson"])
 def test_jsonl(tmp_path, name):
     rows = [{**row, "weight": 2, "else": [1]} for row in ROWS]
-    found = read(write_jsonl(tmp_path / name, rows, end="\n\n"))
-    assert texts(found) == ROWS
-    assert {(row["weight"], row["source"]) for row in found} == {("2", None)}
+    result = read(write_jsonl(tmp_path / name, rows, end="\n\n"))
+    assert texts(result) == ROWS
+    assert {(row["weight"], row["source"]) for row in result} == {("2", None)}
 
 
 def test_optional_columns_are_read_and_others_are_not(tmp_path):
@@ -87,9 +87,9 @@ def test_a_datasets_directory(tmp_path, monkeypatch, as_dict):
         data = datasets.DatasetDict({"train": data, "test": data.select(range(2))})
     data.save_to_disk(tmp_path / "data")
     assert texts(read(tmp_path / "data")) == ROWS
-    found = find_inputs(str(tmp_path / "data"))
-    assert [(unit.start, unit.stop) for unit in found.units] == [(0, 5), (5, 10), (10, 14)]
-    assert found.num_bytes > 0
+    inputs = find_inputs(str(tmp_path / "data"))
+    assert [(unit.start, unit.stop) for unit in inputs.units] == [(0, 5), (5, 10), (10, 14)]
+    assert inputs.num_bytes > 0
 
 
 def test_a_datasets_directory_that_cannot_be_used(tmp_path):
@@ -113,9 +113,9 @@ def test_files_without_texts_and_hidden_files_are_left_out(tmp_path):
     (tmp_path / ".z.jsonl").write_text("{")
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "empty.jsonl").write_text("\n\n")
-    found = find_inputs(str(tmp_path))
-    assert {unit.path.rsplit("/", 1)[-1] for unit in found.units} == {"x.parquet"}
-    assert [line.rsplit("/", 1)[-1] for line in found.ignored] == [
+    inputs = find_inputs(str(tmp_path))
+    assert {unit.path.rsplit("/", 1)[-1] for unit in inputs.units} == {"x.parquet"}
+    assert [line.rsplit("/", 1)[-1] for line in inputs.ignored] == [
         "empty.jsonl: is empty",
         "stats.parquet: has neither question nor passage (columns: lang, num)",
     ]
@@ -251,8 +251,8 @@ def test_columns_of_other_names_fixed_values_and_numbers(tmp_path, monkeypatch):
     (tmp_path / "pairs.csv").write_text("text,english,code\n" + "".join(f"t{n},e{n},de\n" for n in range(5)))
     options = "?id=#&lang=code&question=text&passage=english&source==s"
     for name in ("pairs.parquet", "pairs.jsonl", "pairs", "pairs.csv"):
-        found = read(f"{tmp_path}/{name}{options}")
-        assert [{name: row[name] for name in ("id", "lang", "question", "passage", "source")} for row in found] == [
+        rows = read(f"{tmp_path}/{name}{options}")
+        assert [{name: row[name] for name in ("id", "lang", "question", "passage", "source")} for row in rows] == [
             {"id": f"pairs:{n}", "lang": "de", "question": f"t{n}", "passage": f"e{n}", "source": "s"} for n in range(5)
         ]
     with pytest.raises(CorpusError, match=r"pairs\.parquet: missing column txt; found text, english, code"):
@@ -266,8 +266,7 @@ def test_several_inputs_are_one(tmp_path):
     write_jsonl(tmp_path / "b.jsonl", ROWS[:2])
     side = "?id=n&lang=={0}&question={0}&passage={0}"
     location = f"{tmp_path}/a{side.format('de')}, {tmp_path}/a{side.format('en')},{tmp_path}/b.jsonl"
-    found = read(location)
-    assert [(row["id"], row["lang"], row["question"]) for row in found] == [
+    assert [(row["id"], row["lang"], row["question"]) for row in read(location)] == [
         *((n, "de", f"d{n}") for n in range(3)),
         *((n, "en", f"e{n}") for n in range(3)),
         *((row["id"], row["lang"], row["question"]) for row in ROWS[:2]),
@@ -281,7 +280,7 @@ def test_several_inputs_are_one(tmp_path):
 
 
 def test_hard_negatives_are_lists_of_strings(tmp_path):
-    rows = [{**row, "negatives": [f"n{at}"] * (at % 3) if at % 2 else None} for at, row in enumerate(ROWS)]
+    rows = [{**row, "negatives": [f"n{n}"] * (n % 3) if n % 2 else None} for n, row in enumerate(ROWS)]
     schema = pa.Table.from_pylist(ROWS).schema.append(pa.field("negatives", pa.list_(pa.string())))
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), tmp_path / "x.parquet")
     write_jsonl(tmp_path / "x.jsonl", rows)

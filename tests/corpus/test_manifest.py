@@ -34,9 +34,9 @@ def test_counts_and_coverage_are_those_of_the_rows(corpus):
     assert (split.num_items, split.num_rows) == (40, len(ROWS))
     assert split.items_per_lang == {code: sum(row["lang"] == code for row in ROWS) for code in ("de", "en", "hi")}
     has = corpus.has_lang("train")
-    found = {(item, corpus.manifest.langs[lang]) for item, lang in np.argwhere(has)}
+    present = {(item, corpus.manifest.langs[lang]) for item, lang in np.argwhere(has)}
     ids = item_order(ROWS)
-    assert {(ids[item], lang) for item, lang in found} == {(row["id"], row["lang"]) for row in ROWS}
+    assert {(ids[item], lang) for item, lang in present} == {(row["id"], row["lang"]) for row in ROWS}
 
 
 def test_a_directory_without_a_manifest_is_no_corpus(tmp_path):

@@ -30,8 +30,8 @@ def long_rows(num_items=30, langs=("en", "de", "zh_hant")):
             "passage": f"{lang} no. {i}",
         }
         for i in range(num_items)
-        for at, lang in enumerate(langs)
-        if at != i % 4
+        for number, lang in enumerate(langs)
+        if number != i % 4
     ]
 
 
@@ -102,9 +102,9 @@ def test_the_same_input_gives_the_same_shards_whatever_its_files(run, tmp_path):
             file.writelines(json.dumps(row) + "\n" for row in reversed(rows[start : start + 17]))
     other, _ = run(many, root="other")
     for split in ("train", "dev"):
-        mine, theirs = one.manifest.splits[split], other.manifest.splits[split]
-        assert [s.sha256 for s in mine.shards] == [s.sha256 for s in theirs.shards]
-        assert mine.coverage.sha256 == theirs.coverage.sha256
+        split_a, split_b = one.manifest.splits[split], other.manifest.splits[split]
+        assert [s.sha256 for s in split_a.shards] == [s.sha256 for s in split_b.shards]
+        assert split_a.coverage.sha256 == split_b.coverage.sha256
 
 
 BAD_ROWS = {

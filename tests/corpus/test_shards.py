@@ -83,9 +83,9 @@ def test_widening_against_plain_python(seed):
     by_item = {}
     for row in rows:
         by_item.setdefault(row["id"], {})[row["lang"]] = row
-    found = wide.to_pylist()
-    assert sorted(row["item_id"] for row in found) == sorted(by_item)
-    for row in found:
+    items = wide.to_pylist()
+    assert sorted(row["item_id"] for row in items) == sorted(by_item)
+    for row in items:
         langs = by_item[row["item_id"]]
         one = next(iter(langs.values()))
         assert (row["source"], row["weight"]) == (one["source"], one["weight"])
@@ -97,12 +97,12 @@ def test_widening_against_plain_python(seed):
             assert row[f"query_{code}"] == tokenise([text["question"]], "query")[0].tolist()
             assert row[f"passage_{code}"] == tokenise([text["passage"]], "passage")[0].tolist()
             assert row[f"hash_{code}"] % 2**64 == text_hash(text["passage"])
-    expected = [[code in by_item[row["item_id"]] for code in LANGS] for row in found]
+    expected = [[code in by_item[row["item_id"]] for code in LANGS] for row in items]
     np.testing.assert_array_equal(coverage(wide, LANGS), expected)
     for code in LANGS:
-        mine = [langs[code] for langs in by_item.values() if code in langs]
-        assert stats.query_tokens[code] == Counter(len(row["question"]) + 1 for row in mine)
-        assert stats.passage_tokens[code] == Counter(len(row["passage"]) + 1 for row in mine)
+        of_lang = [langs[code] for langs in by_item.values() if code in langs]
+        assert stats.query_tokens[code] == Counter(len(row["question"]) + 1 for row in of_lang)
+        assert stats.passage_tokens[code] == Counter(len(row["passage"]) + 1 for row in of_lang)
 
 
 def test_the_weight_of_an_item_is_the_mean_of_its_rows_and_equal_passages_have_equal_hashes():
@@ -185,7 +185,7 @@ def test_hard_negatives_are_token_ids_and_hashes_of_the_first(tmp_path):
     wide = widen(table, ["de", "en"], tokenise, stats, num_negatives=2)
     buffer = io.BytesIO()
     write_shard(wide, buffer)
-    found = {row["item_id"]: row for row in pq.read_table(buffer).to_pylist()}
+    items = {row["item_id"]: row for row in pq.read_table(buffer).to_pylist()}
 
     def expected(*texts):
         return [[9, *map(ord, text)] for text in texts]
@@ -193,13 +193,13 @@ def test_hard_negatives_are_token_ids_and_hashes_of_the_first(tmp_path):
     def hashes(*texts):
         return np.array([text_hash(text) for text in texts], np.uint64).view(np.int64).tolist()
 
-    assert {id_: row["negative_en"] for id_, row in found.items()} == {
+    assert {id_: row["negative_en"] for id_, row in items.items()} == {
         "a": expected("x", "yy"), "b": expected("w"), "c": None,
     }  # fmt: skip
-    assert {id_: row["negative_de"] for id_, row in found.items()} == {"a": [], "b": None, "c": []}
-    assert found["a"]["negative_hash_en"] == hashes("x", "yy")
-    assert found["c"]["negative_hash_en"] is None
-    assert found["c"]["negative_hash_de"] == []
+    assert {id_: row["negative_de"] for id_, row in items.items()} == {"a": [], "b": None, "c": []}
+    assert items["a"]["negative_hash_en"] == hashes("x", "yy")
+    assert items["c"]["negative_hash_en"] is None
+    assert items["c"]["negative_hash_de"] == []
 
 
 def test_tokens_words_and_characters_are_counted_of_texts_that_are_not_cut():

@@ -17,8 +17,8 @@ PASSAGES = List({"docid": TEXT, "title": TEXT, "text": TEXT})
 
 
 def squad(id_, question, *answers):
-    found = {"text": list(answers), "answer_start": [0 for _ in answers]}
-    return {"id": id_, "title": "T", "context": f"About {question}", "question": question, "answers": found}
+    spans = {"text": list(answers), "answer_start": [0 for _ in answers]}
+    return {"id": id_, "title": "T", "context": f"About {question}", "question": question, "answers": spans}
 
 
 def passage(title, text):
@@ -155,12 +155,12 @@ def test_every_source_has_a_case_here():
 def test_rows_of_a_set_become_items(name, tmp_path):
     config, features, rows, expected = CASES[name]
     save(tmp_path, config, features, rows)
-    found = read(f"source:{name}:{tmp_path}?langs=en")
+    items = read(f"source:{name}:{tmp_path}?langs=en")
     scope = f"{name}:en" if name in ("mfaq", "mr_tydi") else name
-    assert [(row["id"], row["question"], row["passage"], row["negatives"]) for row in found] == [
+    assert [(row["id"], row["question"], row["passage"], row["negatives"]) for row in items] == [
         (f"{scope}:{id_}", question, passage, negatives) for id_, question, passage, negatives in expected
     ]
-    assert {(row["lang"], row["source"], row["problem"]) for row in found} == {("en", name, None)}
+    assert {(row["lang"], row["source"], row["problem"]) for row in items} == {("en", name, None)}
 
 
 def test_languages_of_a_triple_are_one_item(tmp_path, monkeypatch):
@@ -170,8 +170,8 @@ def test_languages_of_a_triple_are_one_item(tmp_path, monkeypatch):
     for config, code in (("english", "en"), ("german", "de")):
         rows = [{"query": f"{code} q{n}", "positive": f"{code} p{n}", "negative": f"{code} n{n}"} for n in range(5)]
         save(tmp_path, config, features, rows)
-    found = read(f"source:mmarco:{tmp_path}?langs=en+deu&rows=3")
-    assert [(row["id"], row["question"]) for row in found] == [
+    items = read(f"source:mmarco:{tmp_path}?langs=en+deu&rows=3")
+    assert [(row["id"], row["question"]) for row in items] == [
         (f"mmarco:{n}", f"{code} q{n}") for code in ("en", "de") for n in range(3)
     ]
     assert len(find_inputs(f"source:mmarco:{tmp_path}?langs=en").units) == 3
@@ -181,8 +181,8 @@ def test_the_same_id_in_languages_that_are_no_translations_is_two_items(tmp_path
     _, features, rows, _ = CASES["mr_tydi"]
     for config in ("english", "finnish"):
         save(tmp_path, config, features, [{**rows[0], "query": f"{config}?"}])
-    found = read(f"source:mr_tydi:{tmp_path}?langs=en+fi")
-    assert [(row["id"], row["question"]) for row in found] == [
+    items = read(f"source:mr_tydi:{tmp_path}?langs=en+fi")
+    assert [(row["id"], row["question"]) for row in items] == [
         (f"mr_tydi:{lang}:{number}", f"{config}?")
         for lang, config in (("en", "english"), ("fi", "finnish"))
         for number in ("1", "1-1")
