@@ -29,15 +29,14 @@ def test_the_recipes_of_the_project_load(path):
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_the_sets_and_metrics_of_the_recipes_exist(path):
-    from hbt_ray.retrieval.sets.catalog import BENCHMARKS, parse_name
-    from hbt_ray.retrieval.sets.hub import SETS
+    from hbt_ray.retrieval.sets.catalog import SETS, parse_name
     from hbt_ray.study.points import check_metric
 
     recipe = load_recipe(path)
     check_metric(recipe)
     for name in recipe.evaluation.sets:
         kind, _, options = parse_name(name)
-        assert set(options["langs"].split(",")) <= set(SETS[BENCHMARKS[kind].hub or kind].langs)
+        assert set(options["langs"].split(",")) <= set(SETS[kind].hub.langs)
 
 
 def test_the_papers_comparison_is_the_same_at_both_sizes():

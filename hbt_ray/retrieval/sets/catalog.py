@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hbt_ray.errors import EvaluationError
+from hbt_ray.retrieval.sets import hub
 from hbt_ray.retrieval.sets.beir import load_beir
-from hbt_ray.retrieval.sets.forms import check_form
-from hbt_ray.retrieval.sets.lareqa import CandidateText, load_lareqa
+from hbt_ray.retrieval.sets.lareqa import load_lareqa
 from hbt_ray.retrieval.sets.longform import load_longform
 from hbt_ray.retrieval.sets.miracl import load_miracl
 from hbt_ray.retrieval.sets.mldr import load_mldr
@@ -20,30 +22,103 @@ from hbt_ray.storage import absolute
 
 HUB = "hub"
 """In place of a directory: fetch the files into the Hugging Face cache (a directory of this name is `./hub`)."""
-TRUNCATED = "documents are read from their beginning, to the encoder's limit of passage tokens; the rest is cut off."
+TRUNCATED = ("documents are read from their beginning, to the encoder's limit of passage tokens; the rest is cut off.",)
 
-Options = Mapping[str, str]
-Loader = Callable[[Path, Sequence[str] | None, Options], RetrievalSet]
-"""(directory, languages or None for all, options) -> the set."""
+Layout = tuple[tuple[str, ...], ...]
+"""What a directory holds: a path that matches some pattern of every group."""
+LAREQA_FILES: Layout = (("??.json", "??.json.gz"),)
+BEIR_FILES: Layout = (("corpus*.jsonl*", "corpus/*.parquet"), ("queries*", "qrels/*.tsv*"))
+MIRACL_FILES: Layout = (("*/topics.*.tsv*", "miracl-v*/topics/topics.*.tsv*", "miracl-corpus-v*/docs-*.jsonl*"),)
+MLDR_FILES: Layout = (("*/corpus.jsonl*",), ("*/train.jsonl*", "*/dev.jsonl*", "*/test.jsonl*"))
+PARALLEL_FILES: Layout = (("*.parquet",),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Benchmark:
+class SetKind:
     """One kind of retrieval set."""
 
-    load: Loader
-    form: str
-    """What its directory looks like, a key of `forms.FORMS`."""
+    convert: Callable[..., RetrievalSet]
+    """(directory, languages or None for all, name=) -> the set; takes `split` and `chunking` where `options` has the
+    split, and words and overlap."""
     about: str
     """What it is, for the help of a command."""
+    layout: Layout
     options: tuple[str, ...] = ()
     """What may follow the question mark, besides langs: keys of OPTIONS."""
-    hub: str = ""
-    """Key of `hub.SETS`; empty where nothing can be fetched."""
-    hub_options: tuple[str, ...] = ()
-    """What may follow the question mark as well where the set is fetched."""
     split: str = ""
-    """The split that is fetched if no option says another."""
+    """The split that is read if no option says another; empty where the converter chooses."""
+    hub: hub.Hub | None = None
+    """Where it is fetched from; None where it cannot be."""
+
+    def allowed(self, fetched: bool) -> list[str]:
+        """The options of a set from a directory, or of one that is fetched."""
+        return ["langs", *self.options, *(["name"] if fetched and self.hub and self.hub.names else [])]
+
+
+WINDOWS = ("split", "words", "overlap")
+OPTIONS = {
+    "langs": "languages, with commas between them; --langs goes before it",
+    "split": "of the questions, such as dev, test or train",
+    "words": f"length of the windows in which documents are read (default {Chunking().words})",
+    "overlap": f"words that a window shares with the next (default {Chunking().overlap})",
+    "name": "of the data set on the hub, such as scifact",
+}
+"""Option -> what it is, for the help of a command."""
+_in_context = partial(load_lareqa, in_context=True)
+SETS: dict[str, SetKind] = {
+    "xquad_r": SetKind(
+        convert=load_lareqa, about="XQuAD-R, candidates are sentences", layout=LAREQA_FILES, hub=hub.XQUAD_R
+    ),
+    "mlqa_r": SetKind(
+        convert=load_lareqa, about="MLQA-R, candidates are sentences", layout=LAREQA_FILES, hub=hub.MLQA_R
+    ),
+    "xquad_r_context": SetKind(
+        convert=_in_context, about="XQuAD-R, sentences with their paragraphs", layout=LAREQA_FILES, hub=hub.XQUAD_R
+    ),
+    "mlqa_r_context": SetKind(
+        convert=_in_context, about="MLQA-R, sentences with their paragraphs", layout=LAREQA_FILES, hub=hub.MLQA_R
+    ),
+    "beir": SetKind(
+        convert=load_beir,
+        about="BEIR, in one language or several",
+        layout=BEIR_FILES,
+        options=("split",),
+        hub=hub.BEIR,
+    ),
+    "miracl": SetKind(
+        convert=load_miracl, about="MIRACL", layout=MIRACL_FILES, options=("split",), split="dev", hub=hub.MIRACL
+    ),
+    "mldr": SetKind(
+        convert=load_mldr,
+        about="MLDR, documents as their best window",
+        layout=MLDR_FILES,
+        options=WINDOWS,
+        split="test",
+        hub=hub.MLDR,
+    ),
+    "mldr_truncate": SetKind(
+        convert=partial(load_mldr, notes=TRUNCATED),
+        about="MLDR, documents cut to their beginning",
+        layout=MLDR_FILES,
+        options=("split",),
+        split="test",
+        hub=hub.MLDR,
+    ),
+    "longdoc": SetKind(
+        convert=load_beir, about="BEIR, documents as their best window", layout=BEIR_FILES, options=WINDOWS
+    ),
+    "longdoc_truncate": SetKind(
+        convert=partial(load_beir, notes=TRUNCATED),
+        about="BEIR, documents cut to their beginning",
+        layout=BEIR_FILES,
+        options=("split",),
+    ),
+    "parallel": SetKind(convert=load_longform, about="Parquet, a question and a passage a row", layout=PARALLEL_FILES),
+}
+"""Kind -> how it becomes a retrieval set; `_context` ranks each sentence with its paragraph, as LAReQA's own encoder
+read it. `beir` is of one language or several; `mldr` and `longdoc` (a BEIR directory) read documents by windows of
+words, with `_truncate` their beginnings; `parallel` is a Parquet file in long form.
+"""
 
 
 def load_set(name: str, langs: Sequence[str] = ()) -> RetrievalSet:
@@ -59,17 +134,30 @@ def load_set(name: str, langs: Sequence[str] = ()) -> RetrievalSet:
             fetched.
     """
     kind, directory, options = parse_name(name)
-    benchmark = BENCHMARKS[kind]
+    entry = SETS[kind]
     chosen = tuple(langs) or tuple(lang for lang in options.get("langs", "").split(",") if lang)
-    if directory == HUB:
-        from hbt_ray.retrieval.sets.hub import fetch_set
-
-        split = options.get("split", benchmark.split)
-        path = fetch_set(benchmark.hub or kind, chosen, split, options.get("name", ""))
-    else:
+    split = options.get("split", entry.split)
+    if directory != HUB:
         path = Path(directory)
-        check_form(kind, benchmark.form, path)
-    return benchmark.load(path, chosen or None, options)
+        check_layout(kind, path)
+    elif entry.hub is not None:
+        path = hub.fetch_set(entry.hub, chosen, split, options.get("name", ""))
+    else:
+        known = ", ".join(other for other, one in SETS.items() if one.hub)
+        raise EvaluationError(f"{kind}:hub is not known; {known} can be fetched, give a directory for others.")
+    return entry.convert(path, chosen or None, name=kind, **_arguments(entry, split, options))
+
+
+def _arguments(entry: SetKind, split: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """What the options are for the converter."""
+    arguments: dict[str, Any] = {"split": split} if "split" in entry.options else {}
+    sizes = {name: options[name] for name in ("words", "overlap") if name in options}
+    for name, size in sizes.items():
+        if not size.isdecimal():
+            raise EvaluationError(f"option {name} of the retrieval set is {size!r}; give a whole number.")
+    if "words" in entry.options:
+        arguments["chunking"] = Chunking(**{name: int(size) for name, size in sizes.items()})
+    return arguments
 
 
 def load_sets(names: Sequence[str], langs: Sequence[str] = ()) -> list[RetrievalSet]:
@@ -79,27 +167,27 @@ def load_sets(names: Sequence[str], langs: Sequence[str] = ()) -> list[Retrieval
         EvaluationError: as `load_set` does, and where two sets would have one name.
     """
     sets = [load_set(name, langs) for name in names]
-    kinds = Counter(found.name for found in sets)
+    kinds = Counter(rs.name for rs in sets)
     places = [parse_name(name) for name in names]
     titles = [
-        found.name if kinds[found.name] == 1 else f"{found.name}-{options.get('name') or Path(place).stem}"
-        for found, (_, place, options) in zip(sets, places, strict=True)
+        rs.name if kinds[rs.name] == 1 else f"{rs.name}-{options.get('name') or Path(place).stem}"
+        for rs, (_, place, options) in zip(sets, places, strict=True)
     ]
     if twice := [title for title, times in Counter(titles).items() if times > 1]:
         raise EvaluationError(f"--set names two sets that would both be called {twice[0]!r}; evaluate them one by one")
-    return [replace(found, name=title) for found, title in zip(sets, titles, strict=True)]
+    return [replace(rs, name=title) for rs, title in zip(sets, titles, strict=True)]
 
 
 def parse_name(name: str) -> tuple[str, str, dict[str, str]]:
     """(kind, directory, options) of the name of a set; EvaluationError for an unknown kind or option."""
     kind, _, rest = name.partition(":")
     directory, _, query = rest.partition("?")
-    if kind not in BENCHMARKS or not directory:
+    if kind not in SETS or not directory:
         raise EvaluationError(
-            f"retrieval set {name!r} is not KIND:DIRECTORY or KIND:hub with KIND one of {', '.join(BENCHMARKS)}"
+            f"retrieval set {name!r} is not KIND:DIRECTORY or KIND:hub with KIND one of {', '.join(SETS)}"
         )
     options = dict(part.partition("=")[::2] for part in query.split("&") if part)
-    allowed = _allowed(kind, directory == HUB)
+    allowed = SETS[kind].allowed(directory == HUB)
     unknown = [option for option in options if option not in allowed]
     if unknown:
         raise EvaluationError(
@@ -108,129 +196,38 @@ def parse_name(name: str) -> tuple[str, str, dict[str, str]]:
     return kind, directory, options
 
 
+def check_layout(kind: str, directory: Path) -> None:
+    """EvaluationError if `directory` is not laid out as `kind`, but as another kind, or one inside it is.
+
+    A directory that looks like nothing known passes: the converter of `kind` says best what it lacks.
+    """
+    if not directory.is_dir() or _fits(directory, SETS[kind].layout):
+        return
+    other = next((name for name, entry in SETS.items() if _fits(directory, entry.layout)), None)
+    if other is not None:
+        raise EvaluationError(
+            f"{directory} is no directory for {kind}, but looks like {other}; try {other}:{directory}."
+        )
+    inner = next((path for path in sorted(directory.iterdir()) if _fits(path, SETS[kind].layout)), None)
+    if inner is not None:
+        raise EvaluationError(f"{directory} is no directory for {kind}, but {inner.name} in it is; pass {inner}.")
+
+
+def _fits(directory: Path, layout: Layout) -> bool:
+    return all(any(next(directory.glob(pattern), None) for pattern in group) for group in layout)
+
+
 def sets_help() -> str:
     """Every kind of set and its options, as lines for the help of a command."""
     lines = ["sets and their options: KIND:DIRECTORY?option=value&option=value, or KIND:hub?... of those with +"]
-    width = max(map(len, BENCHMARKS))
-    for kind, benchmark in BENCHMARKS.items():
-        options = [*_allowed(kind, False), *(f"{option} (hub)" for option in benchmark.hub_options)]
-        lines.append(f"{'+' if benchmark.hub else ' '} {kind:{width}}  {benchmark.about}: {', '.join(options)}")
+    width = max(map(len, SETS))
+    for kind, entry in SETS.items():
+        options = [*entry.allowed(False), *(["name (hub)"] if entry.hub and entry.hub.names else [])]
+        lines.append(f"{'+' if entry.hub else ' '} {kind:{width}}  {entry.about}: {', '.join(options)}")
     lines.append("options of sets:")
     width = max(map(len, OPTIONS))
     lines += [f"  {option:{width}}  {text}" for option, text in OPTIONS.items()]
     return "\n".join(lines)
-
-
-def _allowed(kind: str, hub: bool) -> list[str]:
-    benchmark = BENCHMARKS[kind]
-    return ["langs", *benchmark.options, *(benchmark.hub_options if hub else ())]
-
-
-def _lareqa(name: str, hub: str, about: str, candidates: CandidateText = "sentence") -> Benchmark:
-    return Benchmark(
-        load=lambda path, langs, options: load_lareqa(path, langs, candidates, name),
-        form="xquad_r",
-        about=about,
-        hub=hub,
-    )
-
-
-def _longdoc(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
-    return load_beir(directory, langs, options.get("split", ""), _chunking(options), "longdoc")
-
-
-def _longdoc_truncate(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
-    return load_beir(directory, langs, options.get("split", ""), name="longdoc_truncate", notes=(TRUNCATED,))
-
-
-def _mldr(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
-    return load_mldr(directory, langs, options.get("split", "test"), _chunking(options))
-
-
-def _mldr_truncate(directory: Path, langs: Sequence[str] | None, options: Options) -> RetrievalSet:
-    return load_mldr(directory, langs, options.get("split", "test"), name="mldr_truncate", notes=(TRUNCATED,))
-
-
-def _chunking(options: Options) -> Chunking:
-    fallback = Chunking()
-    return Chunking(
-        words=_whole_number("words", options, fallback.words),
-        overlap=_whole_number("overlap", options, fallback.overlap),
-    )
-
-
-def _whole_number(option: str, options: Options, fallback: int) -> int:
-    value = options.get(option, str(fallback))
-    if not value.isdecimal():
-        raise EvaluationError(f"option {option} of the retrieval set is {value!r}; give a whole number.")
-    return int(value)
-
-
-CHUNK_OPTIONS = ("split", "words", "overlap")
-OPTIONS = {
-    "langs": "languages, with commas between them; --langs goes before it",
-    "split": "of the questions, such as dev, test or train",
-    "words": f"length of the windows in which documents are read (default {Chunking().words})",
-    "overlap": f"words that a window shares with the next (default {Chunking().overlap})",
-    "name": "of the data set on the hub, such as scifact",
-}
-"""Option -> what it is, for the help of a command."""
-BENCHMARKS: dict[str, Benchmark] = {
-    "xquad_r": _lareqa("xquad_r", "xquad_r", "XQuAD-R, candidates are sentences"),
-    "mlqa_r": _lareqa("mlqa_r", "mlqa_r", "MLQA-R, candidates are sentences"),
-    "xquad_r_context": _lareqa(
-        "xquad_r_context", "xquad_r", "XQuAD-R, sentences with their paragraphs", "sentence_in_context"
-    ),
-    "mlqa_r_context": _lareqa(
-        "mlqa_r_context", "mlqa_r", "MLQA-R, sentences with their paragraphs", "sentence_in_context"
-    ),
-    "beir": Benchmark(
-        load=lambda path, langs, options: load_beir(path, langs, options.get("split", "")),
-        form="beir",
-        about="BEIR, in one language or several",
-        options=("split",),
-        hub="beir",
-        hub_options=("name",),
-    ),
-    "miracl": Benchmark(
-        load=lambda path, langs, options: load_miracl(path, langs, options.get("split", "dev")),
-        form="miracl",
-        about="MIRACL",
-        options=("split",),
-        hub="miracl",
-        split="dev",
-    ),
-    "mldr": Benchmark(
-        load=_mldr,
-        form="mldr",
-        about="MLDR, documents as their best window",
-        options=CHUNK_OPTIONS,
-        hub="mldr",
-        split="test",
-    ),
-    "mldr_truncate": Benchmark(
-        load=_mldr_truncate,
-        form="mldr",
-        about="MLDR, documents cut to their beginning",
-        options=("split",),
-        hub="mldr",
-        split="test",
-    ),
-    "longdoc": Benchmark(
-        load=_longdoc, form="beir", about="BEIR, documents as their best window", options=CHUNK_OPTIONS
-    ),
-    "longdoc_truncate": Benchmark(
-        load=_longdoc_truncate, form="beir", about="BEIR, documents cut to their beginning", options=("split",)
-    ),
-    "parallel": Benchmark(
-        load=lambda path, langs, options: load_longform(path, langs),
-        form="parallel",
-        about="Parquet, a question and a passage a row",
-    ),
-}
-"""Kind -> how to load it; `_context` ranks each sentence with its paragraph, as LAReQA's own encoder read it. `beir`
-is of one language or several; `mldr` and `longdoc` (a BEIR directory) read documents by windows of words, with
-`_truncate` their beginnings; `parallel` is a Parquet file in long form."""
 
 
 def absolute_set(name: str) -> str:

@@ -19,11 +19,8 @@ from huggingface_hub import cached_assets_path, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from hbt_ray.errors import EvaluationError, one_line
-from hbt_ray.retrieval.sets.lines import listed
+from hbt_ray.retrieval.sets.lines import first_names
 
-LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
-XQUAD_R = f"{LAREQA}/5405d2a77e83d5ccb47623a3f9e5604c3f103193/xquad-r"
-MLQA_R = f"{LAREQA}/354d67d1cd066854cdfbf5ad0e6105528976141d/mlqa-r"
 SECONDS = 60
 """Without an answer for so long, a download gives up."""
 
@@ -40,9 +37,11 @@ class HubFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HubSet:
-    """Where the files of one kind of set are, in the layout that its local reader reads."""
+class Hub:
+    """Where the files of a kind of set are, in the layout that its converter reads."""
 
+    name: str
+    """What the directory in the cache is called."""
     langs: tuple[str, ...] = ()
     """The languages there are; none where the files are not by language."""
     sources: tuple[HubFiles, ...] = ()
@@ -52,65 +51,52 @@ class HubSet:
     """Whether the option `name` chooses among several data sets."""
 
 
-SETS: dict[str, HubSet] = {
-    "xquad_r": HubSet(langs=("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"), url=XQUAD_R),
-    "mlqa_r": HubSet(langs=("ar", "de", "en", "es", "hi", "vi", "zh"), url=MLQA_R),
-    "miracl": HubSet(
-        langs=(
-            "ar",
-            "bn",
-            "de",
-            "en",
-            "es",
-            "fa",
-            "fi",
-            "fr",
-            "hi",
-            "id",
-            "ja",
-            "ko",
-            "ru",
-            "sw",
-            "te",
-            "th",
-            "yo",
-            "zh",
-        ),
-        sources=(
-            HubFiles(
-                repo="miracl/miracl",
-                files=tuple(
-                    f"miracl-v1.0-{{lang}}/{kind}/{kind}.miracl-v1.0-{{lang}}-{{split}}.tsv"
-                    for kind in ("topics", "qrels")
-                ),
-            ),
-            HubFiles(repo="miracl/miracl-corpus", files=("miracl-corpus-v1.0-{lang}/docs-*.jsonl.gz",)),
-        ),
-    ),
-    "mldr": HubSet(
-        langs=("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "pt", "ru", "th", "zh"),
-        sources=(
-            HubFiles(
-                repo="Shitao/MLDR", files=tuple(f"mldr-v1.0-{{lang}}/{x}.jsonl.gz" for x in ("corpus", "{split}"))
+LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
+XQUAD_R = Hub(
+    name="xquad_r",
+    langs=("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
+    url=f"{LAREQA}/5405d2a77e83d5ccb47623a3f9e5604c3f103193/xquad-r",
+)
+MLQA_R = Hub(
+    name="mlqa_r",
+    langs=("ar", "de", "en", "es", "hi", "vi", "zh"),
+    url=f"{LAREQA}/354d67d1cd066854cdfbf5ad0e6105528976141d/mlqa-r",
+)
+MIRACL = Hub(
+    name="miracl",
+    langs=("ar", "bn", "de", "en", "es", "fa", "fi", "fr", "hi", "id", "ja", "ko", "ru", "sw", "te", "th", "yo", "zh"),
+    sources=(
+        HubFiles(
+            repo="miracl/miracl",
+            files=tuple(
+                f"miracl-v1.0-{{lang}}/{kind}/{kind}.miracl-v1.0-{{lang}}-{{split}}.tsv" for kind in ("topics", "qrels")
             ),
         ),
+        HubFiles(repo="miracl/miracl-corpus", files=("miracl-corpus-v1.0-{lang}/docs-*.jsonl.gz",)),
     ),
-    "beir": HubSet(
-        names=True,
-        sources=(
-            HubFiles(
-                repo="BeIR/{name}",
-                files=("corpus.jsonl.gz", "queries.jsonl.gz", "corpus/*.parquet", "queries/*.parquet"),
-            ),
-            HubFiles(repo="BeIR/{name}-qrels", files=("*.tsv",), folder="qrels"),
+)
+MLDR = Hub(
+    name="mldr",
+    langs=("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "pt", "ru", "th", "zh"),
+    sources=(
+        HubFiles(repo="Shitao/MLDR", files=("mldr-v1.0-{lang}/corpus.jsonl.gz", "mldr-v1.0-{lang}/{split}.jsonl.gz")),
+    ),
+)
+BEIR = Hub(
+    name="beir",
+    names=True,
+    sources=(
+        HubFiles(
+            repo="BeIR/{name}",
+            files=("corpus.jsonl.gz", "queries.jsonl.gz", "corpus/*.parquet", "queries/*.parquet"),
         ),
+        HubFiles(repo="BeIR/{name}-qrels", files=("*.tsv",), folder="qrels"),
     ),
-}
-"""Form of a set (see `hbt_ray.retrieval.sets.forms`, and mlqa_r) -> where its files are."""
+)
 
 
 def fetch_set(
-    kind: str,
+    hub: Hub,
     langs: Sequence[str],
     split: str = "",
     name: str = "",
@@ -121,37 +107,32 @@ def fetch_set(
     """The directory with the files of a set, fetched where the cache lacks them.
 
     Args:
-        kind: a key of SETS.
+        hub: where they are.
         langs: the languages to fetch; a set by language needs one at least, for some have 100 GB.
         split: of the questions.
-        name: of the data set, where SETS says that there are several, such as scifact for BeIR/scifact.
+        name: of the data set, where there are several, such as scifact for BeIR/scifact.
         snapshot: fetches files of a hub repository, as `huggingface_hub.snapshot_download` does.
         root: where the files go; None: the assets of hbt_ray in the Hugging Face cache (HF_HOME).
 
     Raises:
-        EvaluationError: unknown kind, language or name, and if the files cannot be had.
+        EvaluationError: unknown language or name, and if the files cannot be had.
     """
-    if kind not in SETS:
+    unknown = [lang for lang in langs if lang not in hub.langs]
+    if hub.langs and (unknown or not langs):
+        wrong = f"has no {first_names(unknown)}" if unknown else "fetches the languages that are asked for, and none is"
+        raise EvaluationError(f"{hub.name}:hub {wrong}; name some of {', '.join(hub.langs)}.")
+    if hub.names != bool(name):
         raise EvaluationError(
-            f"{kind}:hub is not known; {', '.join(SETS)} can be fetched, give a directory for others."
+            f"{hub.name}:hub needs the option name, such as {hub.name}:hub?name=scifact."
+            if hub.names
+            else f"{hub.name}:hub takes no option name, which is {name!r}; leave it out."
         )
-    found = SETS[kind]
-    unknown = [lang for lang in langs if lang not in found.langs]
-    if found.langs and (unknown or not langs):
-        wrong = f"has no {listed(unknown)}" if unknown else "fetches the languages that are asked for, and none is"
-        raise EvaluationError(f"{kind}:hub {wrong}; name some of {', '.join(found.langs)}.")
-    if found.names != bool(name):
-        raise EvaluationError(
-            f"{kind}:hub needs the option name, such as {kind}:hub?name=scifact."
-            if found.names
-            else f"{kind}:hub takes no option name, which is {name!r}; leave it out."
-        )
-    directory = root or cached_assets_path("hbt_ray", namespace=kind, subfolder=name or "default")
-    for source in found.sources:
-        _fetch_repo(source, [lang for lang in langs if found.langs] or [""], split, name, directory, snapshot)
-    if found.url:
+    directory = root or cached_assets_path("hbt_ray", namespace=hub.name, subfolder=name or "default")
+    for source in hub.sources:
+        _fetch_repo(source, [lang for lang in langs if hub.langs] or [""], split, name, directory, snapshot)
+    if hub.url:
         for lang in langs:
-            _fetch_url(f"{found.url}/{lang}.json", directory / f"{lang}.json")
+            _fetch_url(f"{hub.url}/{lang}.json", directory / f"{lang}.json")
     return directory
 
 

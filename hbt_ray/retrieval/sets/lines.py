@@ -3,14 +3,20 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
 
 from hbt_ray.errors import EvaluationError
 
 SHOWN = 5
 """Names that a message lists."""
+
+
+Text = tuple[int, str, str, str]
+"""Number of the line (or row, or entry) in its file, id, title, text."""
 
 
 class Judgement(NamedTuple):
@@ -19,6 +25,17 @@ class Judgement(NamedTuple):
     query: str
     passage: str
     grade: int
+
+
+def choose_langs(langs: Sequence[str] | None, have: Collection[str], lack: str) -> tuple[str, ...]:
+    """`langs`, or all that there are, by code; EvaluationError, which begins with `lack`, where one is not there."""
+    chosen = tuple(langs) if langs else tuple(sorted(have))
+    absent = [lang for lang in chosen if lang not in have]
+    if absent or not chosen:
+        raise EvaluationError(
+            f"{lack} {first_names(absent) or 'any language'}; it has {', '.join(sorted(have)) or 'none'}."
+        )
+    return chosen
 
 
 def find_file(directory: Path, *names: str) -> Path | None:
@@ -35,7 +52,7 @@ def need_file(directory: Path, *names: str) -> Path:
     if found is None:
         wanted = " or ".join(f"{name}[.gz]" for name in names)
         held = [path.name for path in sorted(directory.iterdir())]
-        raise EvaluationError(f"{directory} has no {wanted}; it has {listed(held) or 'nothing'}.")
+        raise EvaluationError(f"{directory} has no {wanted}; it has {first_names(held) or 'nothing'}.")
     return found
 
 
@@ -61,7 +78,7 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises EvaluationError, naming file and line, where a line is no JSON object or its text is no Unicode.
     """
     if path.suffix == ".parquet":
-        yield from _read_parquet(path)
+        yield from read_parquet(path)
         return
     for number, line in lines(path):
         try:
@@ -75,8 +92,29 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, record
 
 
-def read_texts(path: Path, id_key: str = "_id", text_key: str = "text") -> Iterator[tuple[int, str, str, str]]:
-    """(line number, id, title, text) of each record; the title may be missing, then it is empty.
+def read_parquet(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row number from 1, row) of a Parquet file, of `columns` alone where some are named.
+
+    Raises EvaluationError for a file that is unreadable or lacks one of them.
+    """
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            have = file.schema_arrow.names
+            if missing := [name for name in columns if name not in have]:
+                raise EvaluationError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(have)}.")
+            for batch in file.iter_batches(batch_size=8192, columns=list(columns) or None):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, record
+    except EvaluationError:
+        raise
+    except (OSError, ValueError) as error:
+        raise EvaluationError(f"{path} is not a readable Parquet file ({error}); fetch it again.") from error
+
+
+def read_texts(path: Path, id_key: str = "_id", text_key: str = "text") -> Iterator[Text]:
+    """The text of each record; the title may be missing, then it is empty.
 
     Raises EvaluationError, naming file and line, where a record has no `id_key` and `text_key`.
     """
@@ -85,18 +123,24 @@ def read_texts(path: Path, id_key: str = "_id", text_key: str = "text") -> Itera
         if not isinstance(name, str | int) or not isinstance(text, str):
             raise EvaluationError(
                 f"{path} line {number} needs the keys {id_key!r} and {text_key!r} (a string); "
-                f"it has {listed(sorted(record)) or 'none'}."
+                f"it has {first_names(sorted(record)) or 'none'}."
             )
         yield number, str(name), str(record.get("title") or ""), text
 
 
-def read_tsv_texts(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line number, id, text) of a file of id, tab, text; EvaluationError for a line without a tab."""
+def read_passages(path: Path, id_key: str = "_id") -> Iterator[Text]:
+    """`read_texts`, without blanks around titles and texts."""
+    for number, name, title, text in read_texts(path, id_key):
+        yield number, name, title.strip(), text.strip()
+
+
+def read_tsv_texts(path: Path) -> Iterator[Text]:
+    """The texts of a file of id, tab, text; EvaluationError for a line without a tab."""
     for number, line in lines(path):
         name, tab, text = line.partition("\t")
         if not tab:
             raise EvaluationError(f"{path} line {number} is {line[:60]!r}, but needs an id, a tab and a text.")
-        yield number, name, text
+        yield number, name, "", text
 
 
 def read_beir_qrels(path: Path) -> Iterator[Judgement]:
@@ -114,7 +158,7 @@ def read_trec_qrels(path: Path) -> Iterator[Judgement]:
         yield _judgement(path, number, line.split(), (0, 2, 3), "query, Q0, document and grade")
 
 
-def listed(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first five of `names`, and how many there are."""
     return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")
 
@@ -128,16 +172,3 @@ def _judgement(path: Path, number: int, fields: Sequence[str], places: tuple[int
     except ValueError:
         shown = " ".join(fields)[:60]
         raise EvaluationError(f"{path} line {number} is {shown!r}, but needs {want} (an integer).") from None
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow.parquet as pq
-
-    number = 0
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=8192):
-            for record in batch.to_pylist():
-                number += 1
-                yield number, record
-    except (OSError, ValueError) as error:
-        raise EvaluationError(f"{path} is not a readable Parquet file ({error}); fetch it again.") from error

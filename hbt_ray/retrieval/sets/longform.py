@@ -1,20 +1,28 @@
 """A parallel set in long form: Parquet rows of id, lang, question and passage, in any number of languages."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from itertools import permutations
 from pathlib import Path
-
-import numpy as np
+from typing import NamedTuple
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.retrieval.sets.lines import listed
-from hbt_ray.retrieval.sets.parallel import parallel_set
+from hbt_ray.retrieval.sets.builder import SetBuilder
+from hbt_ray.retrieval.sets.lines import Judgement, choose_langs, first_names, read_parquet
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 COLUMNS = ("id", "lang", "question", "passage")
 
 
-def load_longform(path: str | Path, langs: Sequence[str] | None = None, name: str = "parallel") -> RetrievalSet:
+class Item(NamedTuple):
+    """An item in one language; `number` is its row, counted over all files."""
+
+    number: int
+    id: str
+    question: str
+    passage: str
+
+
+def load_longform(path: str | Path, langs: Sequence[str] | None = None, *, name: str = "parallel") -> RetrievalSet:
     """Load a Parquet file, or all `*.parquet` of a directory, as the set question -> passage.
 
     A row is one item in one language. A question is answered by its item's passage in every language, and by
@@ -24,61 +32,51 @@ def load_longform(path: str | Path, langs: Sequence[str] | None = None, name: st
     Raises EvaluationError for a missing or unreadable file, missing columns or languages, and an id that comes
     twice in a language.
     """
-    ids, codes, questions, passages = _read(Path(path))
-    whole = np.array([bool(q and q.strip() and p and p.strip()) for q, p in zip(questions, passages, strict=True)])
-    have = sorted(set(codes))
-    chosen = tuple(langs) if langs else tuple(have)
-    absent = [lang for lang in chosen if lang not in have]
-    if absent:
-        raise EvaluationError(f"{path} has no rows in {listed(absent)}; it has {', '.join(have)}.")
-    number = {lang: at for at, lang in enumerate(chosen)}
-    items = {item: at for at, item in enumerate(dict.fromkeys(ids))}
-    rows = [at for at, code in enumerate(codes) if code in number]
-    kept = [at for at in rows if whole[at]]
-    row_of = np.full((len(items), len(chosen)), -1)
-    for at in kept:
-        cell = items[ids[at]], number[codes[at]]
-        if row_of[cell] >= 0:
-            raise EvaluationError(f"{path} has id {ids[at]} twice in {codes[at]}; keep one row of each.")
-        row_of[cell] = at
-    _, text_number = np.unique(
-        np.array([passages[at] or "" for at in range(len(ids))], dtype=object), return_inverse=True
-    )
-    rs = parallel_set(name, chosen, row_of >= 0, text_number[row_of])
-    order = row_of[rs.query_keys, rs.query_langs]
-    keys = np.array(list(items))[rs.query_keys]
-    blank = [ids[at] for at in rows if not whole[at]]
-    left_out = f"{len(blank)} rows have no question or no passage and are left out: {listed(blank)}."
-    return replace(
-        rs,
-        query_keys=keys,
-        passage_ids=keys,
-        queries=[questions[at] for at in order],
-        passages=[passages[at] for at in order],
-        notes=(left_out,) if blank else (),
-    )
+    root = Path(path)
+    items: dict[str, list[Item]] = {}
+    place: dict[str, int] = {}
+    for number, (item, lang, question, passage) in enumerate(_rows(root), start=1):
+        place.setdefault(item, len(place))
+        items.setdefault(lang, []).append(Item(number, item, question or "", passage or ""))
+    chosen = choose_langs(langs, items, f"{root} has no rows in")
+    whole = {
+        lang: sorted(
+            (item for item in items[lang] if item.question.strip() and item.passage.strip()),
+            key=lambda item: place[item.id],
+        )
+        for lang in chosen
+    }
+    kept = {item.number for lang in chosen for item in whole[lang]}
+    blank = [(item.number, item.id) for lang in chosen for item in items[lang] if item.number not in kept]
+    names = first_names([name for _, name in sorted(blank)])
+    left_out = f"{len(blank)} rows have no question or no passage and are left out: {names}."
+    builder = SetBuilder(name, chosen, notes=[left_out] if blank else [])
+    for lang_number, lang in enumerate(chosen):
+        passages = [(item.number, item.id, "", item.passage) for item in whole[lang]]
+        questions = [(item.number, item.id, "", item.question) for item in whole[lang]]
+        builder.add_passages(lang_number, [root], {root: passages}.__getitem__, "row")
+        builder.add_queries(lang_number, root, {root: questions}.__getitem__, unit="row")
+    builder.judge(root, (Judgement(item.id, item.id, 1) for lang in chosen for item in whole[lang]))
+    for lang_number, lang in enumerate(chosen):
+        if pairs := list(_same_text(whole[lang])):
+            builder.judge(root, pairs, lang_number)
+    return builder.build()
 
 
-def _read(path: Path) -> tuple[list[str], ...]:
-    """The four columns, as lists of all rows."""
-    import pyarrow.parquet as pq
+def _same_text(items: Sequence[Item]) -> Iterator[Judgement]:
+    """Each item with every other one of its language whose passage reads the same."""
+    by_text: dict[str, list[str]] = {}
+    for item in items:
+        by_text.setdefault(item.passage, []).append(item.id)
+    for names in by_text.values():
+        yield from (Judgement(name, other, 1) for name, other in permutations(names, 2))
 
+
+def _rows(path: Path) -> Iterator[tuple[str, str, str | None, str | None]]:
+    """The four columns of each row."""
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise EvaluationError(f"there is no Parquet file at {path}; pass a file, or a directory of *.parquet.")
-    columns: dict[str, list[str]] = {name: [] for name in COLUMNS}
     for file in files:
-        try:
-            names = pq.read_schema(file).names
-            missing = [name for name in COLUMNS if name not in names]
-            if missing:
-                raise EvaluationError(f"{file} lacks the columns {', '.join(missing)}; it has {', '.join(names)}.")
-            table = pq.read_table(file, columns=list(COLUMNS))
-        except (OSError, ValueError) as error:
-            if isinstance(error, EvaluationError):
-                raise
-            raise EvaluationError(f"{file} is not a readable Parquet file ({error}); fetch it again.") from error
-        for name, values in columns.items():
-            found = table[name].to_pylist()
-            values += [str(value) for value in found] if name in ("id", "lang") else found
-    return tuple(columns.values())
+        for _, row in read_parquet(file, COLUMNS):
+            yield str(row["id"]), str(row["lang"]), row["question"], row["passage"]

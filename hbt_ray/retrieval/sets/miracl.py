@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.sets.builder import SetBuilder
-from hbt_ray.retrieval.sets.lines import listed, need_file, read_texts, read_trec_qrels, read_tsv_texts
+from hbt_ray.retrieval.sets.lines import choose_langs, need_file, read_passages, read_trec_qrels, read_tsv_texts
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 
 def load_miracl(
-    directory: str | Path, langs: Sequence[str] | None = None, split: str = "dev", name: str = "miracl"
+    directory: str | Path, langs: Sequence[str] | None = None, *, name: str = "miracl", split: str = "dev"
 ) -> RetrievalSet:
     """Load topics, qrels (TREC) and the corpus of each language, in one of two layouts.
 
@@ -33,37 +34,28 @@ def load_miracl(
     if not root.is_dir():
         raise EvaluationError(f"there is no directory {root}; pass the one with a directory for each language.")
     have = _corpora(root)
-    chosen = tuple(langs) if langs else tuple(sorted(have))
-    absent = [lang for lang in chosen if lang not in have]
-    if absent or not chosen:
-        raise EvaluationError(
-            f"{root} has no directory with a corpus (corpus*.jsonl[.gz] or docs-*.jsonl[.gz]) for "
-            f"{listed(absent) or 'any language'}; it has {', '.join(sorted(have)) or 'none'}."
-        )
+    lack = f"{root} has no directory with a corpus (corpus*.jsonl[.gz] or docs-*.jsonl[.gz]) for"
+    chosen = choose_langs(langs, have, lack)
     builder = SetBuilder(name, chosen)
     for number, lang in enumerate(chosen):
-        for path in have[lang]:
-            for line, passage, title, text in read_texts(path, "docid"):
-                builder.add_passage(path, line, number, passage, title, text)
+        builder.add_passages(number, have[lang], partial(read_passages, id_key="docid"))
         topics, qrels = (_need(root, lang, kind, split) for kind in ("topics", "qrels"))
-        for line, query, text in read_tsv_texts(topics):
-            builder.add_query(topics, line, number, f"{lang}:{query}", text)
-        builder.judge(qrels, read_trec_qrels(qrels), (f"{lang}:", number))
+        builder.add_queries(number, topics, read_tsv_texts, f"{lang}:")
+        builder.judge(qrels, read_trec_qrels(qrels), number, prefix=f"{lang}:")
     return builder.build()
 
 
 def _corpora(root: Path) -> dict[str, list[Path]]:
     """Language -> the parts of its corpus in numeric order: docs-2 before docs-10."""
-    found = {}
-    for folder in root.iterdir():
-        if folder.is_dir():
-            kept = [path for path in folder.iterdir() if re.fullmatch(r"(corpus|docs-).*\.jsonl(\.gz)?", path.name)]
-            if kept:
-                parts = sorted(
-                    kept, key=lambda path: [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", path.name)]
-                )
-                found[re.sub(r"^miracl-corpus-v[\d.]+-", "", folder.name)] = parts
-    return found
+    corpora: dict[str, list[Path]] = {}
+    for path in sorted(root.glob("*/*.jsonl*"), key=_numeric):
+        if re.fullmatch(r"(corpus|docs-).*\.jsonl(\.gz)?", path.name):
+            corpora.setdefault(re.sub(r"^miracl-corpus-v[\d.]+-", "", path.parent.name), []).append(path)
+    return corpora
+
+
+def _numeric(path: Path) -> list[int | str]:
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def _need(root: Path, lang: str, kind: str, split: str) -> Path:

@@ -1,11 +1,20 @@
 """MLDR (arXiv 2402.03216): questions on long documents in 13 languages, each with its own corpus."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.sets.builder import SetBuilder
-from hbt_ray.retrieval.sets.lines import Judgement, find_file, listed, need_file, read_records, read_texts
+from hbt_ray.retrieval.sets.lines import (
+    Judgement,
+    choose_langs,
+    find_file,
+    need_file,
+    read_passages,
+    read_records,
+    read_texts,
+)
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 from hbt_ray.retrieval.sets.windows import Chunking
 
@@ -15,9 +24,10 @@ PREFIX = "mldr-v1.0-"
 def load_mldr(
     directory: str | Path,
     langs: Sequence[str] | None = None,
+    *,
+    name: str = "mldr",
     split: str = "test",
     chunking: Chunking | None = None,
-    name: str = "mldr",
     notes: Sequence[str] = (),
 ) -> RetrievalSet:
     """Load `mldr-v1.0-<lang>/corpus.jsonl.gz` and `mldr-v1.0-<lang>/<split>.jsonl.gz`, the files of Shitao/MLDR.
@@ -42,23 +52,13 @@ def load_mldr(
         for path in sorted(root.iterdir())
         if path.is_dir() and find_file(path, "corpus.jsonl") is not None
     }
-    chosen = tuple(langs) if langs else tuple(sorted(have))
-    absent = [lang for lang in chosen if lang not in have]
-    if absent or not chosen:
-        raise EvaluationError(
-            f"{root} has no {PREFIX}<lang>/corpus.jsonl[.gz] for {listed(absent) or 'any language'}; "
-            f"it has {', '.join(have) or 'none'}."
-        )
-    builder = SetBuilder(name, chosen, chunking)
-    for note in notes:
-        builder.note(note)
+    chosen = choose_langs(langs, have, f"{root} has no {PREFIX}<lang>/corpus.jsonl[.gz] for")
+    builder = SetBuilder(name, chosen, chunking, notes)
     for number, lang in enumerate(chosen):
         corpus, queries = need_file(have[lang], "corpus.jsonl"), need_file(have[lang], f"{split}.jsonl")
-        for line, document, title, text in read_texts(corpus, "docid"):
-            builder.add_passage(corpus, line, number, document, title, text)
-        for line, query, _, text in read_texts(queries, "query_id", "query"):
-            builder.add_query(queries, line, number, f"{lang}:{query}", text)
-        builder.judge(queries, _positives(queries), (f"{lang}:", number))
+        builder.add_passages(number, [corpus], partial(read_passages, id_key="docid"))
+        builder.add_queries(number, queries, partial(read_texts, id_key="query_id", text_key="query"), f"{lang}:")
+        builder.judge(queries, _positives(queries), number, prefix=f"{lang}:")
     return builder.build()
 
 

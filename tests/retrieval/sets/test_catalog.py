@@ -14,7 +14,7 @@ from hbt_ray.evaluation.worst import worst_queries
 from hbt_ray.retrieval.scoring.rank_metrics import rank_metrics
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.sets.builder import LEFT_OUT, NEVER_FOUND
-from hbt_ray.retrieval.sets.catalog import BENCHMARKS, OPTIONS, load_set, parse_name, sets_help
+from hbt_ray.retrieval.sets.catalog import OPTIONS, SETS, load_set, parse_name, sets_help
 from hbt_ray.retrieval.sets.windows import Chunking, window_texts, windows
 
 
@@ -342,7 +342,7 @@ def test_long_form(tmp_path):
     with pytest.raises(EvaluationError, match="no rows in th; it has de, en"):
         load_set(f"parallel:{path}", ["th"])
     write_long(path, [*rows, rows[0]])
-    with pytest.raises(EvaluationError, match="id x twice in en"):
+    with pytest.raises(EvaluationError, match="row 6 has the id x, which an earlier row has"):
         load_set(f"parallel:{path}")
     pq.write_table(pa.table({"id": ["x"]}), path)
     with pytest.raises(EvaluationError, match="lacks the columns lang, question, passage"):
@@ -369,17 +369,19 @@ def test_the_real_sets_have_their_published_sizes(real_data):
 
 
 def test_help_lists_every_kind_and_option_and_each_is_taken():
-    told = sets_help()
-    for kind, benchmark in BENCHMARKS.items():
-        (line,) = (line for line in told.splitlines() if line[2:].startswith(f"{kind} "))
-        options = ["langs", *benchmark.options, *(f"{option} (hub)" for option in benchmark.hub_options)]
-        assert line.endswith(f"{benchmark.about}: {', '.join(options)}")
-        assert line.startswith("+ ") is bool(benchmark.hub)
-        for option in benchmark.options:
+    text = sets_help()
+    fetched = {kind: entry.allowed(True)[len(entry.allowed(False)) :] for kind, entry in SETS.items()}
+    for kind, entry in SETS.items():
+        (line,) = (line for line in text.splitlines() if line[2:].startswith(f"{kind} "))
+        options = ["langs", *entry.options, *(f"{option} (hub)" for option in fetched[kind])]
+        assert line.endswith(f"{entry.about}: {', '.join(options)}")
+        assert line.startswith("+ ") is bool(entry.hub)
+        for option in entry.options:
             assert parse_name(f"{kind}:x?{option}=1")[2] == {option: "1"}
-        for option in benchmark.hub_options:
+        for option in fetched[kind]:
             assert parse_name(f"{kind}:hub?{option}=1")[2] == {option: "1"}
-    for option in {"langs"}.union(*(one.options + one.hub_options for one in BENCHMARKS.values())):
-        assert f"\n  {option} " in told.partition("options of sets:")[2]
-    assert set(OPTIONS) == {"langs"}.union(*(one.options + one.hub_options for one in BENCHMARKS.values()))
-    assert max(map(len, told.splitlines())) <= 110
+    taken = {"langs", *fetched["beir"]}.union(*(entry.options for entry in SETS.values()))
+    for option in taken:
+        assert f"\n  {option} " in text.partition("options of sets:")[2]
+    assert set(OPTIONS) == taken
+    assert max(map(len, text.splitlines())) <= 110

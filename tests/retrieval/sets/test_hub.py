@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -113,7 +114,7 @@ def test_xquad_r_comes_from_its_authors(xquad_r, tmp_path, monkeypatch):
     for _ in range(2):
         rs = load_set("xquad_r:hub", ["en", "th"])
     assert (rs.num_queries, rs.num_passages) == (2 * 1190, 1180 + 852)
-    assert opened == [f"{hub.XQUAD_R}/{lang}.json" for lang in ("en", "th")]
+    assert opened == [f"{hub.XQUAD_R.url}/{lang}.json" for lang in ("en", "th")]
     assert held(tmp_path) == ["en.json", "th.json"]
 
 
@@ -124,15 +125,15 @@ def test_offline_is_one_clear_line(tmp_path, monkeypatch):
     with pytest.raises(
         EvaluationError, match=r"the data set Shitao/MLDR cannot be fetched from the hub.*go online"
     ) as e:
-        fetch_set("mldr", ["de"], "test", snapshot=snapshot, root=tmp_path)
+        fetch_set(hub.MLDR, ["de"], "test", snapshot=snapshot, root=tmp_path)
     assert "\n" not in str(e.value)
     # The hub's own client, which the tests keep offline.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(EvaluationError, match=r"miracl/miracl cannot be fetched from the hub.*pass a directory"):
-        fetch_set("miracl", ["sw"], "dev", root=tmp_path / "empty")
-    monkeypatch.setitem(hub.SETS, "xquad_r", hub.HubSet(langs=("en",), url=(tmp_path / "none").as_uri()))
+        fetch_set(hub.MIRACL, ["sw"], "dev", root=tmp_path / "empty")
+    absent = replace(hub.XQUAD_R, url=(tmp_path / "none").as_uri())
     with pytest.raises(EvaluationError, match=r"none/en.json cannot be fetched.*go online, or pass a directory"):
-        fetch_set("xquad_r", ["en"], root=tmp_path)
+        fetch_set(absent, ["en"], root=tmp_path)
     assert held(tmp_path) == []
 
 
@@ -143,7 +144,11 @@ def test_offline_is_one_clear_line(tmp_path, monkeypatch):
         ("mldr:hub", ["xx"], "mldr:hub has no xx; name some of ar, de"),
         ("beir:hub", [], "needs the option name, such as beir:hub.name=scifact"),
         ("mldr:hub?name=x", ["de"], "has the option 'name'; mldr takes langs, split, words, overlap"),
-        ("parallel:hub", [], "parallel:hub is not known; xquad_r, mlqa_r, miracl, mldr, beir can be fetched"),
+        (
+            "parallel:hub",
+            [],
+            "parallel:hub is not known; xquad_r, mlqa_r, .*beir, miracl, mldr, mldr_truncate can be fetched",
+        ),
         ("beir:elsewhere?name=x", [], "has the option 'name'; beir takes langs, split"),
     ],
 )

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.retrieval.sets import text_columns as texts
-from hbt_ray.retrieval.sets.passages import PassageIds
+from hbt_ray.retrieval.sets import text_columns
+from hbt_ray.retrieval.sets.builder import SetBuilder
+from hbt_ray.retrieval.sets.lines import Judgement
 from hbt_ray.retrieval.sets.text_columns import TextWriter
 
 
 @pytest.mark.parametrize("limits", [(3, 2**24), (10**6, 10)])
 def test_a_column_is_a_sequence(monkeypatch, limits):
-    monkeypatch.setattr(texts, "ROWS_PER_CHUNK", limits[0])
-    monkeypatch.setattr(texts, "BYTES_PER_CHUNK", limits[1])
-    monkeypatch.setattr(texts, "ROWS_PER_READ", 4)
+    monkeypatch.setattr(text_columns, "ROWS_PER_CHUNK", limits[0])
+    monkeypatch.setattr(text_columns, "BYTES_PER_CHUNK", limits[1])
+    monkeypatch.setattr(text_columns, "ROWS_PER_READ", 4)
     want = [f"{number} é中{'x' * number}" for number in range(11)] + [""]
     writer = TextWriter()
     for number, text in enumerate(want):
@@ -38,21 +39,22 @@ def test_a_column_is_a_sequence(monkeypatch, limits):
 
 def test_ids_by_language():
     rng = np.random.default_rng(0)
-    names = [[f"p{at}" for at in rng.permutation(50)[:size]] for size in (20, 0, 30, 0)]
-    ids = PassageIds(4)
-    for lang, own in enumerate(names):
-        for line, name in enumerate(own, start=1):
-            ids.append(Path("f"), line, lang, name)
-    flat = [(name, lang) for lang, own in enumerate(names) for name in own]
-    assert list(ids.names()) == [name for name, _ in flat]
-    assert ids.langs().tolist() == [lang for _, lang in flat]
-    for langs in (range(4), (2,), (1,)):
-        want = {}
-        for row, (name, lang) in enumerate(flat):
-            if lang in langs and int(name[1:]) < 25:
-                want.setdefault(name, []).append(row)
-        assert ids.rows({f"p{at}" for at in range(25)}, langs) == want
-    ids.append(Path("g"), 7, 3, "p0")
-    ids.append(Path("g"), 9, 3, "p0")
+    names = [[f"p{number}" for number in rng.permutation(50)[:size]] for size in (20, 0, 30, 0)]
+    builder = SetBuilder("s", [f"l{lang}" for lang in range(4)])
+    for lang, ids in enumerate(names):
+        builder.add_passages(lang, [Path("f")], lambda _, ids=ids: [(1, name, "", "t") for name in ids])
+    flat = [(name, lang) for lang, ids in enumerate(names) for name in ids]
+    wanted = [f"p{number}" for number in range(25)]
+    for only, prefix in ((None, ""), (2, "only ")):
+        builder.add_queries(2, Path("q"), lambda _: [(1, "q", "", "t")], prefix)
+        builder.judge(Path("j"), [Judgement("q", name, 1) for name in wanted], only, prefix=prefix)
+    rs = builder.build()
+    assert list(rs.passage_ids) == [name for name, _ in flat]
+    assert rs.passage_langs.tolist() == [lang for _, lang in flat]
+    for key, langs in (("q", range(4)), ("only q", (2,))):
+        query = rs.query_keys.tolist().index(key)
+        rows = rs.gold_passages[rs.gold_offsets[query] : rs.gold_offsets[query + 1]].tolist()
+        assert rows == [row for row, (name, lang) in enumerate(flat) if lang in langs and name in wanted]
+    texts = {"f": [(1, "p1", "", "")], "g": [(7, "p0", "", ""), (9, "p0", "", "")]}
     with pytest.raises(EvaluationError, match="g line 9 has the id p0"):
-        ids.check()
+        SetBuilder("s", ["en"]).add_passages(0, [Path("f"), Path("g")], lambda path: texts[path.name])
