@@ -14,3 +14,4 @@ HEADLINE = (
     "worst_lang_map",
     "worst_pair_map",
 )
+LOWER_IS_BETTER = frozenset({"rank_distance"})

@@ -6,7 +6,8 @@ from typing import Any
 
 from hbt_ray.evaluation.worst import WorstQuery
 from hbt_ray.retrieval.scoring.score import Scores
-from hbt_ray.retrieval.scoring.significance import Difference, Interval
+from hbt_ray.retrieval.scoring.significance import Interval
+from hbt_ray.stats.compare import Difference
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

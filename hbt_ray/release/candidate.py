@@ -12,10 +12,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
+from hbt_ray.config.headline import LOWER_IS_BETTER
 from hbt_ray.errors import ConfigError
 from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_from_bytes
 from hbt_ray.retrieval.scoring.score import Scores
-from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER
 from hbt_ray.study.analysis import StudyAnalysis
 from hbt_ray.study.trials import Trial
 

@@ -7,9 +7,9 @@ changed, and nothing of other seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,15 +21,13 @@ from hbt_ray.languages import code_and_name
 from hbt_ray.retrieval.scoring.cells import headline_cells
 from hbt_ray.retrieval.scoring.distinct import repeated
 from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
-from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER, check_same_set, compare, holm, sign_flip_test
+from hbt_ray.retrieval.scoring.significance import check_same_set, compare
 from hbt_ray.retrieval.scoring.wording import METRICS
+from hbt_ray.stats.compare import LEVEL, NUM_FLIPS, Difference, correct, sign_flip_test
 
-NUM_FLIPS = 10_000
-"""Random exchanges; with Holm's correction over 200 languages, p can still fall below 0.05."""
 NO_CHAMPION = "no champion yet"
-
-Kind = Literal["pool_map", "mono_map"]
-WHERE: dict[Kind, str] = {"pool_map": "in the pool", "mono_map": "inside the language"}
+WHERE = {"pool_map": "in the pool", "mono_map": "inside the language"}
+"""Numbers in which each language of the question is compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,29 +42,21 @@ class GateResult:
     """The numbers, in a sentence."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LangLoss:
-    """mAP of one language of the question under the champion and the candidate."""
+class LangLoss(NamedTuple):
+    """The candidate (b) against the champion (a) in one language of the question; the interval is not computed."""
 
     lang: str
-    kind: Kind
-    champion: float
-    candidate: float
-    p_holm: float
-    """Two-sided paired permutation test over questions, corrected for all languages and both kinds."""
     num_questions: int
-    num_tests: int
-    """Languages and kinds that are tested together."""
-
-    @property
-    def least_p(self) -> float:
-        """The least that `p_holm` could be, if every question of the language spoke for a loss."""
-        return min(1.0, self.num_tests * 2.0 ** (1 - self.num_questions))
+    row: Difference
 
     @property
     def loss(self) -> float:
         """Above 0 where the candidate is worse."""
-        return self.champion - self.candidate
+        return -self.row.difference
+
+    def __str__(self) -> str:
+        row = self.row
+        return f"{code_and_name(self.lang)} {WHERE[row.metric]} {row.a:.4f} -> {row.b:.4f} (p = {row.p_adjusted:.3g})"
 
 
 def check_gates(
@@ -80,10 +70,14 @@ def check_gates(
     """
     results = []
     for name, scores in candidate.items():
-        results += [
-            *_thresholds(config, scores),
-            *_against(config, scores, champion[name] if champion is not None else None),
-        ]
+        theirs = None if champion is None else champion[name]
+        if theirs is not None:
+            check_same_set(theirs, scores)
+        for gate in GATES.values():
+            results += [
+                GateResult(gate=of, on_set=name, passed=bool(passed), reason=reason)
+                for of, passed, reason in gate(config, scores, theirs)
+            ]
     if not results:
         raise ConfigError(
             "gates: none is set, so nothing would be checked; set one, e.g. gates.max_loss_per_language=0"
@@ -91,129 +85,142 @@ def check_gates(
     return results
 
 
-def lang_losses(candidate: Scores, champion: Scores, *, min_questions: int = 0, seed: int = 0) -> list[LangLoss]:
-    """Both models in every language that has `min_questions` of its own, in the pool and inside the language."""
-    kinds: list[Kind] = ["pool_map"] if "pool_map" in repeated(candidate) else ["pool_map", "mono_map"]
-    columns: list[tuple[Kind, str, float, float, int]] = []
-    parts: list[FloatArray] = []
-    ours, theirs = headline_cells(candidate)[1], headline_cells(champion)[1]
-    for kind in kinds:
-        before, after = (_by_lang(scores, kind) for scores in (champion, candidate))
-        counts = ours[kind].counts.sum(axis=0)
-        kept = counts >= min_questions
-        columns += [
-            (kind, candidate.langs[at], float(before[at]), float(after[at]), int(num))
-            for at, num in zip(np.flatnonzero(~np.isnan(after))[kept], counts[kept], strict=True)
-        ]
-        parts.append(((ours[kind].sums - theirs[kind].sums) / counts)[:, kept])
-    if not columns:
-        return []
-    p_values = holm(sign_flip_test(np.concatenate(parts, axis=1), num_resamples=NUM_FLIPS, seed=seed))
-    return [
-        LangLoss(
-            lang=lang,
-            kind=kind,
-            champion=before,
-            candidate=after,
-            p_holm=float(p_holm),
-            num_questions=num,
-            num_tests=len(columns),
-        )
-        for (kind, lang, before, after, num), p_holm in zip(columns, p_values, strict=True)
-    ]
+Verdicts = Iterator[tuple[str, bool, str]]
+"""(gate, whether it is passed, reason); none where the gate is not set."""
 
 
-def _thresholds(config: GatesConfig, scores: Scores) -> Iterator[GateResult]:
+def _min_scores(config: GatesConfig, scores: Scores, champion: Scores | None) -> Verdicts:
     headline = scores.headline()
     for name, least in config.minima.items():
-        yield _at_least(f"min_scores: {name}", scores, METRICS[name][0], name, headline[name], least)
-    if config.max_rank_distance is not None:
-        value, most = headline["rank_distance"], config.max_rank_distance
-        said = _said("rank_distance", value)
-        reason = f"rank distance is {said}, at most {_said('rank_distance', most)} is allowed"
-        yield GateResult(gate="max_rank_distance", on_set=scores.name, passed=value <= most, reason=reason)
-    for gate, what, metric, values, floor in (
-        ("min_worst_lang_map", "mAP", "pool_map", scores.pool_map, config.min_worst_lang_map),
-        ("min_worst_lang_recall", f"R@{POOL_CUTOFF}", "pool_r10", scores.pool_r10, config.min_worst_lang_recall),
-    ):
-        if floor is not None:
-            known = not np.isnan(values).all()
-            worst = int(np.nanargmin(values)) if known else 0
-            lang = f" ({code_and_name(scores.langs[worst])})" if known else ""
-            value = float(values[worst])
-            yield _at_least(gate, scores, f"{what} in the pool of the worst language{lang}", metric, value, floor)
+        yield f"min_scores: {name}", *_at_least(METRICS[name][0], name, headline[name], least)
 
 
-def _at_least(gate: str, scores: Scores, what: str, metric: str, value: float, least: float) -> GateResult:
-    reason = f"{what} is {_said(metric, value)}, at least {_said(metric, least)} is asked for"
-    return GateResult(gate=gate, on_set=scores.name, passed=value >= least, reason=reason)
+def _max_rank_distance(config: GatesConfig, scores: Scores, champion: Scores | None) -> Verdicts:
+    most = config.max_rank_distance
+    if most is not None:
+        value = scores.headline()["rank_distance"]
+        ends = _number("rank_distance", value), _number("rank_distance", most)
+        yield "max_rank_distance", value <= most, f"rank distance is {ends[0]}, at most {ends[1]} is allowed"
 
 
-def _against(config: GatesConfig, scores: Scores, champion: Scores | None) -> Iterator[GateResult]:
-    wanted = [f"no_loss_in: {name}" for name in config.no_loss_in]
-    if champion is None:
-        per_lang = ["max_loss_per_language"] if config.max_loss_per_language is not None else []
-        for gate in (*wanted, *per_lang):
-            yield GateResult(gate=gate, on_set=scores.name, passed=True, reason=NO_CHAMPION)
+def _min_worst_lang_map(config: GatesConfig, scores: Scores, champion: Scores | None) -> Verdicts:
+    if config.min_worst_lang_map is not None:
+        yield "min_worst_lang_map", *_worst_lang(scores, "mAP", "pool_map", config.min_worst_lang_map)
+
+
+def _min_worst_lang_recall(config: GatesConfig, scores: Scores, champion: Scores | None) -> Verdicts:
+    if config.min_worst_lang_recall is not None:
+        name = f"R@{POOL_CUTOFF}"
+        yield "min_worst_lang_recall", *_worst_lang(scores, name, "pool_r10", config.min_worst_lang_recall)
+
+
+def _no_loss_in(config: GatesConfig, scores: Scores, champion: Scores | None) -> Verdicts:
+    if champion is None or not config.no_loss_in:
+        yield from _no_champion(f"no_loss_in: {name}" for name in config.no_loss_in)
         return
-    check_same_set(champion, scores)
-    if wanted:
-        yield from _no_loss(config, scores, champion)
-    if config.max_loss_per_language is not None:
-        losses = lang_losses(scores, champion, min_questions=config.min_questions)
-        yield _no_language_lost(config, losses, scores.name)
-
-
-def _no_loss(config: GatesConfig, scores: Scores, champion: Scores) -> Iterator[GateResult]:
-    rows = {row.metric: row for row in compare(champion, scores, confidence=1 - config.level)}
-    same = repeated(scores)
-    chosen = {name: rows.get(same.get(name, name)) for name in config.no_loss_in}
-    corrected = holm(np.array([row.p_value if row else np.nan for row in chosen.values()]))
-    for (name, row), p_holm in zip(chosen.items(), corrected, strict=True):
-        gate, what = f"no_loss_in: {name}", METRICS[name][0]
-        if row is None:
-            reason = f"{what} is not defined on {scores.name}: choose another number"
-            yield GateResult(gate=gate, on_set=scores.name, passed=False, reason=reason)
+    same, compared = repeated(scores), {row.metric: row for row in compare(champion, scores)}
+    rows = {name: compared.get(same.get(name, name)) for name in config.no_loss_in}
+    tested = correct({name: row for name, row in rows.items() if row is not None}, config.level)
+    for name in config.no_loss_in:
+        title = METRICS[name][0]
+        if name not in tested:
+            yield f"no_loss_in: {name}", False, f"{title} is not defined on {scores.name}: choose another number"
             continue
-        worse = (row.difference < 0) != (name in LOWER_IS_BETTER) and row.difference != 0
-        lost = worse and p_holm < config.level
-        chance = f"p = {p_holm:.3g}, {'more than' if p_holm < config.level else 'not more than'} chance"
-        reason = f"{what} is {_said(name, row.b)}, the champion's {_said(name, row.a)} ({chance})"
-        yield GateResult(gate=gate, on_set=scores.name, passed=not lost, reason=reason)
+        row = tested[name]
+        chance = f"p = {row.p_adjusted:.3g}, {'more than' if row.significant else 'not more than'} chance"
+        reason = f"{title} is {_number(name, row.b)}, the champion's {_number(name, row.a)} ({chance})"
+        yield f"no_loss_in: {name}", not row.worse, reason
 
 
-def _no_language_lost(config: GatesConfig, losses: list[LangLoss], on_set: str) -> GateResult:
-    most = config.max_loss_per_language or 0.0
-    lost = [row for row in losses if row.loss > most and row.p_holm < config.level]
-    lost.sort(key=lambda row: -row.loss)
-    untold = [row for row in losses if row.loss > most and row.least_p >= config.level]
+def _max_loss_per_language(config: GatesConfig, scores: Scores, champion: Scores | None) -> Verdicts:
+    gate, most = "max_loss_per_language", config.max_loss_per_language
+    if champion is None or most is None:
+        yield from _no_champion([] if most is None else [gate])
+        return
+    every = lang_losses(scores, champion, min_questions=config.min_questions, level=config.level)
+    below = [each for each in every if each.loss > most]
+    lost = sorted((each for each in below if each.row.worse), key=lambda each: -each.loss)
+    # Where p could not be below the level if every question of the language spoke for a loss.
+    few = [each for each in below if min(1.0, len(every) * 2.0 ** (1 - each.num_questions)) >= config.level]
     if lost:
-        reason = "below the champion beyond chance: " + "; ".join(map(_loss, lost))
-    elif untold:
-        few = "; ".join(f"{_loss(row)}, {row.num_questions} questions" for row in untold)
+        reason = "below the champion beyond chance: " + "; ".join(map(str, lost))
+    elif few:
+        named = "; ".join(f"{each}, {each.num_questions} questions" for each in few)
         reason = (
-            f"below the champion, and so few questions cannot tell that from chance: {few}; gates.min_questions leaves "
-            "languages with fewer out"
+            f"below the champion, and so few questions cannot tell that from chance: {named}; gates.min_questions "
+            "leaves languages with fewer out"
         )
-    elif not losses:
+    elif not every:
         reason = f"no language has gates.min_questions={config.min_questions} questions"
     else:
-        worst = max(losses, key=lambda row: row.loss)
+        worst = max(every, key=lambda each: each.loss)
         beyond = f" by more than {most:g}" if most else ""
         reason = f"no language is below the champion{beyond} beyond chance"
-        reason += f"; the largest loss: {_loss(worst)}" if worst.loss > 0 else "; none lost at all"
-    return GateResult(gate="max_loss_per_language", on_set=on_set, passed=not lost and not untold, reason=reason)
+        reason += f"; the largest loss: {worst}" if worst.loss > 0 else "; none lost at all"
+    yield gate, not lost and not few, reason
 
 
-def _loss(row: LangLoss) -> str:
-    return (
-        f"{code_and_name(row.lang)} {WHERE[row.kind]} {row.champion:.4f} -> {row.candidate:.4f} (p = {row.p_holm:.3g})"
-    )
+GATES: dict[str, Callable[[GatesConfig, Scores, Scores | None], Verdicts]] = {
+    "min_scores": _min_scores,
+    "max_rank_distance": _max_rank_distance,
+    "min_worst_lang_map": _min_worst_lang_map,
+    "min_worst_lang_recall": _min_worst_lang_recall,
+    "no_loss_in": _no_loss_in,
+    "max_loss_per_language": _max_loss_per_language,
+}
+"""Field of `gates` -> its check of the candidate's scores on a set, with the champion's where there is one."""
 
 
-def _by_lang(scores: Scores, kind: Kind) -> FloatArray:
-    return scores.pool_map if kind == "pool_map" else np.diagonal(scores.map_matrix)
+def lang_losses(
+    candidate: Scores, champion: Scores, *, min_questions: int = 0, level: float = LEVEL, seed: int = 0
+) -> list[LangLoss]:
+    """Both models in every language that has `min_questions` of its own, in the numbers of `WHERE`.
+
+    Paired permutation tests over questions, corrected for all languages and both numbers.
+    """
+    columns, parts = [], []
+    ours, theirs = headline_cells(candidate), headline_cells(champion)
+    for metric in ["pool_map"] if "pool_map" in repeated(candidate) else WHERE:
+        before, after = (_by_lang(scores, metric) for scores in (champion, candidate))
+        counts = ours[metric].counts.sum(axis=0)
+        enough = counts >= min_questions
+        columns += [
+            (metric, int(at), int(num), float(before[at]), float(after[at]))
+            for at, num in zip(np.flatnonzero(~np.isnan(after))[enough], counts[enough], strict=True)
+        ]
+        parts.append(((ours[metric].sums - theirs[metric].sums) / counts)[:, enough])
+    if not columns:
+        return []
+    p_values = sign_flip_test(np.concatenate(parts, axis=1), num_resamples=NUM_FLIPS, seed=seed)
+    rows = {
+        column: Difference.of(column[0], column[3], column[4], (math.nan, math.nan), p_value)
+        for column, p_value in zip(columns, p_values, strict=True)
+    }
+    return [LangLoss(candidate.langs[at], num, row) for (_, at, num, *_), row in correct(rows, level).items()]
 
 
-def _said(metric: str, value: float) -> str:
+def _at_least(title: str, metric: str, value: float, least: float) -> tuple[bool, str]:
+    return value >= least, f"{title} is {_number(metric, value)}, at least {_number(metric, least)} is asked for"
+
+
+def _worst_lang(scores: Scores, name: str, metric: str, least: float) -> tuple[bool, str]:
+    values = _by_lang(scores, metric)
+    known = not np.isnan(values).all()
+    worst = int(np.nanargmin(values)) if known else 0
+    lang = f" ({code_and_name(scores.langs[worst])})" if known else ""
+    return _at_least(f"{name} in the pool of the worst language{lang}", metric, float(values[worst]), least)
+
+
+def _no_champion(gates: Iterable[str]) -> Verdicts:
+    """Gates that compare with the champion, where there is none."""
+    for gate in gates:
+        yield gate, True, NO_CHAMPION
+
+
+def _by_lang(scores: Scores, metric: str) -> FloatArray:
+    values: FloatArray = np.diagonal(scores.map_matrix) if metric == "mono_map" else getattr(scores, metric)
+    return values
+
+
+def _number(metric: str, value: float) -> str:
     return "not defined" if math.isnan(value) else number(metric, value)

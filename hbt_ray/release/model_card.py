@@ -24,8 +24,7 @@ from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
 from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.storage import read_json, write_whole
 from hbt_ray.study.analysis import StudyAnalysis
-from hbt_ray.study.point_scores import FOUR, shown
-from hbt_ray.study.trials import Trial
+from hbt_ray.study.trials import FOUR, Trial, shown
 from hbt_ray.tracking.models import README
 
 UNKNOWN = "unknown"

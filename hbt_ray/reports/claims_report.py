@@ -16,8 +16,7 @@ from hbt_ray.reports.study_phrases import signed
 from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.study.claims import OVERALL, Claims, Part, judge
-from hbt_ray.study.point_scores import FOUR, shown
-from hbt_ray.study.trials import NO_MIX
+from hbt_ray.study.trials import FOUR, NO_MIX, shown
 from hbt_ray.tracking.naming import json_text
 
 MARKDOWN, JSON = "claims.md", "claims.json"

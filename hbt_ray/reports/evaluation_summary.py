@@ -72,17 +72,18 @@ def verdict(evaluation: Evaluation) -> str:
 
 def conclusion(comparison: Comparison) -> str:
     """Which of the two models is better, in what and by how much, in one sentence."""
-    better: dict[str, list[str]] = {"a": [], "b": [], "neither": []}
+    better: dict[str, list[str]] = {"better": [], "worse": [], "not significant": [], "unknown": []}
     for row in comparison.differences:
         name = comparison.labels.get(row.metric, METRICS[row.metric][0])
-        better[row.better].append(f"{name} (by {number(row.metric, abs(row.difference))})")
+        better[row.verdict].append(f"{name} (by {number(row.metric, abs(row.difference))})")
     a, b, where = comparison.a, comparison.b, comparison.set_name
-    if not (better["a"] or better["b"]):
+    if not (better["worse"] or better["better"]):
         return f"No difference between {a} and {b} on {where} is significant."
-    if better["a"] and better["b"]:
-        return f"A trade on {where}: {b} is better in {listed(better['b'])}; {a} is better in {listed(better['a'])}."
-    best, other, rows = (b, a, better["b"]) if better["b"] else (a, b, better["a"])
-    rest = len(better["neither"])
+    if better["worse"] and better["better"]:
+        in_b, in_a = listed(better["better"]), listed(better["worse"])
+        return f"A trade on {where}: {b} is better in {in_b}; {a} is better in {in_a}."
+    best, other, rows = (b, a, better["better"]) if better["better"] else (a, b, better["worse"])
+    rest = len(better["not significant"])
     others = f"; the other {f'{rest} differences are' if rest > 1 else 'difference is'} noise" if rest else ""
     return f"{best} is really better than {other} on {where}: in {listed(rows)}{others}."
 

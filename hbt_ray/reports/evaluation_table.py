@@ -1,7 +1,6 @@
 """Scores and comparisons as tables for the terminal; at any number of languages they fit one of 80 columns."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from rich import box
@@ -21,6 +20,7 @@ from hbt_ray.retrieval.scoring.pool_shares import due_and_found
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.retrieval.scoring.significance import Interval
 from hbt_ray.retrieval.scoring.wording import counted, left_out
+from hbt_ray.stats.compare import Verdict
 
 MAX_MATRIX_LANGS = 14
 """A wider matrix does not fit a terminal of 80 columns."""
@@ -136,7 +136,7 @@ def lang_table(scores: Scores) -> Table:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Model b against model a, a headline number a row; what is real is green where b is better, red where a is."""
+    """Model b against model a, a headline number a row; green where b is significantly better, red where a is."""
     table = _table()
     title = f"{comparison.b} (b) against {comparison.a} (a) on {comparison.set_name}"
     table.title, table.title_justify = Text(title), "left"  # names are data, not markup
@@ -151,8 +151,8 @@ def comparison_table(comparison: Comparison) -> Table:
             number(row.metric, row.b),
             signed(row.metric, row.difference),
             f"{number(row.metric, row.low)} to {number(row.metric, row.high)}",
-            p_text(row.p_holm),
-            _verdict(row.verdict, row.better),
+            p_text(row.p_adjusted),
+            _verdict(row.verdict),
         )
     return table
 
@@ -174,10 +174,10 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     console.print(Text(conclusion(comparison)))
 
 
-def _verdict(verdict: str, better: Literal["a", "b", "neither"]) -> Text:
-    if better == "neither":
-        return Text(verdict, style="dim")
-    return Text(f"{better}: real", style="green" if better == "b" else "red")
+def _verdict(verdict: Verdict) -> Text:
+    if verdict == "better":
+        return Text("b", style="green")
+    return Text("a", style="red") if verdict == "worse" else Text("neither", style="dim")
 
 
 def _table() -> Table:

@@ -8,9 +8,9 @@ import numpy as np
 from hbt_ray.arrays import FloatArray
 from hbt_ray.kit.prose import decimals
 from hbt_ray.languages import lang_name
-from hbt_ray.retrieval.scoring.lang_intervals import lang_intervals
 from hbt_ray.retrieval.scoring.pool_shares import due_and_found
 from hbt_ray.retrieval.scoring.score import Scores
+from hbt_ray.retrieval.scoring.significance import lang_intervals
 
 
 class Bar(NamedTuple):

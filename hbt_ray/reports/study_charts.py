@@ -17,8 +17,7 @@ from hbt_ray.kit.figures import colour, plain_axes
 from hbt_ray.kit.prose import number
 from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.study.analysis import SetAnalysis
-from hbt_ray.study.point_scores import FOUR, shown
-from hbt_ray.study.trials import NO_MIX
+from hbt_ray.study.trials import FOUR, NO_MIX, shown
 
 ALPHA = "plan.alpha"
 SIZE = (4.4, 3.0)

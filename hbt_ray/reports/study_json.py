@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line
+from hbt_ray.stats.compare import Difference
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
-from hbt_ray.study.decision import Versus
 
 
 def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
@@ -31,14 +32,17 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
             control.name: {
                 "point": labels[control.at],
                 "outside_the_space": control.outside,
-                "differences": _tests(control.differences, labels),
+                "differences": [asdict(row) for row in control.differences.values()],
             }
             for control in analysis.controls
         },
         "not_beaten": [control.name for control in analysis.unbeaten],
         "gains_over_xx": {
-            labels[at]: {kind: [asdict(row) for row in rows] for kind, rows in kinds.items()}
-            for at, kinds in analysis.gains.items()
+            labels[at]: {
+                metric: [{"lang": lang, **asdict(row)} for lang, row in rows.items()]
+                for metric, rows in by_number.items()
+            }
+            for at, by_number in analysis.gains.items()
         },
         "trials": [
             {
@@ -97,5 +101,5 @@ def _set_tree(found: SetAnalysis) -> dict[str, Any]:
     }
 
 
-def _tests(rows: tuple[Versus, ...], labels: list[str]) -> list[dict[str, Any]]:
-    return [{**asdict(row), "point": labels[row.point], "other": labels[row.other]} for row in rows]
+def _tests(rows: Mapping[int, Difference], labels: list[str]) -> list[dict[str, Any]]:
+    return [{"point": labels[at], **asdict(row)} for at, row in rows.items()]

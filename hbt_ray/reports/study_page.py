@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from hbt_ray.reports.study_charts import Chart, charts
 from hbt_ray.reports.study_json import report_tree
 from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
 from hbt_ray.retrieval.scoring.wording import METRICS
+from hbt_ray.stats.compare import Difference
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
-from hbt_ray.study.decision import Versus
-from hbt_ray.study.point_scores import FOUR, shown
+from hbt_ray.study.trials import FOUR, shown
 from hbt_ray.tracking.naming import json_text
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "decision.json"
@@ -90,14 +90,12 @@ def places(analysis: StudyAnalysis) -> dict[int, str]:
     said = {at: "control" for at, point in enumerate(analysis.main.on_set.points) if point.control}
     said |= dict.fromkeys(decision.left_out, "trials failed or were stopped")
     said |= dict.fromkeys(decision.excluded, "loses inside a language")
-    for rival in decision.rivals:
-        said[rival.other] = (
-            "behind" if rival.better else "not tested" if rival.verdict == "unknown" else "not told apart"
-        )
+    for at, row in decision.rivals.items():
+        said[at] = "behind" if row.better else "not tested" if row.verdict == "unknown" else "not told apart"
     return said | {decision.recommended: "recommended"}
 
 
-def _tests(analysis: StudyAnalysis) -> list[tuple[str, Sequence[Versus]]]:
+def _tests(analysis: StudyAnalysis) -> list[tuple[str, Mapping[int, Difference]]]:
     decision = analysis.decision
     if decision is None:
         return []
@@ -137,6 +135,6 @@ def _facts(analysis: StudyAnalysis) -> dict[str, str]:
 def _gain_scale(analysis: StudyAnalysis) -> float:
     """The largest gain or end of an interval of the recommended point, at least a thousandth."""
     decision = analysis.decision
-    found = {} if decision is None else analysis.gains.get(decision.recommended, {})
-    ends = [abs(end) for rows in found.values() for row in rows for end in (row.gain, row.low, row.high)]
+    gains = {} if decision is None else analysis.gains.get(decision.recommended, {})
+    ends = [abs(end) for rows in gains.values() for row in rows.values() for end in (row.difference, row.low, row.high)]
     return max([end for end in ends if not np.isnan(end)], default=1e-3) or 1e-3

@@ -8,9 +8,9 @@ import numpy as np
 
 from hbt_ray.kit.prose import listed, number
 from hbt_ray.retrieval.scoring.wording import METRICS
+from hbt_ray.stats.compare import Difference
 from hbt_ray.study.analysis import Control, SetAnalysis, StudyAnalysis
-from hbt_ray.study.decision import Decision, Outlook, Versus
-from hbt_ray.study.power import MAX_SEEDS
+from hbt_ray.study.decision import MAX_SEEDS, Decision, Outlook
 
 MORE_SEEDS = "train at least 3 seeds a point (tune.seeds)"
 
@@ -28,7 +28,7 @@ def signed(metric: str, value: float) -> str:
     return number(metric, value) if np.isnan(value) else f"{'+' if value > 0 else ''}{number(metric, value)}"
 
 
-def named(row: Versus) -> str:
+def named(row: Difference) -> str:
     """`mAP in the pool (+0.0130)`."""
     return f"{in_sentence(row.metric)} ({signed(row.metric, row.difference)})"
 
@@ -49,12 +49,12 @@ def price_of_rule(analysis: StudyAnalysis) -> Finding | None:
     decision = analysis.decision
     if decision is None or not decision.forgone:
         return None
-    best = decision.forgone[0]
-    (loss,) = [row for row in decision.mono_tests if row.point == best.point]
+    at, best = next(iter(decision.forgone.items()))
+    loss = decision.mono_tests[at]
     return Finding(
         "Left by the rule",
         "fair",
-        f"{label_of(analysis.main, best.point)} is better in {named(best)}, and out of the choice for "
+        f"{label_of(analysis.main, at)} is better in {named(best)}, and out of the choice for "
         f"{named(loss)} against the best. Where that trade suits you, take it instead.",
     )
 
@@ -80,18 +80,19 @@ def not_beaten(analysis: StudyAnalysis) -> Finding | None:
 
 
 def _verdict(analysis: StudyAnalysis, control: Control) -> str:
-    row = control.versus(analysis.target)
+    row = control.differences.get(analysis.target)
     return "unknown" if row is None else row.verdict
 
 
 def against(analysis: StudyAnalysis, control: Control) -> Finding:
     """The recommended point against one baseline."""
-    better = [named(row) for row in control.differences if row.better]
-    worse = [named(row) for row in control.differences if row.worse]
-    open_rows = [named(row) for row in control.differences if row.verdict != "real"]
+    rows = list(control.differences.values())
+    better = [named(row) for row in rows if row.better]
+    worse = [named(row) for row in rows if row.worse]
+    open_rows = [named(row) for row in rows if not row.significant]
     label = label_of(analysis.main, control.at)
     topic = f"Against {control.name}"
-    if control.differences[0].verdict == "unknown":
+    if rows[0].verdict == "unknown":
         return Finding(topic, "plain", f"Seen, not tested, against {label}: {listed(open_rows)}.")
     parts = []
     if better:
@@ -111,18 +112,16 @@ def settles(analysis: StudyAnalysis) -> str:
     assert decision is not None
     if not decision.outlook:
         return f"how many seeds would settle it cannot be told from one seed; {MORE_SEEDS}"
-    nearest = decision.outlook[0]
-    versus = decision.open_rivals[0]
-    return _settles_one(analysis, decision, nearest, versus)
+    return _settles_one(analysis, decision, decision.outlook[0])
 
 
-def _settles_one(analysis: StudyAnalysis, decision: Decision, found: Outlook, versus: Versus) -> str:
-    if found.seeds is not None:
-        more = max(found.seeds - decision.num_seeds, 1)
+def _settles_one(analysis: StudyAnalysis, decision: Decision, outlook: Outlook) -> str:
+    if outlook.seeds is not None:
+        more = max(outlook.seeds - decision.num_seeds, 1)
         return f"about {more} more seed{'s' * (more > 1)} a point would settle it"
     num = analysis.main.on_set.num_questions
-    if found.questions is not None and found.questions > num > 0:
-        return f"more seeds alone would not settle it, about {found.questions:,} questions might ({num:,} now)"
+    if outlook.questions is not None and outlook.questions > num > 0:
+        return f"more seeds alone would not settle it, about {outlook.questions:,} questions might ({num:,} now)"
     return f"more than {MAX_SEEDS} seeds a point would be needed, so take either"
 
 
@@ -133,10 +132,10 @@ def outlook_text(analysis: StudyAnalysis) -> str:
     said = settles(analysis)
     if not decision.outlook:
         return f"{said[0].upper()}{said[1:]}."
-    nearest = decision.open_rivals[0]
+    at, nearest = next(iter(decision.open_rivals.items()))
     sd = number(decision.target, decision.seed_sd)
     return (
         f"{said[0].upper()}{said[1:]}: an estimate for 80% power at the 5% level, if the true difference to "
-        f"{label_of(analysis.main, nearest.other)} is the {number(decision.target, abs(nearest.difference))} seen "
+        f"{label_of(analysis.main, at)} is the {number(decision.target, abs(nearest.difference))} seen "
         f"here; the standard deviation between seeds of a point is {sd}."
     )

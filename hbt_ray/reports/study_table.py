@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from hbt_ray.study.directory import TrialResult
-from hbt_ray.study.point_scores import in_order
+from hbt_ray.study.trials import in_order
 
 COLUMNS = {
     "mono_map": "mono mAP",

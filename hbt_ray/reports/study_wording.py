@@ -17,8 +17,9 @@ from hbt_ray.reports.study_phrases import (
     signed,
 )
 from hbt_ray.retrieval.scoring.wording import METRICS
+from hbt_ray.stats.compare import Difference
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
-from hbt_ray.study.decision import GUARD, Decision, Versus
+from hbt_ray.study.decision import GUARD, Decision
 
 NUM_NAMED = 4
 """Points or languages that a sentence names before it counts the rest."""
@@ -54,8 +55,8 @@ def recommendation_line(analysis: StudyAnalysis) -> str:
     mean = f"mean {name}/{target}" if decision.excluded and allowed == 1 else f"best mean {name}/{target}"
     line = f"recommended {point.label}: {mean} = {best}{others}, {_seeds(decision)}; {_short(analysis)}"
     if decision.forgone:
-        row = decision.forgone[0]
-        line += f" ({label_of(main, row.point)}: {signed(row.metric, row.difference)} in {name}/{target})"
+        at, row = next(iter(decision.forgone.items()))
+        line += f" ({label_of(main, at)}: {signed(row.metric, row.difference)} in {name}/{target})"
     if analysis.unbeaten and decision.state != "unknown":
         line += f"; NOT AHEAD of the controls: {listed([control.title for control in analysis.unbeaten])}"
     if decision.left_out:
@@ -85,7 +86,7 @@ def _short(analysis: StudyAnalysis) -> str:
         return f"how sure that is cannot be told from single runs: {MORE_SEEDS}"
     if decision.state == "clear":
         return "ahead of each of them beyond chance" + ("" if decision.seeds_known else " (seeds are not known)")
-    names = _points(analysis.main, [rival.other for rival in decision.open_rivals])
+    names = _points(analysis.main, list(decision.open_rivals))
     return f"not told from {names}, the difference is noise: {settles(analysis)}"
 
 
@@ -145,7 +146,7 @@ def _sure(analysis: StudyAnalysis) -> Finding:
             "Nobody can say: each point was trained with one seed, and the trials were recorded without scores by "
             "question, so no difference here can be told from chance. This is the best of single runs.",
         )
-    nearest = decision.rivals[0]
+    at, nearest = next(iter(decision.rivals.items()))
     if decision.state == "clear":
         rivals = (
             "the other allowed point"
@@ -155,15 +156,15 @@ def _sure(analysis: StudyAnalysis) -> Finding:
         return Finding(
             topic,
             "good" if decision.seeds_known else "fair",
-            f"Sure: it is ahead of {rivals} beyond chance; the nearest, {label_of(main, nearest.other)}, is "
+            f"Sure: it is ahead of {rivals} beyond chance; the nearest, {label_of(main, at)}, is "
             f"{_difference(nearest, absolute=True)} behind.{_limits(analysis)}",
         )
-    names = _points(main, [rival.other for rival in decision.open_rivals])
+    names = _points(main, list(decision.open_rivals))
     scope = "The differences between the points are noise: " if _all_noise(decision) else "Not sure: "
     return Finding(
         topic,
         "fair",
-        f"{scope}it cannot be told from {names}. Against the nearest, {label_of(main, nearest.other)}, the "
+        f"{scope}it cannot be told from {names}. Against the nearest, {label_of(main, at)}, the "
         f"difference in {METRICS[decision.target][0]} is {_difference(nearest)}; with other {_what(analysis)} it would "
         f"lead in {decision.lead:.0%} of the cases.{_limits(analysis)}",
     )
@@ -202,16 +203,16 @@ def languages(analysis: StudyAnalysis) -> Finding | None:
     if decision is None or decision.recommended not in analysis.gains:
         return None
     texts, level, tested = [], "plain", True
-    for kind, rows in analysis.gains[decision.recommended].items():
-        where = {"pool": "in the pool", "mono": "inside the language"}[kind]
-        if rows[0].verdict == "unknown":
-            texts.append(f"{where}, {sum(row.gain > 0 for row in rows)} of {len(rows)} are higher")
+    for metric, rows in analysis.gains[decision.recommended].items():
+        where = {"pool_map": "in the pool", "mono_map": "inside the language"}[metric]
+        if any(row.verdict == "unknown" for row in rows.values()):
+            texts.append(f"{where}, {sum(row.difference > 0 for row in rows.values())} of {len(rows)} are higher")
             tested = False
             continue
-        up = [row for row in rows if row.verdict == "real" and row.gain > 0]
-        down = sorted((row for row in rows if row.verdict == "real" and row.gain < 0), key=lambda row: row.gain)
+        up = [lang for lang, row in rows.items() if row.better]
+        down = sorted((lang for lang, row in rows.items() if row.worse), key=lambda lang: rows[lang].difference)
         level = "fair" if down else "good" if up and level == "plain" else level
-        lost = f" ({_some([code_and_name(row.lang) for row in down])})" if down else ""
+        lost = f" ({_some([code_and_name(lang) for lang in down])})" if down else ""
         texts.append(
             f"{where}, {len(up) or 'none'} of {len(rows)} gain and {len(down) or 'none'} lose{lost} beyond chance"
         )
@@ -274,7 +275,7 @@ def _some(names: list[str]) -> str:
     return listed(names) if rest < 2 else listed([*names[:NUM_NAMED], f"{rest} others"])
 
 
-def _difference(versus: Versus, *, absolute: bool = False) -> str:
+def _difference(versus: Difference, *, absolute: bool = False) -> str:
     low, high = sorted((versus.low, versus.high), key=abs) if absolute else (versus.low, versus.high)
     ends = [number(versus.metric, abs(end)) if absolute else signed(versus.metric, end) for end in (low, high)]
     value = number(versus.metric, abs(versus.difference)) if absolute else signed(versus.metric, versus.difference)

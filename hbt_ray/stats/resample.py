@@ -8,6 +8,7 @@ language. A stratum that holds a single question always draws it, and adds nothi
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,21 @@ BLOCK_BYTES = 32 * 2**20
 """Question weights held at a time."""
 
 
+class Cells(NamedTuple):
+    """A number taken apart; K questions, C cells (query languages, or ordered language pairs).
+
+    The number is the mean over cells of `sums.sum(axis=0) / counts.sum(axis=0)`, or the lowest of them where
+    `worst`. Cells that no question fills are left out.
+    """
+
+    sums: FloatArray
+    """Sum of the values of question k that fall into cell c, [K, C]."""
+    counts: FloatArray
+    """How many values those are, [K, C]; the same for every model on one set."""
+    worst: bool = False
+    """Whether the number is the lowest cell instead of the mean."""
+
+
 def strata(fills: NDArray[np.bool_]) -> IntArray:
     """The stratum of each question, [K], numbered from 0.
 
@@ -25,15 +41,15 @@ def strata(fills: NDArray[np.bool_]) -> IntArray:
     language. From the rarest value on, the stratum with most of its questions is split into those that add to it
     and the others, unless some stratum consists of its questions alone: of that one a draw always has some.
     """
-    found = np.zeros(len(fills), dtype=np.int64)
+    stratum = np.zeros(len(fills), dtype=np.int64)
     for column in np.argsort(fills.sum(axis=0), kind="stable"):
         adds = fills[:, column]
         if not adds.any():
             continue
-        of_them, size = np.bincount(found[adds], minlength=found.max() + 1), np.bincount(found)
+        of_them, size = np.bincount(stratum[adds], minlength=stratum.max() + 1), np.bincount(stratum)
         if (of_them < size).all():
-            found[adds & (found == of_them.argmax())] = len(size)
-    return found
+            stratum[adds & (stratum == of_them.argmax())] = len(size)
+    return stratum
 
 
 def question_weights(stratum: IntArray, num_resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
@@ -54,3 +70,17 @@ def blocks(num_rows: int, num_questions: int) -> Iterator[int]:
     block = max(1, BLOCK_BYTES // (8 * num_questions))
     for start in range(0, num_rows, block):
         yield min(block, num_rows - start)
+
+
+def weighted_number(weights: FloatArray, cells: Cells) -> FloatArray:
+    """The number [R] when question k is taken `weights[r, k]` times, [R, K]; NaN if no cell has a value."""
+    return reduce_cells(weights @ cells.sums, weights @ cells.counts, cells.worst)
+
+
+def reduce_cells(sums: FloatArray, counts: FloatArray, worst: bool) -> FloatArray:
+    """The number [R] from the sum and the number of values in each cell, both [R, C]."""
+    filled = counts > 0
+    num_filled = filled.sum(axis=1)
+    means = np.divide(sums, counts, out=np.full_like(sums, np.inf if worst else 0.0), where=filled)
+    number = means.min(axis=1, initial=np.inf) if worst else means.sum(axis=1) / np.maximum(num_filled, 1)
+    return np.where(num_filled > 0, number, np.nan)

@@ -6,19 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hbt_ray.arrays import FloatArray
+from hbt_ray.config.headline import LOWER_IS_BETTER
 from hbt_ray.errors import ConfigError
-from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER, holm
-from hbt_ray.study.decision import Decision, Versus, compare_points, decide, verdict_of
-from hbt_ray.study.gains import Kind, LangGain, lang_gains
-from hbt_ray.study.pareto import beaten_by, pareto_front
-from hbt_ray.study.point_scores import FOUR, Point, PointsOnSet, TrialScores, points_on_set
-from hbt_ray.study.resampling import Draws, draw
-from hbt_ray.study.trials import NAMES, NO_MIX, StudyData, Trial, scored_sets
+from hbt_ray.retrieval.scoring.cells import cells_by_lang, headline_cells
+from hbt_ray.stats.compare import Difference, correct
+from hbt_ray.stats.crossed import Draws, draw_numbers
+from hbt_ray.stats.resample import strata
+from hbt_ray.study.decision import Decision, decide, point_difference
+from hbt_ray.study.gains import BY_LANG, ByLang, lang_gains
+from hbt_ray.study.trials import (
+    FOUR,
+    NAMES,
+    NO_MIX,
+    Point,
+    PointsOnSet,
+    StudyData,
+    Trial,
+    TrialScores,
+    point_cells,
+    points_on_set,
+    scored_sets,
+)
 
 CONTROLS = {"X-X": 1.0, "X-Y": 0.0}
 """Baseline -> alpha: monolingual batches only, cross-lingual batches only."""
-KINDS: tuple[Kind, ...] = ("pool", "mono")
 
 Read = Callable[[Sequence[Trial], str], Mapping[str, TrialScores]]
 """(trials, set) -> scores by run id."""
@@ -47,8 +61,8 @@ class Control:
     name: str
     at: int
     """The baseline's position among the points."""
-    differences: tuple[Versus, ...]
-    """Of the recommended point, in the four numbers, corrected for these."""
+    differences: dict[str, Difference]
+    """Number -> the recommended point against the baseline, corrected for the four numbers."""
     outside: bool
     """Whether it takes no part in the choice, because it lies outside of the search space."""
 
@@ -56,10 +70,6 @@ class Control:
     def title(self) -> str:
         """`X-X only`, `no fine-tuning`."""
         return f"{self.name} only" if self.name in CONTROLS else self.name
-
-    def versus(self, metric: str) -> Versus | None:
-        """The difference in one number; None where the set does not define it."""
-        return next((row for row in self.differences if row.metric == metric), None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,8 +81,8 @@ class StudyAnalysis:
     sets: tuple[SetAnalysis, ...]
     decision: Decision | None
     controls: tuple[Control, ...]
-    gains: dict[int, dict[Kind, list[LangGain]]]
-    """Point -> gains over the X-X baseline by language; empty without that baseline or scores by language."""
+    gains: dict[int, dict[ByLang, dict[str, Difference]]]
+    """Point -> number -> language -> the point against the X-X baseline; empty without that or scores by language."""
     base: int | None
     """Position of the X-X baseline; None where the study has none."""
 
@@ -88,19 +98,18 @@ class StudyAnalysis:
 
     @property
     def unbeaten(self) -> list[Control]:
-        """Controls outside of the choice that the recommended point is not ahead of beyond chance in the target."""
-        rows = [(control, control.versus(self.target)) for control in self.controls if control.outside]
+        """Controls outside of the choice that the recommended point is not significantly ahead of in the target."""
+        rows = [(control, control.differences.get(self.target)) for control in self.controls if control.outside]
         return [control for control, row in rows if row is not None and not row.better]
 
     @property
     def winners(self) -> list[Control]:
-        """Those of `unbeaten` that are ahead of the recommended point beyond chance."""
-        rows = [(control, control.versus(self.target)) for control in self.unbeaten]
-        return [control for control, row in rows if row is not None and row.worse]
+        """Those of `unbeaten` that are significantly ahead of the recommended point."""
+        return [control for control in self.unbeaten if control.differences[self.target].worse]
 
     def control(self, name: str) -> Control | None:
         """The comparison with a baseline; None where the study has none, or it is what is recommended."""
-        return next((found for found in self.controls if found.name == name), None)
+        return next((control for control in self.controls if control.name == name), None)
 
 
 def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
@@ -130,18 +139,15 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
     decision = decide(main.on_set, main.draws, target)
     recommended = None if decision is None else main.on_set.points[decision.recommended]
     base = find_baseline(main.on_set, CONTROLS["X-X"], recommended)
-    gains: dict[int, dict[Kind, list[LangGain]]] = {}
-    if base is not None:
-        for at, point in enumerate(main.on_set.points):
-            if at != base and (found := _gains(main.on_set, point, main.on_set.points[base])):
-                gains[at] = found
+    places = range(len(main.on_set.points))
+    gains = {} if base is None else {at: _gains(main.on_set, at, base) for at in places if at != base}
     return StudyAnalysis(
         study=study,
         target=target,
         sets=sets,
         decision=decision,
         controls=tuple(_controls(main, decision, target)),
-        gains=gains,
+        gains={at: by_number for at, by_number in gains.items() if by_number},
         base=base,
     )
 
@@ -162,10 +168,19 @@ def analyse_set(on_set: PointsOnSet) -> SetAnalysis:
             metric: tuple(draws.interval(values[:, column]) for values in draws.total)
             for column, metric in enumerate(on_set.metrics)
         },
-        front=tuple(bool(found) for found in pareto_front(means)),
-        front_share=tuple(float(found) for found in share),
+        front=tuple(pareto_front(means).tolist()),
+        front_share=tuple(share.tolist()),
         beaten_by=tuple(tuple(beaten_by(means, at)) for at in range(len(means))),
     )
+
+
+def draw(on_set: PointsOnSet) -> Draws:
+    """Draw all points of a set, with their questions where every trial has them."""
+    cells = [point_cells(point, on_set.metrics) for point in on_set.points] if on_set.by_question else []
+    scores = on_set.points[0].scored[0].scores if cells else None
+    stratum = None if scores is None else strata(cells_by_lang(headline_cells(scores)))
+    trained = [point.trained for point in on_set.points]
+    return draw_numbers([point.numbers for point in on_set.points], cells, trained, stratum=stratum)
 
 
 def _controls(main: SetAnalysis, decision: Decision | None, target: str) -> list[Control]:
@@ -181,29 +196,20 @@ def _controls(main: SetAnalysis, decision: Decision | None, target: str) -> list
     for name, at in places.items():
         if at is None or at == decision.recommended:
             continue
-        rows = [compare_points(on_set, main.draws, [(decision.recommended, at)], metric)[0] for metric in metrics]
-        outside = bool(on_set.points[at].control)
-        controls.append(Control(name=name, at=at, differences=tuple(_corrected(rows)), outside=outside))
+        rows = {metric: point_difference(on_set, main.draws, metric, decision.recommended, at) for metric in metrics}
+        controls.append(Control(name=name, at=at, differences=correct(rows), outside=bool(on_set.points[at].control)))
     return controls
 
 
 def _no_mix(on_set: PointsOnSet, name: str) -> int | None:
     """The control of this name with the most seeds."""
-    found = [at for at, point in enumerate(on_set.points) if point.control == name]
-    return max(found, key=lambda at: on_set.points[at].num_seeds, default=None)
-
-
-def _corrected(rows: list[Versus]) -> list[Versus]:
-    corrected = holm(np.array([row.p_value for row in rows]))
-    return [
-        Versus(**{**vars(row), "p_holm": float(p_holm), "verdict": verdict_of(float(p_holm))})
-        for row, p_holm in zip(rows, corrected, strict=True)
-    ]
+    places = [at for at, point in enumerate(on_set.points) if point.control == name]
+    return max(places, key=lambda at: on_set.points[at].num_seeds, default=None)
 
 
 def find_baseline(on_set: PointsOnSet, alpha: float, like: Point | None) -> int | None:
     """The trained point with this alpha throughout that has most values in common with `like`, the most seeds first."""
-    found = [
+    places = [
         at
         for at, point in enumerate(on_set.points)
         if (config := point.trials[0].config).get("plan.alpha") == alpha
@@ -217,8 +223,32 @@ def find_baseline(on_set: PointsOnSet, alpha: float, like: Point | None) -> int 
         same = sum(like is not None and value == like.values.get(name) for name, value in point.values.items())
         return same, point.num_seeds
 
-    return max(found, key=likeness, default=None)
+    return max(places, key=likeness, default=None)
 
 
-def _gains(on_set: PointsOnSet, point: Point, base: Point) -> dict[Kind, list[LangGain]]:
-    return {kind: found for kind in KINDS if (found := lang_gains(on_set, point, base, kind))}
+def _gains(on_set: PointsOnSet, at: int, base: int) -> dict[ByLang, dict[str, Difference]]:
+    gains = {metric: lang_gains(on_set, on_set.points[at], on_set.points[base], metric) for metric in BY_LANG}
+    return {metric: rows for metric, rows in gains.items() if rows}
+
+
+def pareto_front(numbers: FloatArray) -> NDArray[np.bool_]:
+    """Which of P points are on the front, [..., P], for `numbers` [..., P, M] of which higher is better.
+
+    A point is off the front where another is at least as good in every number and better in one; of equal points
+    all are on it.
+    """
+    front = np.empty(numbers.shape[:-1], dtype=np.bool_)
+    for at in range(numbers.shape[-2]):  # one at a time: all pairs of hundreds of points in thousands of draws are many
+        front[..., at] = ~_beats(numbers, at).any(axis=-1)
+    return front
+
+
+def beaten_by(numbers: FloatArray, at: int) -> list[int]:
+    """Points that beat point `at` of `numbers` [P, M]."""
+    return np.flatnonzero(_beats(numbers, at)).tolist()
+
+
+def _beats(numbers: FloatArray, at: int) -> NDArray[np.bool_]:
+    """Which points beat point `at`, [..., P]."""
+    ours = numbers[..., at : at + 1, :]
+    return np.logical_and((numbers >= ours).all(axis=-1), (numbers > ours).any(axis=-1))

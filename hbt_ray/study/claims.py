@@ -22,10 +22,11 @@ from typing import Literal
 import numpy as np
 
 from hbt_ray.arrays import FloatArray
-from hbt_ray.retrieval.scoring.significance import LOWER_IS_BETTER, holm
+from hbt_ray.config.headline import LOWER_IS_BETTER
+from hbt_ray.stats.compare import CONFIDENCE, holm
+from hbt_ray.stats.crossed import Draws
 from hbt_ray.study.analysis import CONTROLS, SetAnalysis, find_baseline
-from hbt_ray.study.point_scores import Point, PointsOnSet
-from hbt_ray.study.resampling import CONFIDENCE, Draws
+from hbt_ray.study.trials import Point, PointsOnSet
 
 Role = Literal["X-X", "X-Y", "hybrid"]
 Verdict = Literal["holds", "does not hold", "not resolved"]

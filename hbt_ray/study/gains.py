@@ -2,68 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from hbt_ray.arrays import FloatArray
-from hbt_ray.retrieval.scoring.cells import Cells, headline_cells
-from hbt_ray.retrieval.scoring.significance import holm
-from hbt_ray.stats.resample import blocks, question_weights, strata
-from hbt_ray.study.decision import Verdict, verdict_of
-from hbt_ray.study.point_scores import Point, PointsOnSet
-from hbt_ray.study.resampling import mean_cells, percentiles, seed_spread
+from hbt_ray.retrieval.scoring.cells import headline_cells
+from hbt_ray.stats.compare import NUM_FLIPS, Difference, correct, flipped_sums, percentiles
+from hbt_ray.stats.crossed import mean_cells, seed_spread
+from hbt_ray.stats.resample import Cells, question_weights, strata
+from hbt_ray.study.trials import Point, PointsOnSet
 
-NUM_FLIPS = 10_000
-"""Random exchanges; with Holm's correction over 200 languages, p can still fall below 0.05."""
 NUM_DRAWS = 2000
 
-Kind = Literal["pool", "mono"]
-METRIC: dict[Kind, str] = {"pool": "pool_map", "mono": "mono_map"}
+ByLang = Literal["pool_map", "mono_map"]
+"""Numbers that are compared by language of the question."""
+BY_LANG: tuple[ByLang, ...] = get_args(ByLang)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LangGain:
-    """mAP of one language of the question under two points, means over their seeds."""
-
-    lang: str
-    base: float
-    value: float
-    gain: float
-    low: float
-    high: float
-    """95% interval over questions and seeds; NaN where neither is known."""
-    p_holm: float
-    """Paired permutation test over questions, with the spread between seeds added; corrected over languages."""
-    verdict: Verdict
-
-
-def lang_gains(on_set: PointsOnSet, point: Point, base: Point, kind: Kind, *, seed: int = 0) -> list[LangGain]:
-    """`point` less `base` in every language that has questions, in the pool ("pool") or inside the language ("mono").
+def lang_gains(
+    on_set: PointsOnSet, point: Point, base: Point, metric: ByLang, *, seed: int = 0
+) -> dict[str, Difference]:
+    """Language -> `point` against `base`, means over their seeds, in every language that has questions.
 
     If the two were alike, exchanging them on any question would change nothing, so the gain is held against those
     after random exchanges on whole questions; a deviation for other seeds, drawn from Student's t, is added to each.
     Empty where a trial of either has no scores by language.
     """
     if not on_set.langs or not point.scored or not base.scored:
-        return []
-    groups = [np.array([getattr(found, kind) for found in each.scored]) for each in on_set.points if each.scored]
+        return {}
+    groups = [np.array([getattr(trial, metric) for trial in each.scored]) for each in on_set.points if each.scored]
     has = ~np.isnan(np.concatenate(groups)).any(axis=0)
     langs = [lang for lang, kept in zip(on_set.langs, has, strict=True) if kept]
-    after, before = (np.array([getattr(found, kind) for found in each.scored])[:, has] for each in (point, base))
-    gain = after.mean(axis=0) - before.mean(axis=0)
-    cells = [_cells(each, kind) for each in on_set.points] if on_set.by_question else []
+    after, before = (
+        np.array([getattr(trial, metric) for trial in each.scored])[:, has].mean(axis=0) for each in (point, base)
+    )
+    gain = after - before
+    cells = [_cells(each, metric) for each in on_set.points] if on_set.by_question else []
     spread = seed_spread(
         [group[:, has] for group in groups],
-        [np.array([found.sums / found.counts.sum(axis=0) for found in of_point]) for of_point in cells],
+        [np.array([of_seed.sums / of_seed.counts.sum(axis=0) for of_seed in of_point]) for of_point in cells],
     )
     rng = np.random.default_rng((seed, 2))
     effective = 1 / sum(1 / each.num_seeds for each in (point, base) if each.trained)
     flips, drawn = (spread.noise(spread.scale(num, rng), effective, rng) for num in (NUM_FLIPS, NUM_DRAWS))
     if cells:
         new, old = (mean_cells(cells[on_set.points.index(each)])[0] for each in (point, base))
-        flips += _flipped((new.sums - old.sums) / new.counts.sum(axis=0), rng)
+        flips += flipped_sums((new.sums - old.sums) / new.counts.sum(axis=0), rng)
         drawn += _redrawn(new, old, rng)
     known = on_set.by_question or spread.df > 0
     # Equal in exact arithmetic counts as a hit, though sums in another order differ in the last bits.
@@ -71,37 +56,16 @@ def lang_gains(on_set: PointsOnSet, point: Point, base: Point, kind: Kind, *, se
     p_values = (hits + 1) / (NUM_FLIPS + 1) if known else np.full(len(langs), np.nan)
     if not on_set.by_question:
         drawn += gain
-    rows = []
-    for at, (lang, p_holm) in enumerate(zip(langs, holm(p_values), strict=True)):
-        low, high = percentiles(drawn[:, at]) if known else (np.nan, np.nan)
-        rows.append(
-            LangGain(
-                lang=lang,
-                base=float(before[:, at].mean()),
-                value=float(after[:, at].mean()),
-                gain=float(gain[at]),
-                low=low,
-                high=high,
-                p_holm=float(p_holm),
-                verdict=verdict_of(float(p_holm)),
-            )
-        )
-    return rows
+    rows = {}
+    for at, lang in enumerate(langs):
+        interval = percentiles(drawn[:, at]) if known else (np.nan, np.nan)
+        rows[lang] = Difference.of(metric, before[at], after[at], interval, p_values[at])
+    return correct(rows)
 
 
-def _cells(point: Point, kind: Kind) -> list[Cells]:
+def _cells(point: Point, metric: ByLang) -> list[Cells]:
     """By question and language, of each seed."""
-    return [headline_cells(each.scores)[1][METRIC[kind]] for each in point.scored if each.scores is not None]
-
-
-def _flipped(parts: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Sums [NUM_FLIPS, L] of what each question adds, [K, L], under random signs of the questions."""
-    out = np.empty((NUM_FLIPS, parts.shape[1]))
-    start = 0
-    for size in blocks(NUM_FLIPS, len(parts)):
-        out[start : start + size] = (1.0 - 2.0 * rng.integers(0, 2, (size, len(parts)), dtype=np.int8)) @ parts
-        start += size
-    return out
+    return [headline_cells(trial.scores)[metric] for trial in point.scored if trial.scores is not None]
 
 
 def _redrawn(a: Cells, b: Cells, rng: np.random.Generator) -> FloatArray:

@@ -16,8 +16,7 @@ from mlflow.exceptions import MlflowException
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_from_bytes
 from hbt_ray.study.mlflow_reader import store_error
-from hbt_ray.study.point_scores import TrialScores, from_scores
-from hbt_ray.study.trials import StudyData, Trial
+from hbt_ray.study.trials import StudyData, Trial, TrialScores, from_scores
 
 SUMMARY = "scores.json"
 
@@ -61,7 +60,7 @@ def _from_summary(content: bytes, source: str) -> TrialScores:
     try:
         tree = json.loads(content)
         matrix, pool = (np.array(tree[key], dtype=np.float64) for key in ("map_matrix", "pool_map"))
-        return TrialScores(langs=tuple(tree["langs"]), mono=np.diagonal(matrix), pool=pool, scores=None)
+        return TrialScores(langs=tuple(tree["langs"]), mono_map=np.diagonal(matrix), pool_map=pool, scores=None)
     except (ValueError, KeyError, TypeError) as error:
         raise EvaluationError(f"{source} is not a summary of scores ({error!r}); delete the artifact.") from None
 

@@ -9,7 +9,7 @@ from scipy.stats import permutation_test
 from hbt_ray.config import GatesConfig
 from hbt_ray.errors import ConfigError, EvaluationError
 from hbt_ray.release.gates import NO_CHAMPION, check_gates, lang_losses
-from hbt_ray.retrieval.scoring.significance import holm
+from hbt_ray.stats.compare import holm
 from tests.study.stores import LANGS, made_up_scores
 
 OFF = {"max_loss_per_language": None, "no_loss_in": ()}
@@ -98,16 +98,18 @@ def test_a_language_with_too_few_questions_to_tell_a_loss_does_not_pass_in_silen
 def test_p_values_are_those_of_scipy_with_holm_over_languages_and_kinds():
     a, b = (made_up_scores(seed, noise=noise, bias=0.1, num_items=9) for seed, noise in ((1, 0.8), (2, 1.0)))
     rows = lang_losses(b, a)
-    assert [(row.kind, row.lang) for row in rows] == [(k, lang) for k in ("pool_map", "mono_map") for lang in LANGS]
+    assert [(each.row.metric, each.lang) for each in rows] == [
+        (k, lang) for k in ("pool_map", "mono_map") for lang in LANGS
+    ]
     p_values = []
-    for row in rows:
-        at = LANGS.index(row.lang)
+    for lang, _, row in rows:
+        at = LANGS.index(lang)
         own = a.per_query.langs == at
-        values = [(s.per_query.pool_ap if row.kind == "pool_map" else s.per_query.mono_ap)[own] for s in (a, b)]
-        assert (row.champion, row.candidate) == (pytest.approx(values[0].mean()), pytest.approx(values[1].mean()))
+        values = [(s.per_query.pool_ap if row.metric == "pool_map" else s.per_query.mono_ap)[own] for s in (a, b)]
+        assert (row.a, row.b) == (pytest.approx(values[0].mean()), pytest.approx(values[1].mean()))
         found = permutation_test(values, lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf)
         p_values.append(found.pvalue)
-    np.testing.assert_allclose([row.p_holm for row in rows], holm(np.array(p_values)), atol=1e-12)
+    np.testing.assert_allclose([each.row.p_adjusted for each in rows], holm(np.array(p_values)), atol=1e-12)
 
 
 def test_other_questions_are_refused(champion):

@@ -19,12 +19,12 @@ from hbt_ray.reports.evaluation_page import render_report
 from hbt_ray.reports.evaluation_summary import conclusion, summary, verdict
 from hbt_ray.reports.evaluation_table import print_comparison, print_scores
 from hbt_ray.retrieval.scoring.extremes import extreme_pairs
-from hbt_ray.retrieval.scoring.lang_intervals import lang_intervals
 from hbt_ray.retrieval.scoring.pool_shares import ceiling, due_and_found
 from hbt_ray.retrieval.scoring.score import score
-from hbt_ray.retrieval.scoring.significance import Difference, compare, intervals
+from hbt_ray.retrieval.scoring.significance import compare, intervals, lang_intervals
 from hbt_ray.retrieval.scoring.wording import METRICS, metric_names
 from hbt_ray.retrieval.sets.parallel import parallel_set
+from hbt_ray.stats.compare import Difference
 from tests.retrieval.conftest import random_set
 
 EVIL = '<script>alert("x")</script>'
@@ -237,7 +237,7 @@ def difference(metric, value, verdict):
         low=0.0,
         high=0.0,
         p_value=0.01,
-        p_holm=0.02,
+        p_adjusted=0.02,
         verdict=verdict,
     )
 
@@ -248,12 +248,12 @@ def compared(*rows):
 
 def test_words(small, same_words):
     """All sentences of the page: of one model, and what is said of two of them."""
-    noise = ("mono_map", 0.1, "noise")
+    noise = ("mono_map", 0.1, "not significant")
     comparisons = [
         compared(noise),
-        compared(("pool_map", 0.1, "real"), ("rank_distance", -9.0, "real"), noise),
-        compared(("pool_map", -0.1, "real")),
-        compared(("pool_map", 0.1, "real"), ("rank_distance", 9.0, "real")),
+        compared(("pool_map", 0.1, "better"), ("rank_distance", -9.0, "better"), noise),
+        compared(("pool_map", -0.1, "worse")),
+        compared(("pool_map", 0.1, "better"), ("rank_distance", 9.0, "worse")),
     ]
     same_words("evaluation.txt", [*map(conclusion, comparisons), *Page(render_report([small])).text])
 
@@ -272,8 +272,8 @@ def test_two_models_side_by_side(small):
     assert max(map(len, text.splitlines())) <= 80
     for row in rows:
         line = next(line for line in text.splitlines() if line.split()[:1] == [row.metric])
-        assert (f"{row.better}: real" in line) is (row.verdict == "real")
-        assert f"{row.p_holm:.4f}" in line
+        assert line.split()[-1] == {"better": "b", "worse": "a", "not significant": "neither"}[row.verdict]
+        assert f"{row.p_adjusted:.4f}" in line
     with pytest.raises(EvaluationError, match="'model a' on 'set <1>' twice"):
         render_report([small, small])
     with pytest.raises(EvaluationError, match="without an evaluation"):
@@ -413,6 +413,6 @@ def test_a_comparison_in_one_language_has_its_own_words():
     words = Page(render_report([old, new], [comparison])).words
     assert [row.metric for row in comparison.differences] == list(metric_names(one))
     assert "inside a language" not in words
-    assert conclusion(replace(comparison, differences=(difference("mono_map", 0.1, "real"),))) == (
+    assert conclusion(replace(comparison, differences=(difference("mono_map", 0.1, "better"),))) == (
         "new is really better than old on one: in mAP (by 0.1000)."
     )

@@ -7,8 +7,7 @@ import numpy as np
 from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.sets.parallel import parallel_set
-from hbt_ray.study.point_scores import from_scores
-from hbt_ray.study.trials import StudyData, Trial
+from hbt_ray.study.trials import StudyData, Trial, from_scores
 from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
 

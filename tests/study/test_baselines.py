@@ -5,11 +5,10 @@ import pytest
 
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ConfigError
+from hbt_ray.study.analysis import draw
 from hbt_ray.study.baselines import baseline_of, baseline_point, baseline_trials, check_baselines, controls, in_space
-from hbt_ray.study.point_scores import points_on_set
 from hbt_ray.study.points import TrialSpec, as_in_recipe, listed_trials
-from hbt_ray.study.resampling import draw
-from hbt_ray.study.trials import Trial
+from hbt_ray.study.trials import Trial, points_on_set
 
 
 def recipe_of(recipe=None, **tune):

@@ -9,8 +9,7 @@ import pytest
 from hbt_ray.reports.claims_report import claims_files
 from hbt_ray.study.analysis import analyse, analyse_set
 from hbt_ray.study.claims import CLAIMS, find_trainings, judge
-from hbt_ray.study.point_scores import points_on_set
-from hbt_ray.study.trials import Trial
+from hbt_ray.study.trials import Trial, points_on_set
 from tests.study.stores import made_study, made_up_scores
 
 TEXTS = list(CLAIMS)

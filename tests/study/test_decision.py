@@ -9,15 +9,14 @@ from rich.console import Console
 from scipy import stats
 
 from hbt_ray.reports.study_table import study_table
-from hbt_ray.retrieval.scoring.cells import Cells
-from hbt_ray.study.decision import decide
+from hbt_ray.stats.compare import percentiles, two_sided
+from hbt_ray.stats.crossed import draw_numbers, seed_spread
+from hbt_ray.stats.resample import Cells
+from hbt_ray.study.analysis import beaten_by, draw, pareto_front
+from hbt_ray.study.decision import decide, questions_needed, seeds_needed
 from hbt_ray.study.directory import TrialResult
-from hbt_ray.study.pareto import beaten_by, pareto_front
-from hbt_ray.study.point_scores import points_on_set
 from hbt_ray.study.points import TrialSpec
-from hbt_ray.study.power import questions_needed, seeds_needed
-from hbt_ray.study.resampling import draw, draw_numbers, percentiles, seed_spread, two_sided
-from hbt_ray.study.trials import Trial, scored_sets
+from hbt_ray.study.trials import Trial, points_on_set, scored_sets
 
 METRIC = "dev/pool_map"
 
@@ -65,10 +64,10 @@ def test_the_best_in_the_mix_that_does_not_lose_inside_a_language():
     assert alpha_of(on_set, decision.best_mono) == 1.0
     assert [alpha_of(on_set, at) for at in decision.excluded] == [0.0]
     assert decision.state == "clear"
-    assert [rival.verdict for rival in decision.rivals] == ["real"]
+    assert [rival.verdict for rival in decision.rivals.values()] == ["better"]
     assert decision.lead > 0.999
-    (forgone,) = decision.forgone
-    assert (alpha_of(on_set, forgone.point), alpha_of(on_set, forgone.other)) == (0.0, 0.5)
+    ((at, forgone),) = decision.forgone.items()
+    assert alpha_of(on_set, at) == 0.0
     assert forgone.difference == pytest.approx(0.05)
 
 
@@ -76,7 +75,7 @@ def test_what_is_shut_out_and_no_better_is_not_forgone():
     on_set, decision = decided(trials_of({0.0: (0.60, 0.30), 1.0: (0.71, 0.30)}, sd=0.01))
     assert alpha_of(on_set, decision.recommended) == 1.0
     assert [alpha_of(on_set, at) for at in decision.excluded] == [0.0]
-    assert decision.forgone == ()
+    assert decision.forgone == {}
 
 
 def test_with_a_wide_spread_between_seeds_the_loss_is_not_significant_and_the_lead_is_noise():
@@ -94,7 +93,7 @@ def test_single_runs_decide_nothing():
     assert decision.state == "unknown"
     assert not decision.seeds_known
     assert decision.outlook == ()
-    assert {rival.verdict for rival in decision.rivals} == {"unknown"}
+    assert {rival.verdict for rival in decision.rivals.values()} == {"unknown"}
     assert math.isnan(decision.lead)
 
 
@@ -142,7 +141,7 @@ def test_of_rank_distance_less_is_better():
     on_set, decision = decided(trials, "rank_distance")
     assert alpha_of(on_set, decision.recommended) == 0.0
     assert decision.state == "clear"
-    assert decision.rivals[0].better
+    assert decision.rivals[1].better
 
 
 def test_a_trial_without_one_of_the_numbers_is_left_out_with_a_note():

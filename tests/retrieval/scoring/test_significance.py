@@ -5,13 +5,14 @@ import pytest
 from scipy import stats
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.retrieval.scoring.cells import VALUES, cells_by_lang, headline_cells, headline_number
+from hbt_ray.retrieval.scoring.cells import VALUES, cells_by_lang, headline_cells
 from hbt_ray.retrieval.scoring.distinct import distinct_numbers
 from hbt_ray.retrieval.scoring.metrics import group_mean, nan_mean
 from hbt_ray.retrieval.scoring.score import score
-from hbt_ray.retrieval.scoring.significance import compare, holm, intervals, sign_flip_test
+from hbt_ray.retrieval.scoring.significance import compare, intervals
 from hbt_ray.retrieval.sets.parallel import parallel_set
-from hbt_ray.stats.resample import question_weights, strata
+from hbt_ray.stats.compare import holm, sign_flip_test
+from hbt_ray.stats.resample import question_weights, strata, weighted_number
 from tests.retrieval.conftest import random_set
 
 ROUNDING = 1e-12
@@ -35,11 +36,12 @@ def test_the_identity_resample_is_the_headline(seed):
     irregular = random_set(rng, 4, 60, 50, max_gold=3)
     vectors = rng.standard_normal((60, 8)), rng.standard_normal((50, 8))
     for scores in (*parallel_scores(seed, has=has, num_items=40), score(irregular, *vectors)):
-        ones, cells = headline_cells(scores)
+        cells = headline_cells(scores)
+        ones = np.ones(len(np.unique(scores.per_query.keys)))
         headline = scores.headline()
         assert list(cells) == list(VALUES) == list(headline)
         for name, cell in cells.items():
-            got = headline_number(ones[None], cell)[0]
+            got = weighted_number(ones[None], cell)[0]
             np.testing.assert_allclose(got, headline[name], rtol=ROUNDING, err_msg=name)
         assert {row.metric: row.value for row in intervals(scores, num_resamples=5)} == {
             name: headline[name] for name, cell in cells.items() if not cell.worst
@@ -99,7 +101,7 @@ COVERAGE["irregular"][:, 0] = True
 @pytest.mark.parametrize("has", COVERAGE.values(), ids=COVERAGE)
 def test_intervals_are_those_of_scipy(has):
     a, b = parallel_scores(1, (0.8, 0.9), has, 40)
-    stratum = strata(cells_by_lang(headline_cells(a)[1]))
+    stratum = strata(cells_by_lang(headline_cells(a)))
     found = {row.metric: row for row in intervals(a, num_resamples=40, seed=7)}
     compared = {row.metric: row for row in compare(a, b, num_resamples=40, seed=7)}
     assert list(compared) == list(distinct_numbers(a))
@@ -121,7 +123,7 @@ def test_no_draw_leaves_out_a_language():
     has[:, 0] = has[:30, 1] = True
     has[58:] = np.arange(3) == 2
     (scores,) = parallel_scores(0, has=has)
-    _, cells = headline_cells(scores)
+    cells = headline_cells(scores)
     stratum = strata(cells_by_lang(cells))
     assert np.bincount(stratum).tolist() == [28, 2, 30]
     (weights,) = question_weights(stratum, 500, np.random.default_rng(0))
@@ -163,13 +165,13 @@ def test_an_exchange_of_the_models_is_a_sign():
     has[:, 1] = True
     a, b = parallel_scores(4, (0.8, 1.2), has, 8)
     rows = {row.metric: row for row in compare(a, b, num_resamples=256)}
-    (ones, cells_a), (_, cells_b) = headline_cells(a), headline_cells(b)
+    ones, cells_a, cells_b = np.ones(8), headline_cells(a), headline_cells(b)
     for name, cell in cells_a.items():
         differences = []
         for signs in np.ndindex(*(2,) * 8):
             swap = np.array(signs, dtype=bool)[:, None]
             one, other = (
-                headline_number(ones[None], cell._replace(sums=np.where(swap, x.sums, y.sums)))[0]
+                weighted_number(ones[None], cell._replace(sums=np.where(swap, x.sums, y.sums)))[0]
                 for x, y in ((cell, cells_b[name]), (cells_b[name], cell))
             )
             differences.append(abs(one - other))
@@ -187,18 +189,16 @@ def test_a_better_model_is_told_from_noise():
     a, better, equal = parallel_scores(0, (1.2, 0.8, 1.2))
     rows = {row.metric: row for row in compare(a, better)}
     ceiling = rows.pop("mono_r100")  # both find every passage among the first 100 of 60
-    assert (ceiling.a, ceiling.b, ceiling.verdict) == (1, 1, "noise")
-    assert {row.verdict for row in rows.values()} == {"real"}
-    assert {row.better for row in rows.values()} == {"b"}
+    assert (ceiling.a, ceiling.b, ceiling.verdict) == (1, 1, "not significant")
+    assert {row.verdict for row in rows.values()} == {"better"}
     assert rows["rank_distance"].difference < 0
-    assert {row.better for row in compare(better, a) if row.metric != "mono_r100"} == {"a"}
+    assert {row.verdict for row in compare(better, a) if row.metric != "mono_r100"} == {"worse"}
     for row in compare(a, equal):
-        assert (row.difference, row.low, row.high, row.p_value, row.verdict) == (0, 0, 0, 1, "noise")
-        assert row.better == "neither"
+        assert (row.difference, row.low, row.high, row.p_value, row.verdict) == (0, 0, 0, 1, "not significant")
 
 
 def test_false_alarms_stay_below_the_level():
-    """Two models that differ by chance alone: at most 5% of the families have a "real" row (here 200 families)."""
+    """Two models that differ by chance alone: at most 5% of the families have a significant row (here 200 families)."""
     rng = np.random.default_rng(11)
     alarms = 0
     for _ in range(200):
@@ -220,10 +220,10 @@ def test_each_number_is_tested_once():
     rows = compare(a, b, num_resamples=300)
     assert [row.metric for row in rows] == ["mono_map", "mono_r1", "pool_r10", "mono_ndcg10", "mono_r100"]
     p_values = np.array([row.p_value for row in rows])
-    np.testing.assert_array_equal([row.p_holm for row in rows], holm(p_values))
+    np.testing.assert_array_equal([row.p_adjusted for row in rows], holm(p_values))
     smallest = p_values.argmin()
     assert 0 < p_values[smallest] < 0.2
-    assert rows[smallest].p_holm == pytest.approx(5 * p_values[smallest])
+    assert rows[smallest].p_adjusted == pytest.approx(5 * p_values[smallest])
     assert [row.metric for row in intervals(a, num_resamples=20)] == [row.metric for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""What the numbers of a study could have been with other questions and other seeds of training.
+"""What the numbers of several trainings could have been with other questions and other seeds.
 
 Seeds and questions are crossed: every seed of every point answers the same questions. So a draw takes one sample of
 the questions (with replacement, the parallel forms of a question together, so that no language is left without any)
@@ -17,17 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr, stdtrit  # type: ignore[import-untyped]
 
 from hbt_ray.arrays import FloatArray, IntArray
-from hbt_ray.retrieval.scoring.cells import Cells, cells_by_lang, headline_cells, headline_number
-from hbt_ray.stats.resample import question_weights, strata
-from hbt_ray.study.point_scores import PointsOnSet, point_cells
+from hbt_ray.stats.compare import percentiles, two_sided
+from hbt_ray.stats.resample import Cells, question_weights, weighted_number
 
 NUM_DRAWS = 4000
-CONFIDENCE = 0.95
-FEW = 10
-"""Draws beyond zero that are too few to count."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,15 +40,15 @@ class SeedSpread:
         """Standard deviation between seeds, [M]; NaN where unknown."""
         if not self.df:
             return np.full(self.residuals.shape[1], np.nan)
-        found: FloatArray = np.sqrt((self.residuals**2).sum(axis=0) / self.df)
-        return found
+        sd: FloatArray = np.sqrt((self.residuals**2).sum(axis=0) / self.df)
+        return sd
 
     def scale(self, num_draws: int, rng: np.random.Generator) -> FloatArray:
         """How far off the pooled spread may be, [num_draws, 1]: one draw for all points, as they share it."""
         if not self.df:
             return np.ones((num_draws, 1))
-        found: FloatArray = np.sqrt(rng.chisquare(self.df, (num_draws, 1)) / self.df)
-        return found
+        scale: FloatArray = np.sqrt(rng.chisquare(self.df, (num_draws, 1)) / self.df)
+        return scale
 
     def noise(self, scale: FloatArray, num_seeds: float, rng: np.random.Generator) -> FloatArray:
         """Deviations [R, M] of a mean over `num_seeds` seeds, less the interaction: zeros where unknown.
@@ -66,8 +61,8 @@ class SeedSpread:
         normal = rng.standard_normal((len(scale), len(self.residuals))) @ self.residuals / np.sqrt(self.df)
         variance = self.sd**2
         share = np.divide(self.interaction, variance, out=np.zeros_like(variance), where=variance > 0)
-        found: FloatArray = normal / scale * np.sqrt(np.maximum(1 - share, 0) / num_seeds)
-        return found
+        noise: FloatArray = normal / scale * np.sqrt(np.maximum(1 - share, 0) / num_seeds)
+        return noise
 
 
 def seed_spread(groups: Sequence[FloatArray], by_question: Sequence[FloatArray] = ()) -> SeedSpread:
@@ -75,11 +70,11 @@ def seed_spread(groups: Sequence[FloatArray], by_question: Sequence[FloatArray] 
 
     A point whose seeds agree in all was not trained, and tells nothing.
     """
-    told = [at for at, group in enumerate(groups) if len(group) > 1 and np.ptp(group, axis=0).any()]
-    df = sum(len(groups[at]) - 1 for at in told)
+    trained = [at for at, group in enumerate(groups) if len(group) > 1 and np.ptp(group, axis=0).any()]
+    df = sum(len(groups[at]) - 1 for at in trained)
     num = groups[0].shape[1]
-    residuals = [groups[at] - groups[at].mean(axis=0) for at in told]
-    known = [by_question[at] for at in told] if by_question else []
+    residuals = [groups[at] - groups[at].mean(axis=0) for at in trained]
+    known = [by_question[at] for at in trained] if by_question else []
     return SeedSpread(
         residuals=np.concatenate([np.zeros((0, num)), *residuals]),
         df=df,
@@ -101,8 +96,8 @@ def interaction_variance(by_question: Sequence[FloatArray]) -> FloatArray:
         left = left - left.mean(axis=1, keepdims=True)
         total += (left**2).sum(axis=(0, 1)) * num_questions / (num_questions - 1)
         df += num_seeds - 1
-    found: FloatArray = total / df
-    return found
+    variance: FloatArray = total / df
+    return variance
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,16 +127,6 @@ class Draws:
         return two_sided(values, self.spread.df) if self.known else float("nan")
 
 
-def draw(on_set: PointsOnSet, *, num_draws: int = NUM_DRAWS, seed: int = 0) -> Draws:
-    """Draw all points of a set, the same questions for all of them; a function of the scores and `seed`."""
-    cells = [point_cells(point, on_set.metrics) for point in on_set.points] if on_set.by_question else []
-    scores = on_set.points[0].scored[0].scores if cells else None
-    stratum = None if scores is None else strata(cells_by_lang(headline_cells(scores)[1]))
-    trained = [point.trained for point in on_set.points]
-    numbers = [point.numbers for point in on_set.points]
-    return draw_numbers(numbers, cells, trained, stratum=stratum, num_draws=num_draws, seed=seed)
-
-
 def draw_numbers(
     numbers: Sequence[FloatArray],
     cells: Sequence[list[list[Cells]]],
@@ -151,10 +136,13 @@ def draw_numbers(
     num_draws: int = NUM_DRAWS,
     seed: int = 0,
 ) -> Draws:
-    """`draw` from the numbers [S, M] of each point, and its cells of each number and seed; none: not by question.
+    """Draw all points, the same questions for all of them; a function of the scores and `seed`.
 
-    Points that are not `trained` (empty: all are) have no other seeds to differ by. Questions are drawn within the
-    `stratum` of each, [K] (`evaluation.resample`); None: they are one.
+    Args:
+        numbers: of each point, [S, M].
+        cells: of each point, by number and seed; empty: not known by question.
+        trained: which points are; the others have no other seeds to differ by. Empty: all are.
+        stratum: of each question, [K], within which it is drawn (`stats.resample.strata`); None: they are one.
     """
     questions = np.repeat(np.array([group.mean(axis=0) for group in numbers])[:, None], num_draws, axis=1)
     if cells:
@@ -165,10 +153,12 @@ def draw_numbers(
             rows = slice(start, start + len(weights))
             for at, of_point in enumerate(merged):
                 for column, of_metric in enumerate(of_point):
-                    drawn = [headline_number(weights, found) for found in of_metric]
+                    drawn = [weighted_number(weights, of_seed) for of_seed in of_metric]
                     questions[at, rows, column] = np.mean(drawn, axis=0)
             start += len(weights)
-    parts = [np.stack([[question_parts(c) for c in of_metric] for of_metric in found], axis=-1) for found in cells]
+    parts = [
+        np.stack([[question_parts(c) for c in of_metric] for of_metric in of_point], axis=-1) for of_point in cells
+    ]
     spread = seed_spread(numbers, parts)
     rng = np.random.default_rng((seed, 1))
     scale = spread.scale(num_draws, rng)
@@ -181,41 +171,12 @@ def mean_cells(cells: Sequence[Cells]) -> list[Cells]:
     """Cells whose numbers' mean is the mean over the seeds: one where the number is a mean itself, else one a seed."""
     if cells[0].worst:
         return list(cells)
-    return [cells[0]._replace(sums=np.mean([found.sums for found in cells], axis=0))]
+    return [cells[0]._replace(sums=np.mean([of_seed.sums for of_seed in cells], axis=0))]
 
 
 def question_parts(cells: Cells) -> FloatArray:
     """What each question adds to a number that is a mean, [K]; zeros for a lowest cell, which is no sum."""
     if cells.worst:
         return np.zeros(len(cells.sums))
-    found: FloatArray = (cells.sums / cells.counts.sum(axis=0)).mean(axis=1)
-    return found
-
-
-def percentiles(values: FloatArray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The interval that leaves out the same share of `values` [R] at either end; NaN are left out."""
-    kept = values[~np.isnan(values)]
-    if not kept.size:
-        return float("nan"), float("nan")
-    low, high = np.quantile(kept, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def two_sided(values: FloatArray, df: int = 0) -> float:
-    """p value of drawn differences [R]: twice the smaller share at or beyond zero, below 0.05 where the interval
-    leaves out zero.
-
-    Where fewer than `FEW` draws are there, that share says no more than how many were drawn, and a correction for
-    hundreds of comparisons would hide every difference; so the tail is that of Student's t with the draws' median and
-    quartiles and the `df` of the spread between seeds (0: of the normal distribution).
-    """
-    below, above = int((values <= 0).sum()) + 1, int((values >= 0).sum()) + 1
-    counted = float(min(1.0, 2 * min(below, above) / (len(values) + 1)))
-    if min(below, above) > FEW:
-        return counted
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    if low == high:
-        return counted
-    width = (high - low) / (2 * (stdtrit(df, 0.75) if df else ndtri(0.75)))
-    beyond = -abs(middle) / width
-    return min(counted, 2 * float(stdtr(df, beyond) if df else ndtr(beyond)))
+    parts: FloatArray = (cells.sums / cells.counts.sum(axis=0)).mean(axis=1)
+    return parts
