@@ -140,7 +140,7 @@ def _draw(axes: Axes, rows: Sequence[str], columns: Sequence[str], values: NDArr
     # Without interpolation a page gets one pixel a cell.
     shown = np.ma.masked_invalid(values)
     image = axes.imshow(shown, cmap=MAP, vmin=scale[0], vmax=scale[1], interpolation="none")
-    size = float(np.interp(num, [15, 32, 128], [10, 9, 5.5]))
+    size = float(np.interp(num, [15, 32, 128], [10, 9, 6.5]))
     axes.set_xticks(range(len(columns)), columns, rotation=0 if num <= MAX_CELL_LANGS else 90, fontsize=size)
     axes.set_yticks(range(len(rows)), rows, fontsize=size)
     axes.tick_params(length=0, labelcolor=colour("ink"))

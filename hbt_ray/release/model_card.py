@@ -6,14 +6,13 @@ Every number in it is of the study and of the model's own run; what nobody has s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hbt_ray.kit.page import render
 from hbt_ray.kit.prose import number
 from hbt_ray.languages import code_and_name
 from hbt_ray.release.candidate import Scored
@@ -69,28 +68,27 @@ def model_card(analysis: StudyAnalysis, trial: Trial, scored: Scored, facts: Fac
         model_name=facts.name,
         eval_results=[result for scores in scored.scores.values() for result in _eval_results(scores)],
     )
-    body = (
-        _environment()
-        .get_template("model.md.j2")
-        .render(
-            facts=facts,
-            analysis=analysis,
-            trial=trial,
-            langs=langs,
-            base=base,
-            hub_base=hub_base,
-            config=trial.config,
-            sets=scored.scores,
-            metrics=METRICS,
-            four=FOUR,
-            cutoff=POOL_CUTOFF,
-            line=recommendation_line(analysis),
-            reason=reason(analysis),
-            caveats=caveats(analysis),
-            weak=[_weakest(scores) for scores in scored.scores.values()],
-            digests=scored.digests,
-            is_tiny=base == "tiny",
-        )
+    body = render(
+        "hbt_ray.release",
+        "model.md.j2",
+        facts=facts,
+        analysis=analysis,
+        trial=trial,
+        langs=langs,
+        base=base,
+        hub_base=hub_base,
+        config=trial.config,
+        sets=scored.scores,
+        rows={name: _rows(scores) for name, scores in scored.scores.items()},
+        metrics=METRICS,
+        four=FOUR,
+        shown=shown,
+        cutoff=POOL_CUTOFF,
+        line=recommendation_line(analysis),
+        reason=reason(analysis),
+        notes=[*caveats(analysis), *filter(None, map(_weakest, scored.scores.values()))],
+        digests=scored.digests,
+        is_tiny=base == "tiny",
     )
     card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}")
     return str(card).rstrip() + "\n"
@@ -102,8 +100,8 @@ def trained_langs(trial: Trial, facts: Facts, scored: Scored) -> list[str]:
         return list(chosen)
     if facts.corpus:
         return [row["lang"] for row in facts.corpus["langs"] if row["rows"]]
-    listed = list(trial.config.get("corpus.langs") or ())
-    return listed or sorted({lang for scores in scored.scores.values() for lang in scores.langs})
+    named = list(trial.config.get("corpus.langs") or ())
+    return named or sorted({lang for scores in scored.scores.values() for lang in scores.langs})
 
 
 def read_corpus_card(directory: str) -> dict[str, Any] | None:
@@ -116,8 +114,7 @@ def base_licence(base: str) -> str:
     card = Path(base) / README
     if not card.is_file():
         return ""
-    found = ModelCard.load(card, ignore_metadata_errors=True).data.license
-    return str(found or "")
+    return str(ModelCard.load(card, ignore_metadata_errors=True).data.license or "")
 
 
 def _eval_results(scores: Scores) -> list[EvalResult]:
@@ -138,42 +135,29 @@ def _eval_results(scores: Scores) -> list[EvalResult]:
 
 
 def _weakest(scores: Scores) -> str:
-    """The languages of the question that are served worst in the pool, in words."""
-    known = [(value, lang) for value, lang in zip(scores.pool_map, scores.langs, strict=True) if not math.isnan(value)]
+    """The languages of the question that are served worst in the pool, in words; empty for a single language."""
+    known = sorted((v, lang) for v, lang in zip(scores.pool_map, scores.langs, strict=True) if not math.isnan(v))
     if len(known) < 2:
         return ""
-    known.sort()
-    low = ", ".join(f"{code_and_name(lang)} ({value:.4f})" for value, lang in known[: min(3, len(known) - 1)])
-    value, lang = known[-1]
-    return f"On {scores.name}, mAP in the pool is lowest for {low} and highest for {code_and_name(lang)} ({value:.4f})."
+    *rest, best = (f"{code_and_name(lang)} ({number('pool_map', value)})" for value, lang in known)
+    return f"On {scores.name}, mAP in the pool is lowest for {', '.join(rest[:3])} and highest for {best}."
+
+
+def _rows(scores: Scores) -> list[list[str]]:
+    """A row for each language of the question that has any: its name, and its numbers."""
+    columns = {
+        "mono_map": scores.map_matrix.diagonal(),
+        "pool_map": scores.pool_map,
+        "pool_r10": scores.pool_r10,
+        "rank_distance": scores.rank_distance,
+    }
+    return [
+        [code_and_name(lang), f"{num:,}", *(number(name, float(column[row])) for name, column in columns.items())]
+        for row, (lang, num) in enumerate(zip(scores.langs, scores.num_queries, strict=True))
+        if num
+    ]
 
 
 def _on_hub(base: str) -> bool:
     """Whether a base model is named as on the hub, and is no directory, package or model built here."""
     return base.count("/") == 1 and not base.startswith((".", "/", "~")) and not Path(base).exists()
-
-
-def _rows(scores: Scores) -> list[tuple[str, list[str]]]:
-    """A row a language of the question that has any: name, and its numbers."""
-    diagonal = scores.map_matrix.diagonal()
-    rows = []
-    for at, lang in enumerate(scores.langs):
-        if scores.num_queries[at]:
-            values: Sequence[tuple[str, float]] = (
-                ("mono_map", diagonal[at]),
-                ("pool_map", scores.pool_map[at]),
-                ("pool_r10", scores.pool_r10[at]),
-                ("rank_distance", scores.rank_distance[at]),
-            )
-            rows.append(
-                (code_and_name(lang), [f"{scores.num_queries[at]:,}", *(number(m, float(v)) for m, v in values)])
-            )
-    return rows
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("hbt_ray.release"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(number=number, lang=code_and_name, shown=shown, rows=_rows)
-    return environment
