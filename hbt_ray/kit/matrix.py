@@ -88,7 +88,7 @@ def page_matrix(
     ordered = values[np.ix_(*places)]
     rows, columns = (tuple(langs[p] for p in order) for langs, order in zip((rows, columns), places, strict=True))
     figure = Figure(figsize=_size(len(columns), len(rows)), layout="constrained")
-    _draw(figure.add_subplot(), rows, columns, ordered, scale)
+    _draw(figure.add_subplot(), rows, columns, ordered, scale, label_scale=1.3)  # a browser's letters are narrower
     texts = " ".join("-" if np.isnan(value) else str(round(1000 * value)) for value in ordered.ravel().tolist())
     label = f"Heat map of {len(rows)} by {len(columns)} languages"
     return PageMatrix(rows, columns, [], figure_svg(figure, label), texts, scale, gradient)
@@ -135,12 +135,19 @@ def _size(num_columns: int, num_rows: int) -> tuple[float, float]:
     return max(num_columns * cell, 2.4) + 0.9, max(num_rows * cell, 0.5) + 0.9
 
 
-def _draw(axes: Axes, rows: Sequence[str], columns: Sequence[str], values: NDArray[Any], scale: Scale) -> AxesImage:
+def _draw(
+    axes: Axes,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: NDArray[Any],
+    scale: Scale,
+    label_scale: float = 1.0,
+) -> AxesImage:
     num = max(len(rows), len(columns))
     # Without interpolation a page gets one pixel a cell.
     shown = np.ma.masked_invalid(values)
     image = axes.imshow(shown, cmap=MAP, vmin=scale[0], vmax=scale[1], interpolation="none")
-    size = float(np.interp(num, [15, 32, 128], [10, 9, 6.5]))
+    size = float(np.interp(num, [15, 32, 128], [10, 9, 5.5])) * label_scale
     axes.set_xticks(range(len(columns)), columns, rotation=0 if num <= MAX_CELL_LANGS else 90, fontsize=size)
     axes.set_yticks(range(len(rows)), rows, fontsize=size)
     axes.tick_params(length=0, labelcolor=colour("ink"))
