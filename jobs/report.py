@@ -1,7 +1,6 @@
 """The decision report of a study, at any time, from MLflow alone: HTML, Markdown and JSON.
 
 python jobs/report.py STUDY [--workspace build | --tracking-uri http://host:5000] [--set dev] [--out DIR]
-python jobs/report.py STUDY --claims docs/paper-small     # the paper's claims too: hold, do not hold, not resolved
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from hbt_ray.cluster.connect import resolve_workspace
 from hbt_ray.config import Recipe, TrackingConfig
-from hbt_ray.reports.study_output import report_study, write_claims
+from hbt_ray.reports.study_output import report_study
 from hbt_ray.reports.study_wording import recommendation_line
 from hbt_ray.terminal import run_job, say
 from hbt_ray.tracking.uri import resolve_tracking_uri
@@ -32,7 +31,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--experiment", default=TrackingConfig().experiment, help="MLflow experiment")
     parser.add_argument("--set", default="", help="set to decide on instead of the one that the study ranks points by")
     parser.add_argument("--out", default="", help="directory of the report; empty: WORKSPACE/runs/STUDY")
-    parser.add_argument("--claims", default="", help="directory for the verdicts on the paper's claims; empty: none")
     return parser
 
 
@@ -45,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     analysis, written = report_study(uri, args.experiment, args.study, directory, args.set, args.run)
     for note in analysis.study.notes:
         say(f"note: {note}")
-    for file in [*written, *(write_claims(analysis, args.claims) if args.claims else [])]:
+    for file in written:
         say(f"report {file}")
     say(recommendation_line(analysis))
     return 0

@@ -15,6 +15,7 @@ from hbt_ray.reports.corpus_card import write_prepared_card
 from hbt_ray.reports.study_output import report_study
 from hbt_ray.reports.study_table import study_table
 from hbt_ray.reports.study_wording import recommendation_line
+from hbt_ray.study.arms import check_arms
 from hbt_ray.study.baselines import baseline_names, check_baselines
 from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import check_metric, check_space, known_recipes
@@ -34,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
     check_space(recipe)
+    check_arms(recipe)
     check_metric(recipe)
     with tracking(recipe) as (uri, open_log):
         connect(recipe, log_to_driver=args.verbose)

@@ -25,7 +25,7 @@ FLOORS = (
 """The packages and ground files from the bottom up. Each imports only what stands below it, and its own files."""
 WITHOUT_RAY = ("batches", "losses", "model", "retrieval/scoring", "stats")
 """Folders of plain NumPy and PyTorch: tested in milliseconds, and used where Ray and MLflow are not installed."""
-DECISION = ("analysis", "claims", "decision", "gains", "trials")
+DECISION = ("analysis", "arms", "claims", "decision", "gains", "trials")
 """Files of `study` that are as plain."""
 PLAIN = sorted(
     [

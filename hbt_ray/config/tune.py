@@ -7,8 +7,33 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
 from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.headline import HEADLINE
 
 BaselineName = Literal["xx", "xy", "source", "untrained"]
+OVERALL = "overall_map"
+"""Mean of mAP inside a language, across languages and in the pool, for claims."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimConfig:
+    """A sentence about two arms of a study, that its report holds against the scores."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
+
+    metric: str
+    """Headline number, or overall_map."""
+    above: str
+    """Arm that is expected to have the higher value: X-X, X-Y, source, untrained, or a point such as alpha=0.5."""
+    below: str
+    """Arm that is expected to have the lower value."""
+    text: str
+    """The claim in one sentence; several entries of one sentence are one claim, which holds where all of them do."""
+
+    def __post_init__(self) -> None:
+        known = (*HEADLINE, OVERALL)
+        require(self.metric in known, "tune.claims.metric", self.metric, f"one of {', '.join(known)}")
+        require(self.above != self.below, "tune.claims.below", self.below, "another arm than above")
+        require(bool(self.text.strip()), "tune.claims.text", self.text, "a sentence")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +56,8 @@ class TuneConfig:
     equal_compute: bool = True
     """Where plan.batch_size is varied (and train.steps is not): fewer steps of larger batches, so that every trial sees
     as many pairs as train.steps of the recipe's plan.batch_size have."""
+    claims: tuple[ClaimConfig, ...] = ()
+    """What the study is expected to show; its report gives each a verdict on every set."""
     metric: str | tuple[str, ...] = "dev/pool_map"
     """What early stopping and `optuna` look at, and what ranks the points; of rank_distance less is better. With
     `optuna` there may be several: it seeks their Pareto front, and the first ranks the points."""

@@ -36,6 +36,21 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
             }
             for control in analysis.controls
         },
+        "claims": {
+            name: {
+                "claims": [
+                    {
+                        **asdict(claim.stated),
+                        "verdict": claim.verdict,
+                        "difference": asdict(claim.row) if claim.row else None,
+                    }
+                    for claim in claims.claims
+                ],
+                "verdicts": claims.verdicts,
+                "notes": list(claims.notes),
+            }
+            for name, claims in analysis.claims.items()
+        },
         "not_beaten": [control.name for control in analysis.unbeaten],
         "gains_over_xx": {
             labels[at]: {

@@ -8,7 +8,6 @@ from functools import partial
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.reports.claims_report import claims_files
 from hbt_ray.reports.study_page import chart_files, report_files
 from hbt_ray.storage import write_whole
 from hbt_ray.study.analysis import StudyAnalysis, analyse
@@ -37,7 +36,7 @@ def report_study(
     analysis = analyse(study, partial(read_trial_scores, study), set_name)
     other = set_name and set_name != study.metric.rpartition("/")[0]
     files = {f"on-{set_name}/{file}" if other else file: text.encode() for file, text in report_files(analysis).items()}
-    written = _write(directory, files, "--out")
+    written = _write(directory, files)
     store = RunStore(tracking_uri, experiment)
     try:
         for file, content in {**files, **({} if other else chart_files(analysis))}.items():
@@ -47,21 +46,12 @@ def report_study(
     return analysis, written
 
 
-def write_claims(analysis: StudyAnalysis, directory: str) -> list[str]:
-    """Write the verdicts on the paper's claims to `directory`; returns the files.
-
-    Raises:
-        ConfigError: they cannot be written there.
-    """
-    return _write(directory, claims_files(analysis), "--claims")
-
-
-def _write(directory: str, files: Mapping[str, bytes], option: str) -> list[str]:
+def _write(directory: str, files: Mapping[str, bytes]) -> list[str]:
     written = []
     for file, content in files.items():
         written.append(f"{directory.rstrip('/')}/{file}")
         try:
             write_whole(written[-1], content)
         except OSError as error:
-            raise ConfigError(f"report {written[-1]} cannot be written ({error.strerror}); use {option} DIR") from None
+            raise ConfigError(f"report {written[-1]} cannot be written ({error.strerror}); use --out DIR") from None
     return written

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hbt_ray.config.tune import OVERALL
 from hbt_ray.kit.figures import figure_png, figure_svg
 from hbt_ray.kit.page import render
 from hbt_ray.reports.study_charts import Chart, charts
@@ -47,7 +48,7 @@ def _context(analysis: StudyAnalysis) -> dict[str, Any]:
         "findings": findings(analysis),
         "caveats": caveats(analysis),
         "facts": _facts(analysis),
-        "metrics": METRICS,
+        "metrics": {**METRICS, OVERALL: ("mAP overall", "")},
         "four": [metric for metric in FOUR if metric in analysis.main.on_set.metrics],
         "charts": [(found, _charts(analysis, found)) for found in analysis.sets],
         "chosen_in": {found.on_set.name: chosen_on(analysis, found) for found in analysis.sets},

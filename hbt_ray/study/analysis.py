@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from hbt_ray.arrays import FloatArray
 from hbt_ray.config.headline import LOWER_IS_BETTER
+from hbt_ray.config.tune import OVERALL
 from hbt_ray.errors import ConfigError
 from hbt_ray.retrieval.scoring.cells import cells_by_lang, headline_cells
 from hbt_ray.stats.compare import Difference, correct
 from hbt_ray.stats.crossed import Draws, draw_numbers
 from hbt_ray.stats.resample import strata
+from hbt_ray.study.arms import ALPHAS, find_arm
+from hbt_ray.study.claims import Claims, judge
 from hbt_ray.study.decision import Decision, decide, point_difference
 from hbt_ray.study.gains import BY_LANG, ByLang, lang_gains
 from hbt_ray.study.trials import (
@@ -30,9 +33,6 @@ from hbt_ray.study.trials import (
     points_on_set,
     scored_sets,
 )
-
-CONTROLS = {"X-X": 1.0, "X-Y": 0.0}
-"""Baseline -> alpha: monolingual batches only, cross-lingual batches only."""
 
 Read = Callable[[Sequence[Trial], str], Mapping[str, TrialScores]]
 """(trials, set) -> scores by run id."""
@@ -69,7 +69,7 @@ class Control:
     @property
     def title(self) -> str:
         """`X-X only`, `no fine-tuning`."""
-        return f"{self.name} only" if self.name in CONTROLS else self.name
+        return f"{self.name} only" if self.name in ALPHAS else self.name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,6 +85,8 @@ class StudyAnalysis:
     """Point -> number -> language -> the point against the X-X baseline; empty without that or scores by language."""
     base: int | None
     """Position of the X-X baseline; None where the study has none."""
+    claims: dict[str, Claims]
+    """Set -> what the study's recipe claims, judged; empty where it claims nothing."""
 
     @property
     def main(self) -> SetAnalysis:
@@ -127,8 +129,9 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
     chosen = set_name or (chosen if chosen in names else names[0])
     if chosen not in names:
         raise ConfigError(f"set {chosen!r} is not scored in study {study.name!r}; its trials have {', '.join(names)}")
+    metrics = [target, *(claim.metric for claim in study.claims if claim.metric != OVERALL)]
     ordered = [chosen, *(name for name in names if name != chosen)]
-    on_sets = [points_on_set(finished, read(finished, name), name, target, study.lost) for name in ordered]
+    on_sets = [points_on_set(finished, read(finished, name), name, metrics, study.lost) for name in ordered]
     if not on_sets[0].points:
         raise ConfigError(
             f"study {study.name!r} has no finished trial with all of {', '.join(on_sets[0].metrics)} on {chosen!r}; "
@@ -138,7 +141,7 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
     main = sets[0]
     decision = decide(main.on_set, main.draws, target)
     recommended = None if decision is None else main.on_set.points[decision.recommended]
-    base = find_baseline(main.on_set, CONTROLS["X-X"], recommended)
+    base = find_arm(main.on_set, "X-X", recommended)
     places = range(len(main.on_set.points))
     gains = {} if base is None else {at: _gains(main.on_set, at, base) for at in places if at != base}
     return StudyAnalysis(
@@ -149,6 +152,9 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
         controls=tuple(_controls(main, decision, target)),
         gains={at: by_number for at, by_number in gains.items() if by_number},
         base=base,
+        claims={each.on_set.name: judge(study.claims, each.on_set, each.draws, recommended) for each in sets}
+        if study.claims
+        else {},
     )
 
 
@@ -187,10 +193,8 @@ def _controls(main: SetAnalysis, decision: Decision | None, target: str) -> list
     if decision is None:
         return []
     on_set = main.on_set
-    places = {
-        name: find_baseline(on_set, alpha, on_set.points[decision.recommended]) for name, alpha in CONTROLS.items()
-    }
-    places |= {NAMES[name]: _no_mix(on_set, name) for name in NO_MIX}
+    places = {name: find_arm(on_set, name, on_set.points[decision.recommended]) for name in ALPHAS}
+    places |= {NAMES[name]: find_arm(on_set, name, None) for name in NO_MIX}
     metrics = [metric for metric in dict.fromkeys((*FOUR, target)) if metric in on_set.metrics]
     controls = []
     for name, at in places.items():
@@ -199,31 +203,6 @@ def _controls(main: SetAnalysis, decision: Decision | None, target: str) -> list
         rows = {metric: point_difference(on_set, main.draws, metric, decision.recommended, at) for metric in metrics}
         controls.append(Control(name=name, at=at, differences=correct(rows), outside=bool(on_set.points[at].control)))
     return controls
-
-
-def _no_mix(on_set: PointsOnSet, name: str) -> int | None:
-    """The control of this name with the most seeds."""
-    places = [at for at, point in enumerate(on_set.points) if point.control == name]
-    return max(places, key=lambda at: on_set.points[at].num_seeds, default=None)
-
-
-def find_baseline(on_set: PointsOnSet, alpha: float, like: Point | None) -> int | None:
-    """The trained point with this alpha throughout that has most values in common with `like`, the most seeds first."""
-    places = [
-        at
-        for at, point in enumerate(on_set.points)
-        if (config := point.trials[0].config).get("plan.alpha") == alpha
-        and config.get("plan.alpha_schedule", "constant") == "constant"
-        and point.trained
-        and point.control not in NO_MIX
-    ]
-
-    def likeness(at: int) -> tuple[int, int]:
-        point = on_set.points[at]
-        same = sum(like is not None and value == like.values.get(name) for name, value in point.values.items())
-        return same, point.num_seeds
-
-    return max(places, key=likeness, default=None)
 
 
 def _gains(on_set: PointsOnSet, at: int, base: int) -> dict[ByLang, dict[str, Difference]]:

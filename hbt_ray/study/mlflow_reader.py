@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from hbt_ray.config.tune import ClaimConfig
 from hbt_ray.errors import ClusterError, ConfigError
 from hbt_ray.study.points import SEED, allows
 from hbt_ray.study.trials import BASELINE_TAG, CONTROLS_TAG, NO_MIX, StudyData, Trial, TrialStatus
@@ -97,6 +98,7 @@ def read_study(tracking_uri: str, experiment: str, name: str, run_id: str = "") 
         trials=tuple(kept),
         metric=str(metric[0] if isinstance(metric, list) else metric),
         config=config,
+        claims=tuple(ClaimConfig(**claim) for claim in (settings or {}).get("tune", {}).get("claims", ())),
         notes=tuple(notes),
     )
 

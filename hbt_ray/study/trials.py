@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from hbt_ray.arrays import FloatArray
+from hbt_ray.config.tune import ClaimConfig
 from hbt_ray.retrieval.scoring.cells import headline_cells
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.retrieval.scoring.significance import same_set
@@ -74,6 +75,8 @@ class StudyData:
     """What points are ranked by, `SET/NUMBER`."""
     config: Mapping[str, Any]
     """Parameters of the study itself: dotted field -> value."""
+    claims: tuple[ClaimConfig, ...] = ()
+    """Of its recipe."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -163,7 +166,7 @@ class PointsOnSet:
 
     name: str
     metrics: tuple[str, ...]
-    """Headline numbers that the trials have: `FOUR` as far as defined, and what the study ranks points by."""
+    """Headline numbers that the trials have: `FOUR`, what the study ranks points by, and what it claims."""
     points: tuple[Point, ...]
     """In order of their values, controls last."""
     langs: tuple[str, ...]
@@ -183,15 +186,17 @@ def points_on_set(
     trials: Sequence[Trial],
     scores: Mapping[str, TrialScores],
     name: str,
-    target: str,
+    more: Sequence[str],
     lost: Sequence[Trial] = (),
 ) -> PointsOnSet:
     """Group the finished `trials` that were scored on set `name`, by point; `scores` is by run id.
 
+    The numbers are `FOUR` and `more`, as far as trials have them.
+
     A trial that lacks one of the numbers which others have (it was not finite) is left out, with a note; its seed is
     lost to its point, as are those of the trials `lost`, which failed or were stopped.
     """
-    wanted = dict.fromkeys((*FOUR, target))
+    wanted = dict.fromkeys((*FOUR, *more))
     metrics = tuple(metric for metric in wanted if any(f"{name}/{metric}" in trial.metrics for trial in trials))
     whole = [trial for trial in trials if metrics and all(f"{name}/{metric}" in trial.metrics for metric in metrics)]
     notes = []

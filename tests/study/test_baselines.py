@@ -151,7 +151,7 @@ def test_an_untrained_control_has_no_spread_between_seeds():
 
     trials = [trial(f"{alpha}{seed}", alpha, 0.5 + 0.01 * seed, seed) for alpha in (0.0, 1.0) for seed in (0, 1, 2)]
     trials.append(trial("base", 0.5, 0.3, 0, steps=0, baseline="untrained"))
-    on_set = points_on_set(trials, {}, "dev", "pool_map")
+    on_set = points_on_set(trials, {}, "dev", ())
     assert [point.label for point in on_set.points] == ["alpha = 0", "alpha = 1", "no fine-tuning"]
     draws = draw(on_set)
     np.testing.assert_array_equal(draws.total[2], 0.3)

@@ -1,18 +1,24 @@
-"""The paper's claims on made-up studies of which the truth is known."""
+"""The paper's claims, as its recipes state them, on made-up studies of which the truth is known."""
 
 import json
-import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hbt_ray.reports.claims_report import claims_files
+from hbt_ray.config.load import build_recipe, load_recipe
+from hbt_ray.errors import ConfigError
+from hbt_ray.reports.study_page import report_files
+from hbt_ray.study import claims
 from hbt_ray.study.analysis import analyse, analyse_set
-from hbt_ray.study.claims import CLAIMS, find_trainings, judge
+from hbt_ray.study.arms import check_arms, find_arm
 from hbt_ray.study.trials import Trial, points_on_set
 from tests.study.stores import made_study, made_up_scores
 
-TEXTS = list(CLAIMS)
+RECIPES = Path(__file__).parents[2] / "jobs" / "recipes"
+CLAIMS = load_recipe(RECIPES / "paper-small.yaml").tune.claims
+TEXTS = list(dict.fromkeys(claim.text for claim in CLAIMS))
 PAPER = {0.0: (0.755, 0.700, 0.590, 295.0), 0.5: (0.798, 0.705, 0.600, 287.0), 1.0: (0.792, 0.674, 0.548, 410.0)}
 """alpha -> mono, cross, pool, rank distance, much as in the paper."""
 
@@ -38,11 +44,15 @@ def study_of(numbers, sd=0.001, seeds=(0, 1, 2), more=()):
         for alpha, values in {**numbers, **dict(more)}.items()
         for seed in seeds
     ]
-    return analyse_set(points_on_set(trials, {}, "dev", "pool_map"))
+    return analyse_set(points_on_set(trials, {}, "dev", ()))
 
 
-def verdicts(found):
-    return [claim.verdict for claim in judge(found).claims]
+def judge(scored):
+    return claims.judge(CLAIMS, scored.on_set, scored.draws, None)
+
+
+def verdicts(scored):
+    return list(judge(scored).verdicts.values())
 
 
 def test_what_the_paper_found_holds_where_seeds_agree():
@@ -60,12 +70,12 @@ def test_what_comes_out_the_other_way_does_not_hold():
 
 def test_one_comparison_the_other_way_decides_and_one_open_one_leaves_open():
     worse_in_the_mix = {**PAPER, 0.5: (0.798, 0.705, 0.570, 287.0)}
-    found = judge(study_of(worse_in_the_mix))
-    assert [claim.verdict for claim in found.claims] == ["holds", "does not hold", "does not hold", "holds"]
-    against = {(part.metric, part.other): part.verdict for part in found.claims[2].parts}
-    assert against == {
-        ("overall", "X-X"): "holds",
-        ("overall", "X-Y"): "holds",
+    judged = judge(study_of(worse_in_the_mix))
+    assert list(judged.verdicts.values()) == ["holds", "does not hold", "does not hold", "holds"]
+    parts = [claim for claim in judged.claims if claim.stated.text == TEXTS[2]]
+    assert {(claim.stated.metric, claim.stated.below): claim.verdict for claim in parts} == {
+        ("overall_map", "X-X"): "holds",
+        ("overall_map", "X-Y"): "holds",
         ("pool_map", "X-X"): "holds",
         ("pool_map", "X-Y"): "does not hold",
     }
@@ -74,35 +84,57 @@ def test_one_comparison_the_other_way_decides_and_one_open_one_leaves_open():
 
 
 def test_one_seed_resolves_nothing_however_large_the_differences():
-    found = judge(study_of(PAPER, seeds=(0,)))
-    assert {claim.verdict for claim in found.claims} == {"not resolved"}
-    assert any("single seed" in note for note in found.notes)
+    judged = judge(study_of(PAPER, seeds=(0,)))
+    assert {claim.verdict for claim in judged.claims} == {"not resolved"}
+    assert any("single seed" in note for note in judged.notes)
 
 
 def test_a_training_that_lost_a_seed_resolves_nothing():
-    found = study_of(PAPER)
-    lost = found.on_set.points[1].trials[0]
-    left = [trial for point in found.on_set.points for trial in point.trials if trial is not lost]
-    found = judge(analyse_set(points_on_set(left, {}, "dev", "pool_map", [lost])))
-    assert {claim.verdict for claim in found.claims} == {"not resolved"}
-    assert any(note.startswith("hybrid lacks seed 0") for note in found.notes)
+    points = study_of(PAPER).on_set.points
+    lost = points[1].trials[0]
+    left = [trial for point in points for trial in point.trials if trial is not lost]
+    judged = judge(analyse_set(points_on_set(left, {}, "dev", (), [lost])))
+    assert {claim.verdict for claim in judged.claims} == {"not resolved"}
+    assert any(note.startswith("alpha=0.5 lacks seed 0") for note in judged.notes)
 
 
 def test_a_training_that_is_missing_is_named():
-    found = judge(study_of({alpha: PAPER[alpha] for alpha in (0.5, 1.0)}))
-    assert [claim.verdict for claim in found.claims] == ["not resolved", "not resolved", "not resolved", "holds"]
-    assert "The study has no X-Y training." in found.notes
+    judged = judge(study_of({alpha: PAPER[alpha] for alpha in (0.5, 1.0)}))
+    assert list(judged.verdicts.values()) == ["not resolved", "not resolved", "not resolved", "holds"]
+    assert "The study has no arm X-Y on dev." in judged.notes
 
 
-def test_the_hybrid_is_the_papers_and_not_the_one_that_came_out_best():
+def test_arms_are_found_by_name_and_not_by_how_they_came_out():
     best = (0.9, 0.9, 0.9, 1.0)
-    found = study_of(PAPER, more={0.75: best, 0.1: best})
-    places = find_trainings(found.on_set)
-    assert {role: found.on_set.points[at].values["plan.alpha"] for role, at in places.items()} == {
-        "hybrid": 0.5,
-        "X-X": 1.0,
-        "X-Y": 0.0,
-    }
+    on_set = study_of(PAPER, more={0.75: best, 0.1: best}).on_set
+    for name, alpha in {"alpha=0.5": 0.5, "plan.alpha = 0.10": 0.1, "X-X": 1.0, "X-Y": 0.0}.items():
+        assert on_set.points[find_arm(on_set, name, None)].values["plan.alpha"] == alpha
+    for name in ("alpha=0.3", "untrained", "lr=0.5", "hybrid"):
+        assert find_arm(on_set, name, None) is None
+
+
+@pytest.mark.parametrize("name", ["paper", "paper-small"])
+def test_the_recipes_have_the_arms_that_they_name(name):
+    recipe = load_recipe(RECIPES / f"{name}.yaml")
+    assert recipe.tune.claims == CLAIMS
+    check_arms(recipe)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"metric": "bleu"}, "tune.claims.metric"),
+        ({"above": "hybrid"}, "'hybrid' is no arm of this study"),
+        ({"above": "alpha=0.3"}, "'alpha=0.3' is no arm"),
+        ({"above": "lr=0.5"}, "fields: alpha"),
+        ({"above": "source"}, "'source' is no arm"),
+        ({"above": "X-X"}, "another arm than above"),
+    ],
+)
+def test_a_claim_of_what_the_study_will_not_have_is_refused(change, match):
+    claim = {"metric": "pool_map", "above": "alpha=0.5", "below": "X-X", "text": "hybrid is best", **change}
+    with pytest.raises(ConfigError, match=match):
+        check_arms(build_recipe({"tune": {"claims": [claim], "baselines": ["xx"]}}))
 
 
 def test_false_findings_are_rare():
@@ -130,35 +162,19 @@ def analysis():
         return [made_up_scores(100 * seed + round(10 * alpha), num_items=60, **made)]
 
     points = [{"plan.alpha": alpha} for alpha in (0.0, 0.5, 1.0)]
-    return analyse(
-        *made_study("small", points, scores=scores, seeds=(0, 1, 2), controls={"untrained": {"train.steps": 0}})
-    )
+    untrained = {"untrained": {"train.steps": 0}}
+    study, read = made_study("small", points, scores=scores, seeds=(0, 1, 2), controls=untrained)
+    return analyse(replace(study, claims=(*CLAIMS, replace(CLAIMS[0], below="untrained", text="it learns"))), read)
 
 
-def test_planted_differences_by_question_are_found_and_written_down(analysis):
-    files = claims_files(analysis)
-    assert set(files) == {"claims.md", "claims.json", "claims-dev.png"}
-    assert files["claims-dev.png"].startswith(b"\x89PNG")
-    tree = json.loads(files["claims.json"])["dev"]
-    assert tree["trainings"] == {"hybrid": "alpha = 0.5", "X-X": "alpha = 1", "X-Y": "alpha = 0"}
-    found = {claim["text"]: claim["verdict"] for claim in tree["claims"]}
-    assert found[TEXTS[3]] == "holds"
-    assert found[TEXTS[2]] == "holds"
-    text = files["claims.md"].decode()
-    for claim, verdict in found.items():
-        assert f"| {claim} | **{verdict}** |" in text
-    assert "![the trainings on dev](claims-dev.png)" in text
-    assert "| no fine-tuning | 1 |" in text
-    assert "| languages trained | all of the corpus |" in text
-    assert "| hybrid (alpha = 0.5) | 3 |" in text
-    tables = re.findall(r"(?m)(?:^\|.*\|\n)+", text)
-    assert len(tables) == 4
-    for table in tables:
-        assert len({row.count("|") for row in table.splitlines()}) == 1
-
-
-def test_where_a_base_model_lay_is_not_written_down(analysis):
-    analysis.study.config["model.base"] = "/private/mini"
-    text = claims_files(analysis)["claims.md"].decode()
-    assert "| base model | mini |" in text
-    assert "/private" not in text
+def test_planted_differences_by_question_are_found_and_reported(analysis):
+    judged = analysis.claims["dev"]
+    assert judged.notes == ()  # that no training has one seed is no obstacle
+    assert (judged.verdicts[TEXTS[2]], judged.verdicts[TEXTS[3]], judged.verdicts["it learns"]) == ("holds",) * 3
+    files = report_files(analysis)
+    tree = json.loads(files["decision.json"])["claims"]["dev"]
+    assert tree["verdicts"] == judged.verdicts
+    assert [claim["verdict"] for claim in tree["claims"]] == [claim.verdict for claim in judged.claims]
+    for text, verdict in judged.verdicts.items():
+        assert f"- {text}: **{verdict}**" in files["report.md"]
+        assert f"<li>{text}: <strong>{verdict}</strong></li>" in files["report.html"]

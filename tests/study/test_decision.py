@@ -46,7 +46,7 @@ def trials_of(points, sd=0.0, seeds=(0, 1, 2)):
 
 
 def decided(trials, target="pool_map", lost=()):
-    on_set = points_on_set(trials, {}, "dev", target, lost)
+    on_set = points_on_set(trials, {}, "dev", [target], lost)
     decision = decide(on_set, draw(on_set), target)
     return on_set, decision
 
