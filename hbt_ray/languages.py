@@ -43,14 +43,15 @@ def canonical_lang(code: str) -> str:
 def script_of(code: str) -> str:
     """The script of a tag (ISO 15924), `zh-Hant` -> `Hant`, else the likely one of its language, `hi` -> `Deva`.
 
-    Empty where the registry knows none.
+    Empty if the registry knows none.
     """
     try:
         tag = langcodes.Language.get(code.replace("_", "-"), normalize=False)
     except ValueError:
         return ""
     full = tag.maximize()
-    unknown = (full.script, full.territory) == ("Latn", "US") and tag.language != "en"  # that of no language at all
+    # ("Latn", "US") is the answer for a language without a likely script
+    unknown = (full.script, full.territory) == ("Latn", "US") and tag.language != "en"
     return tag.script or ("" if unknown else full.script or "")
 
 
@@ -77,7 +78,7 @@ def code_and_name(code: str) -> str:
 
 
 def in_lang(code: str) -> str:
-    """`de` -> " in German [de]", to be added in running text; nothing where the language has no name."""
+    """`de` -> " in German [de]", to be added in running text; empty if the language has no name."""
     return "" if code == UNKNOWN else f" in {code_and_name(code)}"
 
 

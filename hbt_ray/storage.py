@@ -39,7 +39,7 @@ def is_local(fs: AbstractFileSystem) -> bool:
 
 
 def read_json(location: str) -> dict[str, Any] | None:
-    """The JSON object at `location`; None where there is none, or one that was cut off."""
+    """The JSON object at `location`; None if the file is missing or was cut off."""
     fs, path = open_fs(location)
     if not fs.exists(path):
         return None
@@ -90,12 +90,12 @@ def only_job(directory: str, report: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def unreadable(path: str, error: Exception, what: str) -> CorpusError:
-    """The error for a file that is `what`, or that only could not be read this time."""
+def unreadable(path: str, error: Exception, damage: str) -> CorpusError:
+    """The error for a damaged file; an `UnreadableError` if it only could not be read this time."""
     line = one_line(error)
     if isinstance(error, OSError) and (error.errno is not None or isinstance(error, TimeoutError)):
         return UnreadableError(f"{path}: cannot be read now ({line}); run the same command again")
-    return CorpusError(f"{path}: {what} ({line})")
+    return CorpusError(f"{path}: {damage} ({line})")
 
 
 def claim_id(location: str) -> str:

@@ -1,4 +1,4 @@
-"""What lies beside the files of an input, and beside what is made of them: ids of dev items, licences."""
+"""The files beside an input, and beside the rows made of it: ids of dev items, licences."""
 
 from __future__ import annotations
 

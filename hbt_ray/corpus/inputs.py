@@ -126,7 +126,7 @@ def split_options(location: str) -> tuple[str, dict[str, str]]:
 
 
 def input_name(location: str) -> str:
-    """A name for what is made from an input: that of the first file, directory or source that `location` names."""
+    """A name for the output of an input: that of the first file, directory or source that `location` names."""
     path = split_options(split_inputs(location)[0])[0].rstrip("/")
     *parents, last = path.removeprefix(SOURCE).split("/")
     if last == KEPT and parents:  # of a cleaned corpus
@@ -177,7 +177,7 @@ def _list_files(fs: AbstractFileSystem, root: str, location: str) -> list[str]:
 
 
 def _digest(fs: AbstractFileSystem, path: str) -> str:
-    """Hash of a local file's content; what a remote store says identifies it (ETag, generation) elsewhere."""
+    """Hash of a local file's content; of a remote one the store's own identity (ETag, generation)."""
     if not is_local(fs):
         return str(fs.checksum(path))
     with open(path, "rb") as file:

@@ -73,7 +73,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a prepared corpus is, where it came from and what was left out."""
+    """Contents and origin of a prepared corpus, and the rows that were left out."""
 
     fingerprint: str
     """Identifies input, tokenizer and settings; equal means nothing is to be done."""

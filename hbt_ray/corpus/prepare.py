@@ -61,9 +61,9 @@ def prepare(
     trust_remote_code: bool = False,
     report: Report = print,
 ) -> Corpus:
-    """Prepare `config.input` for the tokenizer of `base` under `root`; a no-op where that has been done.
+    """Prepare `config.input` for the tokenizer of `base` under `root`; a no-op if that has been done.
 
-    A job that was stopped goes on; one that runs at the same time is waited for.
+    A stopped job is resumed; a job of the same corpus that runs at the same time is waited for.
 
     Args:
         config: what to read and how to tokenise it.
@@ -75,8 +75,8 @@ def prepare(
 
     Raises:
         CorpusError: input missing, malformed or with unusable rows; a prepared corpus that was damaged;
-            UnreadableError, a kind of it, where a file could not be read this time.
-        ClusterError: a task failed in Ray, or another job removed what was there; the same call goes on.
+            UnreadableError, a kind of it, if a file could not be read this time.
+        ClusterError: a task failed in Ray, or another job removed the directory; the same call resumes.
     """
     inputs = find_inputs(config.input)
     tokenizer = RoleTokenizer(base, config, trust_remote_code=trust_remote_code)
@@ -101,7 +101,7 @@ def prepare(
     work = WorkDirectory(f"{directory}/.work")
     with only_job(directory, report):
         if fs.exists(f"{path}/{MANIFEST}"):
-            work.remove()  # of a job that was killed when all was done
+            work.remove()  # left by a job that was killed at its very end
             corpus = Corpus.open(directory)
             corpus.verify()
             report(f"corpus {directory}: already prepared, checksums agree")
@@ -115,9 +115,9 @@ def prepare(
         except CorpusError as error:
             if not isinstance(error, UnreadableError) and fs.exists(path):
                 fs.rm(path, recursive=True)
-            raise  # after any other error a job of the same settings goes on with what is there
+            raise  # after any other error the next job of the same settings resumes
         work.remove()
-        if is_local(fs):  # elsewhere it may be another job's
+        if is_local(fs):  # only local directories are locked: elsewhere a file may be another job's
             _remove_others(fs, path, corpus)
     return corpus
 
@@ -235,7 +235,7 @@ def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) 
 
 
 def _what_changed(fs: AbstractFileSystem, path: str, name: str, made_from: dict[str, str]) -> list[str]:
-    """Why the corpora of this name that are already there do not serve."""
+    """Why the corpora of this name that exist already cannot be used."""
     lines = []
     for manifest in sorted(fs.glob(f"{path.rsplit('/', 1)[0]}/{name}-*/{MANIFEST}")):
         try:
@@ -243,7 +243,7 @@ def _what_changed(fs: AbstractFileSystem, path: str, name: str, made_from: dict[
         except ValueError:
             continue
         changed = [key for key, value in made_from.items() if other.get(key) != value]
-        lines.append(f"{manifest.rsplit('/', 1)[0]} was made with another {', '.join(changed)}: preparing anew")
+        lines.append(f"{manifest.rsplit('/', 1)[0]} was made with another {', '.join(changed)}: preparing again")
     return lines
 
 

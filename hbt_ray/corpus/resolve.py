@@ -50,12 +50,12 @@ def _absolute_input(location: str) -> str:
     return SOURCE + name + colon + absolute(rest)
 
 
-def local_directory(workspace: str, what: str) -> Path:
+def local_directory(workspace: str, purpose: str) -> Path:
     """`workspace` as a path.
 
     Raises:
-        ConfigError: it is a URL, and `what` can only be made in a local directory.
+        ConfigError: it is a URL, and `purpose` needs a local directory.
     """
     if "://" in workspace:
-        raise ConfigError(f"workspace={workspace!r}: {what} is made in a directory; build it in a local workspace")
+        raise ConfigError(f"workspace={workspace!r}: {purpose} is made in a directory; build it in a local workspace")
     return Path(workspace)

@@ -60,7 +60,7 @@ def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
         BAD_LANG: pc.invert(lang_ok),
         NO_ID: pc.equal(text["id"], ""),
     }
-    if langs:  # last, and so before all others: what nobody asked for cannot be wrong
+    if langs:  # last, so that it wins: a row that nobody asked for cannot be wrong
         problems[NOT_SELECTED] = pc.and_(lang_ok, pc.invert(pc.is_in(lang, pa.array(langs, pa.string()))))
     problem = pa.nulls(n, pa.string())
     for name, bad in problems.items():

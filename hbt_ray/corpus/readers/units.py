@@ -32,7 +32,7 @@ class Unit:
     start: int
     stop: int
     columns: tuple[str, ...]
-    """What is read: `name`, or `name=column` as in `Columns`; of a named source, what its reader needs."""
+    """Columns to read: `name`, or `name=column` as in `Columns`; for a named source the arguments of its reader."""
     unpacked_bytes: int = 0
     """Of the unit once it is read, 0 if the file does not say it."""
 
