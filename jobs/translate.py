@@ -19,7 +19,7 @@ from hbt_ray.corpus.resolve import resolve_input
 from hbt_ray.terminal import counting, quiet_transformers, recipe_parser, run_job, say, show
 from hbt_ray.translation import job as translation
 from hbt_ray.translation.estimate import Estimate, estimate
-from hbt_ray.translation.speed import duration
+from hbt_ray.translation.pipeline import duration
 
 
 def main(argv: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from functools import reduce
 from pathlib import Path
 
 import pytest
@@ -93,15 +94,23 @@ def small_corpus(tmp_path_factory, ray_session, small_input, small_base):
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Tasks over a corpus run one after the other, without a cluster."""
-    import numpy as np
+    """Stages of tasks run one after the other, without a cluster."""
+    from hbt_ray.cluster import tasks
 
-    from hbt_ray.corpus import grouping
+    def through(items, stage):
+        if isinstance(stage.work, type):
+            work, args = stage.work(*stage.args), ()
+        else:
+            work, args = stage.work, stage.args
+        for item in items:
+            yield from work(item, *args)
 
-    def stream(rows, task, args, **resources):
-        for row in rows:
-            batch = {name: np.array([value], dtype=object) for name, value in row.items()}
-            for table in task(batch, *args):
-                yield from table.to_pylist()
+    def stream(items, *stages, **settings):
+        return reduce(through, stages, items)
 
-    monkeypatch.setattr(grouping, "stream", stream)
+    class Shared:
+        def __init__(self, value):
+            self.get = lambda: value
+
+    monkeypatch.setattr(tasks, "stream", stream)
+    monkeypatch.setattr(tasks, "Shared", Shared)

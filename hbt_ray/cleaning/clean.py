@@ -22,6 +22,8 @@ from hbt_ray.cleaning.duplicates import Item, find_duplicates, put_in_place, rem
 from hbt_ray.cleaning.known_langs import unjudged
 from hbt_ray.cleaning.partition import CleanJob, clean_partition
 from hbt_ray.cleaning.similarity import encoder_fingerprint
+from hbt_ray.cluster.capacity import takes_gpu
+from hbt_ray.cluster.tasks import Shared
 from hbt_ray.config import CleanConfig, CorpusConfig
 from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, stated_licences, write_beside
 from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
@@ -35,8 +37,6 @@ from hbt_ray.storage import only_job, open_fs, read_json, write_json
 SUMMARY, REJECTED = "clean.json", "rejected"
 RULES_VERSION = 2
 """Changes when a rule says something else of the same row."""
-REMOVED = ("number", "num_items", "duplicates")
-"""What is told of the duplicates in a partition."""
 
 Report = Callable[[str], None]
 
@@ -110,7 +110,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
             report(f"cleaned corpus {directory}: already there")
             return done
         try:
-            counts = _run(inputs, langs, CleanJob(rules, directory, _share(known)), work, report)
+            counts = _run(inputs, langs, CleanJob(rules, directory, Shared(known) if known else None), work, report)
             if not counts.kept.items:
                 raise CorpusError(
                     f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected"
@@ -141,22 +141,19 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirect
         report(f"cleaned {done}/{total} partitions")
 
     files = spill(work, inputs.units, langs, parts)
-    gpus = {"num_gpus": 1} if job.config.model and _has_gpus() else {}
-    results = map_partitions(work, files, parts, clean_partition, (job,), count, **gpus)
-    by_part = {int(row["partition"]): CleanCounts.from_json(row["counts"]) for row in results}
+    num_gpus = int(bool(job.config.model) and takes_gpu(None))
+    results = map_partitions(work, files, parts, clean_partition, (job,), count, num_gpus=num_gpus)
+    by_part = {row["partition"]: CleanCounts.from_json(row["counts"]) for row in results}
     if job.config.duplicates:
-        num_items = {int(row["partition"]): int(row["num_items"]) for row in results}
-        found = find_duplicates(job.directory, num_items, job.config.max_jaccard)
-        report(f"near-duplicates of other items: {sum(map(len, found.values())):,}")
-        rows = [
-            {"number": part, "num_items": num_items[part], "duplicates": json.dumps(items)}
-            for part, items in sorted(found.items())
-        ]
-        for row in run_tasks(work, "duplicates", rows, _remove, (job.directory,)):
-            own, left = by_part[int(row["partition"])], CleanCounts.from_json(row["counts"])
-            own.kept = KeptCounts()
-            own.add(left)
-            put_in_place(job.directory, int(row["partition"]), left.kept.rows.total())
+        num_items = {row["partition"]: row["num_items"] for row in results}
+        duplicates = find_duplicates(job.directory, num_items, job.config.max_jaccard)
+        report(f"near-duplicates of other items: {sum(map(len, duplicates.values())):,}")
+        items = [(part, num_items[part], duplicates[part]) for part in sorted(duplicates)]
+        for row in run_tasks(work, "duplicates", items, _remove, (job.directory,)):
+            counts, left = by_part[row["partition"]], CleanCounts.from_json(row["counts"])
+            counts.kept = KeptCounts()
+            counts.add(left)
+            put_in_place(job.directory, row["partition"], left.kept.rows.total())
     total = CleanCounts()
     for part in sorted(by_part):
         total.add(by_part[part])
@@ -165,11 +162,10 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirect
     return total
 
 
-def _remove(batch: dict[str, Any], directory: str) -> Iterator[pa.Table]:
-    for part, num_items, items in zip(*(batch[name].tolist() for name in REMOVED), strict=True):
-        duplicates: dict[int, Item] = {int(place): item for place, item in json.loads(items).items()}
-        counts = remove_items(directory, part, num_items, duplicates)
-        yield pa.table({"partition": [part], "counts": [counts.to_json()]})
+def _remove(item: tuple[int, int, dict[int, Item]], directory: str) -> Iterator[pa.Table]:
+    part, num_items, duplicates = item
+    counts = remove_items(directory, part, num_items, duplicates)
+    yield pa.table({"partition": [part], "counts": [counts.to_json()]})
 
 
 def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:
@@ -181,17 +177,3 @@ def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:
     if texts.num_short:
         report(f"note: {place}: {texts.num_short:,} of {len(found.passages or ()):,} passages are too short to compare")
     return texts
-
-
-def _share(known: list[KnownTexts]) -> Any:
-    if not known:
-        return None
-    import ray
-
-    return ray.put(known)
-
-
-def _has_gpus() -> bool:
-    import ray
-
-    return bool(ray.cluster_resources().get("GPU", 0) >= 1)

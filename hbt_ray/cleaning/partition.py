@@ -6,7 +6,6 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ from hbt_ray.cleaning.contamination import KnownTexts, overlap
 from hbt_ray.cleaning.counts import CleanCounts, item_starts
 from hbt_ray.cleaning.judge import Judgement, judge
 from hbt_ray.cleaning.sketches import sketches, within
+from hbt_ray.cluster.tasks import Shared
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.corpus.grouping import Load
 from hbt_ray.corpus.rows import SCHEMA
@@ -49,8 +49,8 @@ class CleanJob:
 
     config: CleanConfig
     directory: str
-    known: Any
-    """Reference to the list of `KnownTexts` in the object store; None without any."""
+    known: Shared | None
+    """The list of `KnownTexts`; None without any."""
 
 
 def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
@@ -60,7 +60,7 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
     counts = CleanCounts(unusable=unusable.skipped)
     has_negatives = table.num_rows > 0 and table["negatives"].null_count < table.num_rows
     schema = KEPT.append(SCHEMA.field("negatives")) if has_negatives else KEPT
-    known = _fetch(job.known)
+    known: list[KnownTexts] = job.known.get() if job.known else []
     kept, rejected = PartWriter(schema), PartWriter(REJECTED)
     firsts: list[pa.Table] = []
     found: list[tuple[np.ndarray, np.ndarray]] = []
@@ -183,12 +183,3 @@ def _count(chunk: pa.Table, judgement: Judgement, counts: CleanCounts) -> None:
         if reason:
             counts.reject(reason, [lang])
     counts.kept.count_rows(chunk.filter(pa.array(judgement.reasons == "")))
-
-
-def _fetch(known: Any) -> list[KnownTexts]:
-    if known is None:
-        return []
-    import ray
-
-    found: list[KnownTexts] = ray.get(known)
-    return found

@@ -73,6 +73,11 @@ def reachable_resources() -> dict[str, float]:
     return have | {name: max(float(value), have.get(name, 0.0)) for name, value in limit.items()}
 
 
+def takes_gpu(use_gpu: bool | None) -> bool:
+    """Whether an actor or a task has a GPU; None: where the cluster has GPUs."""
+    return bool(reachable_resources().get("GPU")) if use_gpu is None else use_gpu
+
+
 def num_places(what: str, num_cpus: float, num_gpus: float = 0) -> int:
     """How many workers of this size fit on the nodes, with those that an autoscaler may add; at least 1.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import warnings
@@ -101,17 +100,6 @@ def resolve_workspace(workspace: str) -> str:
     if not path.is_absolute() and JOB_DIRECTORY in Path.cwd().parts:
         path = Path.home() / "hbt_ray" / path  # the working copy of a submitted job is deleted
     return str(path.absolute())
-
-
-def quiet_data_context() -> None:
-    """Settings of Ray Data in this process: order kept (the plan needs it), no progress bars of its own."""
-    from ray.data import DataContext
-
-    context = DataContext.get_current()
-    context.execution_options.preserve_order = True
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def _connection_error(error: Exception) -> ClusterError:

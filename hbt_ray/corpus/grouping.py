@@ -6,7 +6,6 @@ items in three languages), so it is not used. Which id goes to which partition d
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from hbt_ray.cluster import tasks
 from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.corpus.rows import SCHEMA, check_rows
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.corpus.spill import SpillWriter, has_partition, read_partition
 from hbt_ray.corpus.work import WorkDirectory
-from hbt_ray.errors import ClusterError, CorpusError, one_line
+from hbt_ray.errors import CorpusError, one_line
 
 PARTITION_BYTES = 16 << 20
 """Of an input's files, and a quarter of what they hold unpacked."""
@@ -29,7 +29,6 @@ PACKED = 4
 MIN_PARTITIONS, MAX_PARTITIONS = 4, 8192
 ROWS = "rows"
 """Directory of the spilled rows."""
-UNIT_FIELDS = tuple(field.name for field in dataclasses.fields(Unit))
 
 Load = Callable[[], pa.Table]
 """Reads the rows of a partition."""
@@ -59,10 +58,9 @@ def spill(
         The files of spilled rows, for `map_partitions`.
     """
     wanted = tuple(columns or SCHEMA.names)
-    rows = [{"number": number, **dataclasses.asdict(unit)} for number, unit in enumerate(units)]
     directory = f"{work.directory}/{ROWS}"
-    done = run_tasks(work, "rows", rows, _spill, (directory, tuple(langs), num_partitions, wanted))
-    return [f"{directory}/{row['file']}" for row in done]
+    args = (directory, tuple(langs), num_partitions, wanted)
+    return [f"{directory}/{row['file']}" for row in run_tasks(work, "rows", list(enumerate(units)), _spill, args)]
 
 
 def map_partitions(
@@ -72,7 +70,8 @@ def map_partitions(
     task: Callable[..., pa.Table],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
-    **resources: Any,
+    *,
+    num_gpus: float = 0,
 ) -> list[dict[str, Any]]:
     """`task(load, partition, *args)` for every partition that has rows; returns their small tables as rows, in order.
 
@@ -85,67 +84,43 @@ def map_partitions(
         task: what is done with the rows of a partition.
         args: of `task`.
         count: receives progress.
-        resources: of a task, as `ray.data.Dataset.map_batches` takes them.
+        num_gpus: of a task.
     """
-    rows = [{"number": part} for part in range(num_partitions)]
-    return run_tasks(work, "partitions", rows, _partition, (tuple(files), task, args), count, **resources)
+    parts = [(part,) for part in range(num_partitions)]
+    return run_tasks(work, "partitions", parts, _partition, (tuple(files), task, args), count, num_gpus=num_gpus)
 
 
 def run_tasks(
     work: WorkDirectory,
     stage: str,
-    rows: list[dict[str, Any]],
+    items: Sequence[Any],
     task: Callable[..., Iterator[pa.Table]],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
-    **resources: Any,
+    *,
+    num_gpus: float = 0,
 ) -> list[dict[str, Any]]:
-    """The rows that `task` makes of each of `rows`, which it gets as a batch of one; as many at once as fit.
+    """The rows of the small tables that `task(item, *args)` makes of each item; as many at once as fit.
 
-    Those that are done, of this job or of one that was stopped, are not run again.
+    Items that are done, by this job or by one that was stopped, are not done again.
 
     Args:
         work: keeps what is done.
         stage: name of these tasks.
-        rows: each with a `number` of its own.
+        items: each with a number of its own as its first field.
         task: makes small tables.
         args: of `task`.
         count: receives progress.
-        resources: of a task, as `ray.data.Dataset.map_batches` takes them.
+        num_gpus: of a task.
     """
-    known = work.done(stage)
-    if known:
-        count(len(known), len(rows))
-    todo = [row for row in rows if row["number"] not in known]
-    for number, _ in enumerate(stream(todo, _recorded, (work, stage, task, args), **resources) if todo else ()):
-        count(len(known) + number + 1, len(rows))
-    return work.given(stage, (row["number"] for row in rows))
-
-
-def stream(
-    rows: list[dict[str, Any]], task: Callable[..., Iterator[pa.Table]], args: tuple[Any, ...], **resources: Any
-) -> Iterator[dict[str, Any]]:
-    """The rows that `task` makes of each of `rows`, as they come.
-
-    Raises:
-        HbtError: of a task, as it is; ClusterError for what went wrong in Ray.
-    """
-    import ray
-    from ray.exceptions import RayError
-
-    from hbt_ray.cluster.connect import quiet_data_context
-    from hbt_ray.cluster.remote_errors import find_cause, first_error, unwrapped
-
-    quiet_data_context()
-    tasks = ray.data.from_items(rows, override_num_blocks=len(rows))
-    try:
-        with unwrapped():
-            yield from tasks.map_batches(task, batch_size=1, fn_args=args, **resources).iter_rows()
-    except RayError as error:
-        if found := find_cause(error):  # Ray's error for it is one of both kinds
-            raise found from None
-        line = first_error(str(error))
-        raise ClusterError(f"a task failed ({line}); what is done is kept, and the same command goes on") from error
+    done = work.done(stage)
+    if done:
+        count(len(done), len(items))
+    todo = [item for item in items if item[0] not in done]
+    recorded = tasks.Stage(work=_recorded, args=(work, stage, task, args), num_gpus=num_gpus)
+    for number, _ in enumerate(tasks.stream(todo, recorded, what=f"work on {stage}")):
+        count(len(done) + number + 1, len(items))
+    return work.given(stage, (item[0] for item in items))
 
 
 def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = ()) -> dict[str, str]:
@@ -160,35 +135,33 @@ def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = 
 
 
 def _recorded(
-    batch: dict[str, Any],
+    item: tuple[Any, ...],
     work: WorkDirectory,
     stage: str,
     task: Callable[..., Iterator[pa.Table]],
     args: tuple[Any, ...],
-) -> Iterator[pa.Table]:
-    made = list(task(batch, *args))
-    number = int(batch["number"][0])
-    work.record(stage, number, pa.concat_tables(made) if made else pa.table({}))
-    yield pa.table({"number": [number]})
+) -> Iterator[int]:
+    tables = list(task(item, *args))
+    work.record(stage, item[0], pa.concat_tables(tables) if tables else pa.table({}))
+    yield item[0]
 
 
 def _spill(
-    batch: dict[str, Any], directory: str, langs: tuple[str, ...], num_partitions: int, columns: tuple[str, ...]
+    item: tuple[int, Unit], directory: str, langs: tuple[str, ...], num_partitions: int, columns: tuple[str, ...]
 ) -> Iterator[pa.Table]:
     """Read one unit, check its rows and spill them by partition."""
-    named = zip(*(batch[name].tolist() for name in ("number", *UNIT_FIELDS)), strict=True)
-    schema = pa.schema([SCHEMA.field(name) for name in columns])
-    for number, kind, path, start, stop, names, _ in named:
-        name = f"{number:06d}.arrow"
-        with SpillWriter(f"{directory}/{name}", schema) as writer:
-            for table in _read(Unit(kind, path, start, stop, tuple(names))):
-                try:
-                    table = check_rows(table, langs).select(columns)
-                except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # bytes that are no UTF-8
-                    raise CorpusError(f"{path}: a column is not text ({one_line(error)})") from None
-                writer.add(table, partition_of(table["id"], num_partitions))
-        pa.default_memory_pool().release_unused()
-        yield pa.table({"file": [name]})
+    number, unit = item
+    name = f"{number:06d}.arrow"
+    schema = pa.schema([SCHEMA.field(column) for column in columns])
+    with SpillWriter(f"{directory}/{name}", schema) as writer:
+        for table in _read(unit):
+            try:
+                table = check_rows(table, langs).select(columns)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # bytes that are no UTF-8
+                raise CorpusError(f"{unit.path}: a column is not text ({one_line(error)})") from None
+            writer.add(table, partition_of(table["id"], num_partitions))
+    pa.default_memory_pool().release_unused()
+    yield pa.table({"file": [name]})
 
 
 def _read(unit: Unit) -> Iterator[pa.Table]:
@@ -198,12 +171,12 @@ def _read(unit: Unit) -> Iterator[pa.Table]:
 
 
 def _partition(
-    batch: dict[str, Any], files: tuple[str, ...], task: Callable[..., pa.Table], args: tuple[Any, ...]
+    item: tuple[int], files: tuple[str, ...], task: Callable[..., pa.Table], args: tuple[Any, ...]
 ) -> Iterator[pa.Table]:
-    for partition in batch["number"].tolist():
-        if has_partition(files, partition):
-            yield task(partial(read_partition, files, partition), partition, *args)
-            pa.default_memory_pool().release_unused()  # a worker lives on, and its allocator would keep it all
+    (partition,) = item
+    if has_partition(files, partition):
+        yield task(partial(read_partition, files, partition), partition, *args)
+        pa.default_memory_pool().release_unused()  # a worker lives on, and its allocator would keep it all
 
 
 def partition_of(ids: pa.ChunkedArray, num_partitions: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hbt_ray.cluster.capacity import check_capacity, driver_resources
-from hbt_ray.cluster.remote_errors import find_cause
+from hbt_ray.cluster.tasks import find_cause
 from hbt_ray.config import Recipe
 from hbt_ray.errors import HbtError
 from hbt_ray.study.baselines import baseline_trials, controls, in_space

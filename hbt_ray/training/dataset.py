@@ -16,7 +16,7 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
 from hbt_ray.batches.iterator import BatchSource, ChunkReader, chunk_steps
-from hbt_ray.cluster.connect import quiet_data_context
+from hbt_ray.cluster.tasks import quiet_data_context
 
 TASKS_AHEAD, BUFFERED_BYTES = 2, 256 * 2**20
 BYTES_A_ROW = 1024  # a pair of 32 and 128 tokens with its offsets and ids

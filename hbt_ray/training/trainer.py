@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hbt_ray import errors
-from hbt_ray.cluster.remote_errors import unwrapped
+from hbt_ray.cluster.tasks import unwrapped
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import HbtError
 from hbt_ray.storage import read_json, write_json

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hbt_ray.cluster.remote_errors import unwrapped
+from hbt_ray.cluster.tasks import remote_errors
 from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.translation.codec import Codec
 from hbt_ray.translation.job import Job
@@ -99,7 +99,7 @@ def _measure(job: Job, spec: TranslatorSpec, texts: Sequence[str], lang: str, se
 
     threads, gpu = job.config.cpus_per_translator, job.config.use_gpu
     work = ray.remote(num_cpus=threads, num_gpus=int(gpu), max_retries=0)(measure)
-    with unwrapped():
+    with remote_errors("measuring the speed of translation"):
         return float(ray.get(work.remote(spec, list(texts), lang, seconds, "cuda" if gpu else "cpu", threads)))
 
 

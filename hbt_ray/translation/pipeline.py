@@ -6,28 +6,23 @@ its own: the translators hold them all, and it would wait for ever.
 
 from __future__ import annotations
 
-import json
-import logging
 import time
-import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
-from hbt_ray.cluster.connect import quiet_data_context
-from hbt_ray.cluster.remote_errors import first_error, unwrapped
+from hbt_ray.cluster import tasks
 from hbt_ray.config import TranslateConfig
 from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.corpus.readers.units import Unit
-from hbt_ray.errors import ClusterError
 from hbt_ray.translation.pending import ShardStats, chunks, to_translate, translate_rows, without
 from hbt_ray.translation.spec import TranslatorSpec
-from hbt_ray.translation.speed import Meter
 from hbt_ray.translation.store import ORIGINAL, TranslationStore
-from hbt_ray.translation.survey import Chunk, Known, pack_unit, unpack_unit
+from hbt_ray.translation.survey import Chunk, Known
 
 if TYPE_CHECKING:
     from hbt_ray.translation.translator import Translator
@@ -36,8 +31,9 @@ RETRIES = 20
 """Times that a lost translator or its chunk is started again; a crash that a chunk causes must end some day."""
 READERS = 2
 """Units that are read at the same time; reading is far faster than translating."""
-WAIT_S = 600.0
-"""For the first translator to have its place and its model."""
+
+Part = tuple[str, Unit, dict[int, str]]
+"""Language, unit, and number -> name of the wanted chunks of the unit in that language."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +55,10 @@ class ShardTranslator:
         self._threads = threads
         self._loaded: tuple[str, Translator] | None = None
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        """Rows (lang, name, rows) -> (lang, name, stats); a shard that is there already is not made again."""
-        out = []
-        for lang, name, rows in zip(*(batch[column].to_pylist() for column in ("lang", "name", "rows")), strict=True):
-            stats = self._flow.store.known(lang, name) or self.make(lang, name, pa.ipc.open_stream(rows).read_all())
-            out.append({"lang": lang, "name": name, "stats": stats.to_json()})
-        return pa.Table.from_pylist(out)
+    def __call__(self, chunk: tuple[str, str, pa.Table]) -> Iterator[tuple[str, str, ShardStats]]:
+        """(language, name, rows) -> (language, name, stats); a shard that is there already is not made again."""
+        lang, name, rows = chunk
+        yield lang, name, self._flow.store.known(lang, name) or self.make(lang, name, rows)
 
     def make(self, lang: str, name: str, rows: pa.Table) -> ShardStats:
         """Translate rows and write their shard."""
@@ -75,11 +68,11 @@ class ShardTranslator:
         else:
             translator = self._translator(flow.specs[lang])
             began = time.monotonic()  # loading the model is no part of a shard
-            label = f"{flow.config.engine}:{flow.specs[lang].name}"
+            label = f"ctranslate2:{flow.specs[lang].name}"
             table, stats = translate_rows(
                 rows, translator, lang, source_lang=flow.source_lang, name=label, negatives=flow.config.negatives
             )
-            stats = ShardStats(**{**vars(stats), "seconds": time.monotonic() - began, "device": self._device})
+            stats = replace(stats, seconds=time.monotonic() - began, device=self._device)
         flow.store.write(lang, name, table, stats)
         return stats
 
@@ -112,86 +105,82 @@ def run_flow(
         ClusterError: no translator got its place in time, or they keep dying.
         HbtError: what a translator or reader raised.
     """
-    import ray
-
-    quiet_data_context()
-    wanted: dict[tuple[str, int], list[Chunk]] = defaultdict(list)
+    wanted: dict[tuple[str, int], dict[int, str]] = defaultdict(dict)
     for chunk in sorted(todo, key=lambda chunk: (chunk.lang != ORIGINAL, chunk.lang)):
-        wanted[chunk.lang, chunk.unit].append(chunk)
-    items = [
-        {"lang": lang, "unit": pack_unit(units[number]), "names": json.dumps({c.number: c.name for c in own})}
-        for (lang, number), own in wanted.items()
-    ]
-    dataset = ray.data.from_items(items, override_num_blocks=len(items))
-    context = dataset.context
-    context.execution_options.preserve_order = False  # a shard is wanted when it is done, whatever its place
-    context.target_max_block_size = 1  # a chunk is a block
-    context.wait_for_min_actors_s = WAIT_S
-    reference = (ray.put(known),)
-    read = dataset.map_batches(
-        _read_chunks, batch_size=1, num_cpus=0, concurrency=min(READERS, len(items)), fn_args=(flow, reference)
+        wanted[chunk.lang, chunk.unit][chunk.number] = chunk.name
+    parts: list[Part] = [(lang, units[number], names) for (lang, number), names in wanted.items()]
+    readers = tasks.Stage(
+        work=_read_chunks, args=(flow, tasks.Shared(known)), num_cpus=0, num_at_once=min(READERS, len(parts))
     )
-    with warnings.catch_warnings():
-        # Ray 2.60 deprecates all options of actors and names no other way to end their restarts.
-        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
-        made = read.map_batches(
-            ShardTranslator,
-            fn_constructor_args=(flow, "cuda" if flow.config.use_gpu else "cpu", flow.config.cpus_per_translator),
-            batch_size=1,
-            batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(
-                min_size=1, max_size=max(1, min(num_translators, len(todo))), max_tasks_in_flight_per_actor=2
-            ),
-            num_cpus=flow.config.cpus_per_translator,
-            num_gpus=int(flow.config.use_gpu),
-            max_restarts=RETRIES,
-            max_task_retries=RETRIES,
-        )
+    translators = tasks.Stage(
+        work=ShardTranslator,
+        args=(flow, "cuda" if flow.config.use_gpu else "cpu", flow.config.cpus_per_translator),
+        num_cpus=flow.config.cpus_per_translator,
+        num_gpus=int(flow.config.use_gpu),
+        num_at_once=max(1, min(num_translators, len(todo))),
+        retries=RETRIES,
+    )
     by_name = {(chunk.lang, chunk.name): chunk for chunk in todo}
     meter = Meter(todo)
-    for lang, name, text in _stream(made):
-        chunk, stats = by_name[lang, name], ShardStats.from_json(text)
+    # A shard is wanted when it is done, whatever its place.
+    for lang, name, stats in tasks.stream(parts, readers, translators, what="translation", ordered=False):
+        chunk = by_name[lang, name]
         if lang != ORIGINAL:
             progress(*meter.add(chunk, stats))
         yield chunk, stats
 
 
-def _read_chunks(batch: dict[str, Any], flow: Flow, reference: tuple[Any]) -> Iterator[pa.Table]:
-    """The wanted chunks of a unit in one language, each as a row that holds its rows."""
-    import ray
-
-    known: Known = ray.get(reference[0])
-    for lang, unit, names in zip(*(batch[name].tolist() for name in ("lang", "unit", "names")), strict=True):
-        wanted = json.loads(names)
-        for number, table in enumerate(chunks(read_unit(unpack_unit(unit)), flow.config.rows_per_shard)):
-            if str(number) not in wanted:
-                continue
-            if lang != ORIGINAL:
-                table = to_translate(table, flow.source_lang)
-                table = without(table, known[lang]) if lang in known else table
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, table.schema) as writer:
-                writer.write_table(table)
-            data = pa.array([sink.getvalue().to_pybytes()], pa.binary())
-            yield pa.table({"lang": [lang], "name": [wanted[str(number)]], "rows": data})
+def _read_chunks(part: Part, flow: Flow, known: tasks.Shared) -> Iterator[tuple[str, str, pa.Table]]:
+    """The wanted chunks of a unit in one language: (language, name, rows)."""
+    lang, unit, names = part
+    in_target: Known = known.get()
+    for number, table in enumerate(chunks(read_unit(unit), flow.config.rows_per_shard)):
+        if number not in names:
+            continue
+        if lang != ORIGINAL:
+            table = to_translate(table, flow.source_lang)
+            table = without(table, in_target[lang]) if lang in in_target else table
+        # A copy: a slice is pickled with all that it was cut from.
+        yield lang, names[number], table.take(np.arange(table.num_rows))
 
 
-def _stream(made: Any) -> Iterator[tuple[str, str, str]]:
-    """(lang, name, stats) of shards as they are written, and what goes wrong in Ray as one line."""
-    from ray.data.exceptions import ExecutionTimeoutError
-    from ray.exceptions import GetTimeoutError, RayError
+class Meter:
+    """Rows and tokens a second since the first shard of this run was begun, and the time that is left by characters."""
 
-    # Errors come out of here as exceptions; Ray Data would print each with its own stack as well.
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    kept = "finished shards are kept, and the same command goes on"
-    try:
-        with unwrapped():
-            for row in made.iter_rows():
-                yield row["lang"], row["name"], row["stats"]
-    except GetTimeoutError:
-        raise ClusterError(
-            f"no translator has started in {WAIT_S:g} s: the cluster's CPUs or GPUs are taken, or the model loads very "
-            f"slowly; wait for other jobs, or set translate.cpus_per_translator ({kept})"
-        ) from None
-    except (RayError, ExecutionTimeoutError) as error:
-        raise ClusterError(f"translation failed; {kept} ({first_error(str(error))})") from error
+    def __init__(self, todo: Iterable[Chunk], clock: Callable[[], float] = time.monotonic) -> None:
+        """`todo` are the chunks of this run; `clock` counts seconds."""
+        chunks = [chunk for chunk in todo if chunk.lang != ORIGINAL]
+        self._clock = clock
+        self._total: Counter[str] = Counter()
+        for chunk in chunks:
+            self._total[chunk.lang] += chunk.num_rows
+        self._chars_left = sum(chunk.num_chars for chunk in chunks)
+        self._done: Counter[str] = Counter()
+        self._tokens = self._chars = 0
+        self._began: float | None = None
+
+    def add(self, chunk: Chunk, stats: ShardStats) -> tuple[str, int, int, str]:
+        """Count a translated shard; (language, rows done, rows in all, rates and time left)."""
+        self._done[chunk.lang] += chunk.num_rows
+        self._tokens += stats.num_tokens
+        self._chars += chunk.num_chars
+        self._chars_left -= chunk.num_chars
+        now = self._clock()
+        if self._began is None:  # starting translators and loading models does not count
+            self._began = now - stats.seconds
+        seconds = max(now - self._began, 1e-9)
+        left = self._chars_left * seconds / max(self._chars, 1)
+        note = (
+            f"{sum(self._done.values()) / seconds:,.1f} rows/s, {self._tokens / seconds:,.0f} tokens/s, "
+            f"{duration(left)} left"
+        )
+        return chunk.lang, self._done[chunk.lang], self._total[chunk.lang], note
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `40 s`, `12 min`, `3.5 h`, `4.2 days`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

@@ -266,7 +266,7 @@ def test_languages_that_are_not_judged_are_said_once(in_process, tmp_path):
 
 
 def test_a_model_is_known_by_its_files(in_process, tmp_path, monkeypatch):
-    monkeypatch.setattr(clean_module, "_has_gpus", lambda: False)
+    monkeypatch.setattr(clean_module, "takes_gpu", lambda use_gpu: False)
     pq.write_table(pa.Table.from_pylist([{"id": "a", "lang": "en", **english(1)}]), tmp_path / "x.parquet")
 
     def cleaned(weights):

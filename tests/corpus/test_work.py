@@ -56,10 +56,10 @@ def test_what_tasks_gave_back_is_kept_in_their_order(tmp_path):
 
 def test_tasks_that_are_done_are_not_run_again(in_process, tmp_path):
     ran, counted, broken = [], [], {2}
-    rows = [{"number": number} for number in range(4)]
+    items = [(number,) for number in range(4)]
 
-    def task(batch):
-        (number,) = batch["number"]
+    def task(item):
+        (number,) = item
         ran.append(number)
         if number in broken:
             raise KeyboardInterrupt
@@ -69,10 +69,10 @@ def test_tasks_that_are_done_are_not_run_again(in_process, tmp_path):
     work = WorkDirectory(f"{tmp_path}/work")
     work.begin({})
     with pytest.raises(KeyboardInterrupt):
-        grouping.run_tasks(work, "squares", rows, task, ())
+        grouping.run_tasks(work, "squares", items, task, ())
     broken.clear()
     count = lambda done, total: counted.append((done, total))  # noqa: E731
-    assert grouping.run_tasks(work, "squares", rows, task, (), count) == [{"square": 0}, {"square": 4}, {"square": 9}]
+    assert grouping.run_tasks(work, "squares", items, task, (), count) == [{"square": 0}, {"square": 4}, {"square": 9}]
     assert ran == [0, 1, 2, 2, 3]
     assert counted == [(2, 4), (3, 4), (4, 4)]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hbt_ray.cluster.capacity import num_places
-from hbt_ray.cluster.remote_errors import unwrapped
+from hbt_ray.cluster.capacity import num_places, takes_gpu
+from hbt_ray.cluster.tasks import WAIT_S, remote_errors
 from hbt_ray.errors import ClusterError
 from hbt_ray.model.precision import Precision, resolve_precision
-from hbt_ray.retrieval.encoding.ray_encode import WAIT_S, takes_gpu
 
 PROBE_S = 20.0
 """For the other nodes to answer once one has: their actors refuse to encode in another precision anyway."""
@@ -67,7 +66,7 @@ def cluster_precision(
             f"no node has said in {wait_s:g} s what precision it encodes in: its GPUs are taken; wait for other jobs, "
             "or encode with precision fp32"
         )
-    with unwrapped():
+    with remote_errors("asking nodes for their precision"):
         return agree({asked_of[task]: ray.get(task) for task in done})
 
 

@@ -1,38 +1,25 @@
 """Encoding on a Ray cluster: blocks of texts stream through a pool of actors that hold the encoder each.
 
-The blocks lie in the object store from the start (`from_items`; `from_arrow` would run tasks) and nothing but the
-actors runs, so there are no other tasks of Ray Data that could wait for a CPU that the actors or others hold.
+Nothing but the actors runs, so there are no other tasks of Ray Data that could wait for a CPU that the actors hold.
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import torch
 
 from hbt_ray.arrays import IntArray, VectorArray
-from hbt_ray.cluster.capacity import num_places, reachable_resources
-from hbt_ray.cluster.connect import quiet_data_context
-from hbt_ray.cluster.remote_errors import first_error, unwrapped
+from hbt_ray.cluster import tasks
+from hbt_ray.cluster.capacity import num_places, takes_gpu
+from hbt_ray.cluster.tasks import WAIT_S
 from hbt_ray.errors import ClusterError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.precision import autocast, resolve_precision
 from hbt_ray.model.roles import Role
 from hbt_ray.retrieval.encoding.fingerprint import model_fingerprint
 from hbt_ray.retrieval.encoding.vector_store import BLOCK, TextProgress, VectorStore, fill_store
-
-if TYPE_CHECKING:
-    from ray.data import Dataset
-
-RETRIES = 3
-"""Times that a lost actor or its block is started again; Ray Data's own default is for ever."""
-WAIT_S = 600.0
-"""For the first actor to have its place and its model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +98,12 @@ class BlockEncoder:
         self._device = device
         self._precision = spec.precision
 
-    def __call__(self, block: pa.Table) -> pa.Table:
-        """One row (number, texts) -> one row (number, values), the values of all vectors in a list."""
+    def __call__(self, block: tuple[int, list[str]]) -> Iterator[tuple[int, VectorArray]]:
+        """(number, texts [n]) -> (number, vectors [n, dim])."""
+        number, texts = block
         with autocast(self._device, self._precision):
-            vectors = self._encoder.encode(block["texts"][0].as_py(), self._role)
-        values = pa.ListArray.from_arrays([0, vectors.size], pa.array(vectors.ravel()))
-        return pa.table({"number": block["number"], "values": values})
+            vectors = self._encoder.encode(texts, self._role)
+        yield number, vectors
 
 
 def ray_encode(
@@ -148,60 +135,20 @@ def ray_encode(
         ConfigError: the model does not load on a worker.
         EvaluationError: as for `encode_cached`.
     """
-    import ray
-
     gpu = takes_gpu(use_gpu)
     room = num_places("encoding", num_cpus, int(gpu))
 
     def encode_blocks(blocks: list[IntArray]) -> Iterator[tuple[IntArray, VectorArray]]:
-        quiet_data_context()
-        items = [{"number": at, "texts": [texts[row] for row in rows]} for at, rows in enumerate(blocks)]
-        dataset = ray.data.from_items(items, override_num_blocks=len(items))
-        # A copy of the settings, for this data set alone: a block is wanted when it is done, whatever its place.
-        dataset.context.execution_options.preserve_order = False
-        dataset.context.wait_for_min_actors_s = wait_s
-        with warnings.catch_warnings():
-            # Ray 2.60 deprecates all options of actors and names no other way to end their restarts.
-            warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
-            encoded = dataset.map_batches(
-                BlockEncoder,
-                fn_constructor_args=(spec, role, num_cpus, "cuda" if gpu else "cpu"),
-                batch_size=1,  # a block each, as a whole: Ray Data wants a number where GPUs are asked for
-                batch_format="pyarrow",
-                compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(room, len(blocks))),
-                num_cpus=num_cpus,
-                num_gpus=int(gpu),
-                max_restarts=RETRIES,
-                max_task_retries=RETRIES,
-            )
-        for number, values in _stream(encoded, wait_s):
-            yield blocks[number], values.reshape(len(blocks[number]), -1)
+        encoders = tasks.Stage(
+            work=BlockEncoder,
+            args=(spec, role, num_cpus, "cuda" if gpu else "cpu"),
+            num_cpus=num_cpus,
+            num_gpus=int(gpu),
+            num_at_once=min(room, len(blocks)),
+        )
+        items = [(number, [texts[row] for row in rows]) for number, rows in enumerate(blocks)]
+        # A block is wanted when it is done, whatever its place.
+        for number, vectors in tasks.stream(items, encoders, what="encoding", ordered=False, wait_s=wait_s):
+            yield blocks[number], vectors
 
     return fill_store(texts, store, encode_blocks, progress, block)
-
-
-def takes_gpu(use_gpu: bool | None) -> bool:
-    """Whether an actor has a GPU; None: where the cluster has GPUs."""
-    return bool(reachable_resources().get("GPU")) if use_gpu is None else use_gpu
-
-
-def _stream(encoded: Dataset, wait_s: float) -> Iterator[tuple[int, VectorArray]]:
-    """(number, values) of blocks as they arrive, and what goes wrong in Ray as one line."""
-    from ray.data.exceptions import ExecutionTimeoutError
-    from ray.exceptions import GetTimeoutError, RayError
-
-    # Errors come out of here as exceptions; Ray Data would print each with its own stack as well.
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    kept = "what is done is stored, and the same call goes on"
-    try:
-        with unwrapped():
-            for table in encoded.iter_batches(batch_size=None, batch_format="pyarrow"):
-                for number, values in zip(table["number"], table["values"], strict=True):
-                    yield number.as_py(), values.values.to_numpy()
-    except GetTimeoutError:
-        raise ClusterError(
-            f"no worker for encoding has started in {wait_s:g} s: the cluster's CPUs or GPUs are taken, or the model "
-            f"loads very slowly; wait for other jobs, or raise wait_s ({kept})"
-        ) from None
-    except (RayError, ExecutionTimeoutError) as error:
-        raise ClusterError(f"encoding on the cluster failed; {kept} ({first_error(str(error))})") from error

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hbt_ray.arrays import VectorArray, vector_array, vector_pair
-from hbt_ray.cluster.remote_errors import unwrapped
+from hbt_ray.cluster.tasks import remote_errors
 from hbt_ray.errors import EvaluationError, one_line
 from hbt_ray.retrieval.scoring.search import TopK, search
 
@@ -82,7 +82,7 @@ def sharded_search(
     merged: list[TopK] = []
 
     def collect() -> None:
-        with unwrapped():
+        with remote_errors("sharded search"):
             merged.append(merge_top_k(ray.get(waiting.pop(0)), top_k))
 
     for start, stop in _tiles(len(queries), query_tile):

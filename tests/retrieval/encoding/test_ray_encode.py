@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hbt_ray.cluster.capacity import num_places
-from hbt_ray.cluster.remote_errors import first_error
+from hbt_ray.cluster.tasks import first_error
 from hbt_ray.errors import ClusterError, ConfigError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.retrieval.encoding.ray_encode import EncoderSpec, ray_encode
