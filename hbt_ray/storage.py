@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,13 @@ def write_whole(location: str, data: bytes) -> None:
     fs, path = open_fs(location)
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     part = f"{path}.{secrets.token_hex(4)}.part"  # its own: a task that was given up may still be writing
-    fs.pipe_file(part, data)
-    fs.mv(part, path)
+    try:
+        fs.pipe_file(part, data)
+        fs.mv(part, path)
+    except OSError:
+        with suppress(OSError):
+            fs.rm_file(part)
+        raise
 
 
 @contextmanager
@@ -119,12 +124,6 @@ def file_hashes(directory: Path) -> list[tuple[str, str]]:
         (name.as_posix(), _file_hash(directory / name, stat.st_size, stat.st_mtime_ns))
         for name, stat in zip(names, stats, strict=True)
     ]
-
-
-def files_digest(directory: Path, suffixes: tuple[str, ...] = ("",)) -> str:
-    """sha256, in hex, of the files of a model's directory that end so, as `file_hashes` lists them."""
-    hashes = [entry for entry in file_hashes(directory) if entry[0].endswith(suffixes)]
-    return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,8 @@ from rich.table import Table
 from hbt_ray.errors import HbtError, one_line
 
 USAGE_STATUS, INTERRUPTED = 2, 130
+Report = Callable[[str], None]
+"""Receives one line of news at a time; `say` is one."""
 NEWS_S = 15.0
 """Seconds between two lines of progress where no bar can be drawn."""
 console = Console(highlight=False, soft_wrap=True)

@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     corpus = resolve_input(recipe.corpus, workspace, say)
     job = translation.open_job(corpus, config, workspace, say)
     where = "a GPU" if config.use_gpu else f"{config.cpus_per_translator} CPUs"
-    say(f"{config.engine} in {config.precision}: {job.num_translators} translators at most, with {where} each")
+    say(f"CTranslate2 in {config.precision}: {job.num_translators} translators at most, with {where} each")
     if args.dry_run:
         show(estimate_table(estimate(job), job.num_translators))
         return 0

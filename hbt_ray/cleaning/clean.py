@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,11 @@ from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import only_job, open_fs, read_json, write_json
+from hbt_ray.terminal import Report
 
 SUMMARY, REJECTED = "clean.json", "rejected"
 RULES_VERSION = 2
 """Changes when a rule says something else of the same row."""
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)

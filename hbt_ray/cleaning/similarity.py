@@ -9,12 +9,8 @@ import numpy as np
 from hbt_ray.cleaning.texts import Field, Verdicts
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.errors import ConfigError
-from hbt_ray.model.layout import model_directory
+from hbt_ray.model.find import model_directory, model_fingerprint, resolve_model
 from hbt_ray.retrieval.encoding.text_encoder import TextEncoder
-from hbt_ray.storage import files_digest
-
-COUNTED = (".json", ".txt", ".model", ".safetensors", ".bin")
-"""Files of an encoder that decide its vectors; repositories also hold weights for other libraries."""
 
 
 def similarity(questions: Field, passages: Field, config: CleanConfig, encoder: TextEncoder | None = None) -> Verdicts:
@@ -43,7 +39,6 @@ def load_encoder(model: str) -> TextEncoder:
     import torch
 
     from hbt_ray.model.encoder import Encoder
-    from hbt_ray.model.find import resolve_model
 
     return Encoder.load(resolve_model(model), device="cuda" if torch.cuda.is_available() else "cpu")
 
@@ -54,9 +49,7 @@ def encoder_fingerprint(model: str) -> str:
     Raises:
         ConfigError: no such directory, and the hub does not have it or cannot be reached.
     """
-    from hbt_ray.model.find import resolve_model
-
-    return files_digest(model_directory(resolve_model(model), COUNTED, _no_model), COUNTED)
+    return model_fingerprint(model_directory(resolve_model(model), _no_model), _no_model)
 
 
 def _no_model(name: str, reason: str) -> ConfigError:

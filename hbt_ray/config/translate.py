@@ -20,10 +20,8 @@ class TranslateConfig:
     """Language (BCP-47) of the rows that are translated; rows in others are passed on as they are."""
     model: str = "facebook/m2m100_418M"
     """M2M-100, NLLB or Marian (OPUS-MT): a directory or hub name; `{lang}` in it is the target, one model each."""
-    engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
-    """What runs the model: CTranslate2 is fast, transformers is the reference."""
     precision: Literal["float32", "float16", "bfloat16", "int8"] = "int8"
-    """Of weights and arithmetic; int8 is CTranslate2's alone."""
+    """Of weights and arithmetic."""
     beam_size: int = 1
     """Hypotheses kept while decoding; 1 is greedy."""
     length_penalty: float = 1.0
@@ -66,9 +64,3 @@ class TranslateConfig:
         require(self.repetition_penalty > 0, "translate.repetition_penalty", self.repetition_penalty, "above 0")
         require(self.length_penalty >= 0, "translate.length_penalty", self.length_penalty, "0 or above")
         require(self.tokens_per_second >= 0, "translate.tokens_per_second", self.tokens_per_second, "0 or above")
-        require(
-            self.engine == "ctranslate2" or self.precision != "int8",
-            "translate.precision",
-            self.precision,
-            "float32, float16 or bfloat16 with translate.engine=transformers",
-        )

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -31,12 +30,13 @@ from hbt_ray.corpus.splits import count_pairs, merge_split, token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
+from hbt_ray.finished import made_otherwise
 from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import is_local, only_job, open_fs, write_json, write_whole
+from hbt_ray.terminal import Report
 
 COUNTS = "counts.json"
 """What the corpus card needs beside the manifest: items of every pair of languages, and lengths of uncut texts."""
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def prepare(
             corpus.verify()
             report(f"corpus {directory}: already prepared, checksums agree")
             return corpus
-        for line in _what_changed(fs, path, name, made_from):
-            report(line)
+        for other, changed in made_otherwise(root, name, MANIFEST, made_from):
+            report(f"{other} was made with another {', '.join(changed)}: preparing again")
         for line in inputs.ignored:
             report(f"ignored {line}")
         try:
@@ -232,19 +232,6 @@ def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) 
         )
     for name, num in sorted(stats.skipped.items()):
         report(f"left out {num:,} rows: {name} (e.g. {stats.examples[name]})")
-
-
-def _what_changed(fs: AbstractFileSystem, path: str, name: str, made_from: dict[str, str]) -> list[str]:
-    """Why the corpora of this name that exist already cannot be used."""
-    lines = []
-    for manifest in sorted(fs.glob(f"{path.rsplit('/', 1)[0]}/{name}-*/{MANIFEST}")):
-        try:
-            other = Manifest.from_json(fs.cat_file(manifest)).made_from
-        except ValueError:
-            continue
-        changed = [key for key, value in made_from.items() if other.get(key) != value]
-        lines.append(f"{manifest.rsplit('/', 1)[0]} was made with another {', '.join(changed)}: preparing again")
-    return lines
 
 
 def _digest(value: object) -> str:

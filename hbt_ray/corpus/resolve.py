@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from hbt_ray.corpus.sample import SAMPLE_LANGS, write_sample
 from hbt_ray.corpus.sources import SOURCE
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import absolute
+from hbt_ray.terminal import Report
 
 SAMPLE = "sample"
-
-Report = Callable[[str], None]
 
 
 def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> CorpusConfig:

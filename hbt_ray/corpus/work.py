@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from hbt_ray.errors import ClusterError
-from hbt_ray.storage import open_fs, read_json, write_json, write_whole
+from hbt_ray.finished import MADE_FROM, FinishedFiles
+from hbt_ray.storage import open_fs, read_json, write_json
 
-MADE_FROM = "made_from.json"
-READERS = 8
+SUFFIX = ".arrow"
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,14 @@ class WorkDirectory:
 
     def done(self, stage: str) -> set[int]:
         """Numbers of the tasks that are done."""
-        return {int(path.rsplit("/", 1)[-1].split(".")[0]) for path in self._records(stage)}
+        return {int(name.removesuffix(SUFFIX)) for name in self._records(stage).names()}
 
     def record(self, stage: str, number: int, given: pa.Table) -> None:
         """Note that a task is done, and what it gave back."""
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, given.schema) as writer:
             writer.write_table(given)
-        write_whole(f"{self.directory}/done/{stage}/{number:05d}.arrow", sink.getvalue())
+        self._records(stage).write(f"{number:05d}{SUFFIX}", sink.getvalue())
 
     def given(self, stage: str, numbers: Iterable[int]) -> list[dict[str, Any]]:
         """The rows that the tasks of these numbers gave back, in order of the numbers.
@@ -57,10 +56,8 @@ class WorkDirectory:
         Raises:
             ClusterError: there is none of one of them: somebody has removed it.
         """
-        fs, path = open_fs(f"{self.directory}/done/{stage}")
         try:
-            with ThreadPoolExecutor(READERS) as pool:
-                records = list(pool.map(fs.cat_file, [f"{path}/{number:05d}.arrow" for number in sorted(numbers)]))
+            records: list[bytes] = self._records(stage).read(f"{number:05d}{SUFFIX}" for number in sorted(numbers))
         except FileNotFoundError as error:
             raise ClusterError(
                 f"{self.directory} was removed while a job worked in it ({error}); run the same command again, and "
@@ -76,7 +73,5 @@ class WorkDirectory:
         if fs.exists(path):
             fs.rm(path, recursive=True)
 
-    def _records(self, stage: str) -> list[str]:
-        fs, path = open_fs(f"{self.directory}/done/{stage}")
-        fs.invalidate_cache(path)
-        return [name for name in fs.ls(path, detail=False) if name.endswith(".arrow")] if fs.isdir(path) else []
+    def _records(self, stage: str) -> FinishedFiles:
+        return FinishedFiles(f"{self.directory}/done/{stage}", SUFFIX)

@@ -1,12 +1,23 @@
-"""Where a base model is: a directory, a name for the hub, or what a Python package carries."""
+"""Where a model is (a directory, a name for the hub, what a Python package carries), and which one it is."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.storage import absolute
+from hbt_ray.model.layout import unknown_model
+from hbt_ray.storage import absolute, file_hashes
+
+FILES: Final = (".json", ".txt", ".model", ".spm", ".py", ".safetensors", ".bin")
+"""Files of a model that are fetched and that count; repositories also hold weights for other libraries."""
+WEIGHTS: Final = (".safetensors", ".bin")
+Missing = Callable[[str, str], ConfigError]
+"""The error for a model (name, reason) that cannot be had."""
 
 
 def resolve_model(name: str) -> str:
@@ -28,3 +39,53 @@ def _packaged(module: str) -> str:
     if not roots:
         raise ConfigError(f"model.base='package:{module}': the package carries no model directory (config.json)")
     return str(roots[0])
+
+
+def model_directory(name: str, missing: Missing = unknown_model) -> Path:
+    """The directory of a model, fetched where `name` is one of the hub.
+
+    Raises:
+        ConfigError: `missing`: there is no such directory, and the hub does not have it or cannot be reached.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path.absolute()
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise missing(name, "there is no such directory")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in FILES]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        raise missing(name, f"it is not in the local cache, and the hub says: {error}") from None
+
+
+def model_fingerprint(model: str | Path, missing: Missing = unknown_model, **settings: object) -> str:
+    """sha256, in hex, of a model's files, wherever the directory lies, and of the settings that it is used with.
+
+    A file is read once a process as long as its path, size and time of change stay the same.
+
+    Args:
+        model: a directory, or a hub name whose files are in the local cache, as they are once it was loaded.
+        missing: the error for a model without weights, or that is not there.
+        settings: what else decides its results.
+
+    Raises:
+        ConfigError: `missing`.
+    """
+    hashes = [entry for entry in file_hashes(_local_directory(str(model), missing)) if entry[0].endswith(FILES)]
+    if not any(name.endswith(WEIGHTS) for name, _ in hashes):
+        raise missing(str(model), "the directory has no weights (.safetensors or .bin)")
+    return hashlib.sha256(json.dumps([hashes, settings], sort_keys=True).encode()).hexdigest()
+
+
+def _local_directory(model: str, missing: Missing) -> Path:
+    if Path(model).is_dir():
+        return Path(model)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True))
+    except (OSError, ValueError):
+        raise missing(model, "it is neither a directory nor in the local cache of the hub") from None

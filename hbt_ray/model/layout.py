@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,31 +180,6 @@ def unknown_model(name: str, reason: str) -> ConfigError:
         "sentence-transformers directory, a directory written by Encoder.save, or the name of a model on the "
         "Hugging Face hub"
     )
-
-
-def model_directory(
-    name: str, suffixes: Sequence[str], missing: Callable[[str, str], ConfigError] = unknown_model
-) -> Path:
-    """The directory of a model, fetched where `name` is one of the hub.
-
-    Args:
-        name: directory or hub name.
-        suffixes: of the files that are fetched; repositories also hold weights for other libraries.
-        missing: the error for a model (name, reason) that cannot be had: no such directory, and the hub does not have
-            it or cannot be reached.
-    """
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path.absolute()
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise missing(name, "there is no such directory")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in suffixes]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise missing(name, f"it is not in the local cache, and the hub says: {error}") from None
 
 
 def _pooling(source: str, paths: dict[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +19,12 @@ from hbt_ray.study.schedulers import PAIRS, make_scheduler
 from hbt_ray.study.study import Study
 from hbt_ray.study.trials import CONTROLS_TAG
 from hbt_ray.study.watch import make_watch
+from hbt_ray.terminal import Report
 from hbt_ray.tracking.artifacts import LOCATION, log_config
 from hbt_ray.tracking.progress import progress
 from hbt_ray.training.alone import fit_alone
 from hbt_ray.training.run import RunSpec, ended, report_of
 from hbt_ray.training.trainer import fit
-
-Report = Callable[[str], None]
 
 
 def run_study(study: Study, report: Report) -> tuple[list[TrialResult], list[TrialResult]]:

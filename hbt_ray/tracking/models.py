@@ -26,7 +26,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from hbt_ray.errors import ConfigError, HbtError, one_line
-from hbt_ray.storage import files_digest, is_local, open_fs
+from hbt_ray.model.find import model_fingerprint
+from hbt_ray.storage import is_local, open_fs
 from hbt_ray.tracking.artifacts import LOCATION
 
 NAME = "model"
@@ -52,7 +53,7 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
     """
     with local_model(location) as directory:
         _check_code(directory, location)
-        digest = files_digest(directory)[:12]
+        digest = model_fingerprint(directory)[:12]
         known = [model for model in logged_models(client, run_id) if model.tags.get(FILES_TAG) == digest]
         if known:
             return known[0]

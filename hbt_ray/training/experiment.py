@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
@@ -23,14 +23,13 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.languages import canonical_lang
 from hbt_ray.model.find import resolve_model
 from hbt_ray.retrieval.sets.catalog import absolute_set, load_set
+from hbt_ray.terminal import Report
 from hbt_ray.tracking.dataset_info import DatasetInfo, corpus_datasets, set_dataset
 
 TINY = "tiny"
 TINY_ROWS_A_LANG = 3_000
 SAMPLE_VOCABULARY, TINY_VOCABULARY = 5_000, 16_000
 """Tokens of the tiny encoder; a corpus of one's own may have thousands of Chinese characters alone."""
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)

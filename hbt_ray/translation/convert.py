@@ -1,4 +1,4 @@
-"""A model's files from the hub or a directory, its fingerprint, and its conversion to CTranslate2, once a workspace.
+"""The conversion of a model to CTranslate2, once a workspace.
 
 CTranslate2 4.8's converter reads the language tokens of M2M-100 and NLLB from a key that transformers 5 has renamed,
 and ends with vocabularies that are too short. `_Converter` hands it a vocabulary that has a token for every row of the
@@ -14,27 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.model.layout import model_directory
-from hbt_ray.storage import files_digest
+from hbt_ray.model.find import FILES, WEIGHTS
 from hbt_ray.translation.codec import every_token, load_config, unknown_translator
-from hbt_ray.translation.spec import TOKENIZER
 
-READ: Final = (".json", ".model", ".spm", ".txt", ".safetensors", ".bin")
-"""Files of a model that are fetched and that count; repositories also hold weights for other libraries."""
-WEIGHTS: Final = (".safetensors", ".bin")
+TOKENIZER: Final = "tokenizer"
+"""Where a converted model has the files of its tokenizer."""
 DONE: Final = "made_from.json"
-
-
-def model_files(name: str) -> Path:
-    """The directory of a model, fetched where `name` is one of the hub; ConfigError where it cannot be had."""
-    return model_directory(name, READ, unknown_translator)
-
-
-def model_fingerprint(directory: Path) -> str:
-    """sha256, in hex, of the files that a model is made of."""
-    if not any(path.name.endswith(WEIGHTS) for path in directory.rglob("*")):
-        raise unknown_translator(str(directory), "the directory has no weights (.safetensors or .bin)")
-    return files_digest(directory, READ)
 
 
 def convert_model(name: str, directory: Path, fingerprint: str, precision: str, root: Path) -> Path:
@@ -66,7 +51,7 @@ def convert_model(name: str, directory: Path, fingerprint: str, precision: str, 
         raise unknown_translator(name, f"its conversion to CTranslate2 failed: {error}") from None
     (fresh / TOKENIZER).mkdir()
     for path in directory.iterdir():
-        if path.suffix in READ and path.suffix not in WEIGHTS and not path.name.startswith("."):
+        if path.suffix in FILES and path.suffix not in WEIGHTS and not path.name.startswith("."):
             shutil.copyfile(path, fresh / TOKENIZER / path.name)
     (fresh / DONE).write_text(json.dumps({"model": name, "fingerprint": fingerprint, "precision": precision}))
     if made.exists():  # cut off before its last file was there
@@ -116,5 +101,5 @@ def _check_vocabulary(name: str, directory: Path, converter: Any) -> None:
     if wrong or len(written) < len(vocab) - 1:  # Marian's padding is left out
         raise ConfigError(
             f"translate.model={name!r}: converted to CTranslate2, {len(wrong)} tokens have other places than in its "
-            f"tokenizer ({', '.join(wrong[:3])}); use translate.engine=transformers with translate.precision=float32"
+            f"tokenizer ({', '.join(wrong[:3])}); use another model, or another version of its files"
         )

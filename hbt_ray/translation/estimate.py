@@ -13,8 +13,7 @@ from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.translation.codec import Codec
 from hbt_ray.translation.job import Job
 from hbt_ray.translation.pending import ROLES, to_translate
-from hbt_ray.translation.spec import TranslatorSpec
-from hbt_ray.translation.translator import Splitter
+from hbt_ray.translation.translator import Splitter, TranslatorSpec
 
 SAMPLE_ROWS = 200
 WARM_UP_S = 20.0

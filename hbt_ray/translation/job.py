@@ -15,20 +15,22 @@ from hbt_ray.config import CorpusConfig, TranslateConfig
 from hbt_ray.corpus.beside import read_ids, stated_licences, write_beside
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.errors import ConfigError, CorpusError
+from hbt_ray.finished import MADE_FROM, made_otherwise
+from hbt_ray.model.find import model_directory, model_fingerprint
 from hbt_ray.storage import write_json
-from hbt_ray.translation.codec import Codec
+from hbt_ray.terminal import Report
+from hbt_ray.translation.codec import Codec, unknown_translator
 from hbt_ray.translation.codes import canonical_target
-from hbt_ray.translation.convert import convert_model, model_files, model_fingerprint
+from hbt_ray.translation.convert import convert_model
 from hbt_ray.translation.pending import ShardStats, digest_of
 from hbt_ray.translation.pipeline import Flow, run_flow
-from hbt_ray.translation.spec import TranslatorSpec
-from hbt_ray.translation.store import MANIFEST, ORIGINAL, TranslationStore, others, reuse
+from hbt_ray.translation.store import MANIFEST, ORIGINAL, TranslationStore, reuse
 from hbt_ray.translation.survey import Survey, Wanted, survey
+from hbt_ray.translation.translator import TranslatorSpec
 
 FORMAT = 1
 """Part of every digest; to be raised where the same settings come to mean other rows."""
 SETTINGS = (
-    "engine",
     "precision",
     "beam_size",
     "length_penalty",
@@ -41,8 +43,6 @@ SETTINGS = (
     "rows_per_shard",
 )
 """Fields that decide the rows, or how they are cut into shards."""
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,7 @@ class Job:
         return list(self.specs)
 
     def converted(self, report: Report = print) -> Job:
-        """The same job with models that its engine reads."""
-        if self.config.engine != "ctranslate2":
-            return self
+        """The same job with models that CTranslate2 reads."""
         specs = {}
         for lang, spec in self.specs.items():
             began = time.monotonic()
@@ -107,7 +105,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
     source, langs = _languages(config)
     num_translators = num_places("translation", config.cpus_per_translator, int(config.use_gpu))
     specs, fingerprints = _models(config, source, langs)
-    if "://" in workspace and config.engine == "ctranslate2":
+    if "://" in workspace:
         raise ConfigError(
             f"workspace={workspace!r}: CTranslate2 reads converted models from a directory; use a workspace that is a "
             "directory all nodes share, and translate.output for the URL"
@@ -147,7 +145,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
 def run_job(job: Job, report: Report, progress: Callable[[str, int, int, str], None]) -> dict[str, Any]:
     """Translate what is missing and show what is whole; the same job after any kill goes on. Returns the manifest."""
     store, began = job.store, time.monotonic()
-    made_anew = others(job.root, job.name, job.made_from)
+    made_anew = made_otherwise(job.root, job.name, MADE_FROM, job.made_from)
     if not store.shards(ORIGINAL):
         for directory, changed in made_anew:
             report(f"{directory} was made with another {', '.join(changed)}: translating anew in {store.directory}")
@@ -184,11 +182,11 @@ def _models(
     codecs: dict[str, Codec] = {}
     for lang in langs:
         name = config.model.replace("{lang}", lang)
-        directory = model_files(name)
+        directory = model_directory(name, unknown_translator)
         codec = codecs.get(name) or codecs.setdefault(name, Codec(name, str(directory), source))
         codec.check_target(lang)
         specs[lang] = TranslatorSpec(name=name, directory=str(directory), config=config, source_lang=source)
-        fingerprints[lang] = model_fingerprint(directory)
+        fingerprints[lang] = model_fingerprint(directory, unknown_translator)
     return specs, fingerprints
 
 
@@ -266,7 +264,6 @@ def _manifest(job: Job, stats: dict[str, dict[str, ShardStats]], seconds: float)
         }
     return {
         "schema_version": 1,
-        "engine": job.config.engine,
         "source_lang": job.source_lang,
         "made_from": job.made_from,
         "settings": {name: getattr(job.config, name) for name in SETTINGS},

@@ -10,7 +10,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +19,9 @@ from hbt_ray.config import TranslateConfig
 from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.translation.pending import ShardStats, chunks, to_translate, translate_rows, without
-from hbt_ray.translation.spec import TranslatorSpec
 from hbt_ray.translation.store import ORIGINAL, TranslationStore
 from hbt_ray.translation.survey import Chunk, Known
-
-if TYPE_CHECKING:
-    from hbt_ray.translation.translator import Translator
+from hbt_ray.translation.translator import Translator, TranslatorSpec
 
 RETRIES = 20
 """Times that a lost translator or its chunk is started again; a crash that a chunk causes must end some day."""

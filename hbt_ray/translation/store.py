@@ -10,8 +10,8 @@ _de/...                     a language that is not whole yet, which readers of t
 from __future__ import annotations
 
 import io
+from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.storage import open_fs, read_json, write_json, write_whole
+from hbt_ray.finished import MADE_FROM, FinishedFiles
+from hbt_ray.storage import open_fs, read_json, write_json
 from hbt_ray.translation.pending import ShardStats
 
-MANIFEST, MADE_FROM, ORIGINAL = "manifest.json", "made_from.json", "original"
+MANIFEST, ORIGINAL, SUFFIX = "manifest.json", "original", ".parquet"
 METADATA = b"hbt_ray.translation"
 
 
@@ -54,34 +55,34 @@ class TranslationStore:
         Raises:
             OSError: the store does not answer, which says nothing of its shards.
         """
-        found = self._read(lang).items()
-        return {path.rsplit("/", 1)[-1]: stats for path, stats in found if stats is not None}
+        shards: dict[str, ShardStats] = {}
+        for files in self.files(lang):
+            names = files.names()
+            stats = zip(names, files.read(names, _read_stats), strict=True)
+            shards |= {name: known for name, known in stats if known is not None}
+        return shards
 
     def remove_damaged(self, lang: str) -> int:
         """Remove files that are no whole shards, so that they are made again; how many there were."""
-        fs, _ = open_fs(self.directory)
-        damaged = [path for path, stats in self._read(lang).items() if stats is None]
-        for path in damaged:
-            fs.rm_file(path)
-        return len(damaged)
+        num_damaged = 0
+        for files in self.files(lang):
+            names = files.names()
+            stats = files.read(names, _read_stats)
+            damaged = [name for name, known in zip(names, stats, strict=True) if known is None]
+            files.remove(damaged)
+            num_damaged += len(damaged)
+        return num_damaged
 
-    def _read(self, lang: str) -> dict[str, ShardStats | None]:
-        """Path -> stats of all shards of a language; None for damaged ones."""
-        fs, root = open_fs(self.directory)
-        paths: list[str] = []
-        for place in (f"{root}/_{lang}", f"{root}/{lang}"):
-            if fs.isdir(place):
-                fs.invalidate_cache(place)
-                paths += sorted(path for path in fs.ls(place, detail=False) if path.endswith(".parquet"))
-        with ThreadPoolExecutor(8) as pool:
-            return dict(zip(paths, pool.map(lambda path: _read_stats(fs, path), paths), strict=True))
+    def files(self, lang: str) -> tuple[FinishedFiles, FinishedFiles]:
+        """Those that readers of the directory do not see, and those that they see."""
+        return FinishedFiles(f"{self.directory}/_{lang}", SUFFIX), FinishedFiles(f"{self.directory}/{lang}", SUFFIX)
 
     def write(self, lang: str, name: str, table: pa.Table, stats: ShardStats) -> None:
         """Write a shard, whole or not at all, where readers do not see it."""
         schema = table.schema.with_metadata({METADATA: stats.to_json().encode()})
         buffer = io.BytesIO()
         pq.write_table(table.cast(schema), buffer, compression="zstd")
-        write_whole(f"{self.directory}/_{lang}/{name}", buffer.getvalue())
+        self.files(lang)[0].write(name, buffer.getvalue())
 
     def known(self, lang: str, name: str) -> ShardStats | None:
         """The stats of a shard that is there and not yet seen by readers."""
@@ -100,8 +101,7 @@ class TranslationStore:
     def show(self, lang: str) -> None:
         """Let readers see a language, which is whole; what killed writers left is removed."""
         fs, root = open_fs(self.directory)
-        for path in fs.glob(f"{root}/_{lang}/*.part"):
-            fs.rm_file(path)
+        self.files(lang)[0].remove_parts()
         _move(fs, f"{root}/_{lang}", f"{root}/{lang}")
 
     def langs(self) -> list[str]:
@@ -115,32 +115,23 @@ class TranslationStore:
         return read_json(f"{self.directory}/{MANIFEST}")
 
 
-def others(root: str, name: str, made_from: dict[str, str]) -> list[tuple[str, list[str]]]:
-    """(directory, what differs) of translations of the same name under `root` that were made from something else."""
-    fs, path = open_fs(root)
-    found = []
-    for location in sorted(fs.glob(f"{path}/{name}-*/{MADE_FROM}")):
-        directory = location.rsplit("/", 1)[0]
-        tree = read_json(str(fs.unstrip_protocol(location))) or {}
-        theirs = tree.get("made_from", {})
-        changed = [key for key, value in made_from.items() if theirs.get(key) != value]
-        if changed:
-            found.append((directory, changed))
-    return found
-
-
 def reuse(store: TranslationStore, lang: str, names: Iterable[str], directories: Iterable[str]) -> list[str]:
-    """Copy shards of the same digest that other directories have; the names that were found."""
-    fs, _ = open_fs(store.directory)
-    there = {}
-    for directory in directories:
-        for place in (f"{directory}/{lang}", f"{directory}/_{lang}"):
-            for path in fs.glob(f"{place}/*.parquet"):
-                there[path.rsplit("-", 1)[-1]] = path
-    found = [name for name in names if name.rsplit("-", 1)[-1] in there]
-    for name in found:
-        write_whole(f"{store.directory}/_{lang}/{name}", fs.cat_file(there[name.rsplit("-", 1)[-1]]))
-    return found
+    """Copy shards of the same digest that other directories have; the names of the copied."""
+    hidden, _ = store.files(lang)
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        wanted[_digest(name)].append(name)
+    copied = []
+    for files in (files for directory in directories for files in TranslationStore(directory).files(lang)):
+        for name in files.names():
+            for copy in wanted.pop(_digest(name), ()):
+                hidden.write(copy, *files.read([name]))
+                copied.append(copy)
+    return copied
+
+
+def _digest(name: str) -> str:
+    return name.rsplit("-", 1)[-1]
 
 
 def _read_stats(fs: Any, path: str) -> ShardStats | None:

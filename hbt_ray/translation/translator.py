@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hbt_ray.config import TranslateConfig
-from hbt_ray.translation.codec import Codec
-from hbt_ray.translation.engines import Engine
 from hbt_ray.translation.sentences import Part, join_parts, shorten, split_text
+
+if TYPE_CHECKING:  # the libraries of models take seconds to import, and processes that only read rows need none
+    from hbt_ray.translation.codec import Codec
+    from hbt_ray.translation.engine import Engine
 
 MIN_NEW = 16
 """Tokens that even the shortest sentence may become."""
@@ -26,6 +30,33 @@ class Translations:
     """Source tokens that the model read; equal sentences count once."""
     num_new_tokens: int
     """Tokens that it wrote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorSpec:
+    """A translator by its directories and settings, from which any process makes the same one."""
+
+    name: str
+    """Of the model, as in the recipe."""
+    directory: str
+    """The model's own files, or what `convert_model` made of them. The same on every node."""
+    config: TranslateConfig
+    source_lang: str
+    """Canonical tag."""
+
+    def load(self, device: str, threads: int) -> Translator:
+        """The translator of a converted model, on `device` ("cpu" or "cuda").
+
+        Raises:
+            ConfigError: the model does not load, or the device does not compute in the precision.
+        """
+        from hbt_ray.translation.codec import Codec
+        from hbt_ray.translation.convert import TOKENIZER
+        from hbt_ray.translation.engine import CTranslate2Engine
+
+        codec = Codec(self.name, str(Path(self.directory) / TOKENIZER), self.source_lang)
+        engine = CTranslate2Engine(codec, self.directory, self.config, device, threads)
+        return Translator(codec, engine, self.config, self.source_lang)
 
 
 class Splitter:

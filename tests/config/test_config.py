@@ -78,7 +78,6 @@ BAD = [
     ("clean.rules", ["markup", "markup"], "distinct rules"),
     ("clean.check_against", ["xquad"], "KIND:DIRECTORY"),
     ("translate.model", "", "a model directory or hub name"),
-    ("translate.engine", "transformers", "float32, float16 or bfloat16 with translate.engine=transformers"),
     ("translate.beam_size", 0, "at least 1"),
     ("translate.token_budget", 63, "at least 64"),
     ("translate.rows_per_shard", 0, "at least 1"),
@@ -105,11 +104,10 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(field, value, allowe
     message = str(caught.value)
     told = {"plan.source_weights": "plan.source_weights.a", "resources.num_workers": "resources.num_workers"}
     told["plan.alpha_schedule"] = "plan.alpha_stages"
-    told["translate.engine"] = "translate.precision"
     assert told.get(field, field) in message
     assert " is not allowed: " in message
     assert allowed in message
-    if isinstance(value, float | str) and field not in ("plan.alpha_schedule", "translate.engine"):
+    if isinstance(value, float | str) and field != "plan.alpha_schedule":
         assert repr(value) in message
     assert "\n" not in message
 
@@ -193,7 +191,6 @@ OTHER = {
     "resources.sharding": "fsdp",
     "tracking.log_models": "none",
     "model.lora_targets": ["query"],
-    "translate.engine": "transformers",
     "translate.precision": "int8",
     "gates.min_scores": ["pool_map>=0.4"],
     "gates.max_rank_distance": 10.0,

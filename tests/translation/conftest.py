@@ -4,9 +4,12 @@ from pathlib import Path
 import pytest
 
 from hbt_ray.config import TranslateConfig
-from hbt_ray.translation.convert import convert_model, model_fingerprint
-from hbt_ray.translation.spec import TranslatorSpec
+from hbt_ray.model.find import model_fingerprint
+from hbt_ray.translation.codec import Codec
+from hbt_ray.translation.convert import convert_model
+from hbt_ray.translation.translator import Translator, TranslatorSpec
 from tests.translation import toy
+from tests.translation.reference import TransformersEngine
 
 
 @pytest.fixture(scope="session")
@@ -44,15 +47,13 @@ def converted(tmp_path_factory):
 def load(converted):
     """Makes a translator from English: load(directory, engine=..., **fields of the section)."""
 
-    def load_it(directory, *, source_lang="en", **fields):
-        fields = {"engine": "ctranslate2", "precision": "float32", **fields}
-        config = TranslateConfig(**fields)
-        place = Path(directory)
-        if config.engine == "ctranslate2":
-            fingerprint = model_fingerprint(place)
-            place = convert_model(str(directory), place, fingerprint, config.precision, converted)
-        spec = TranslatorSpec(name=str(directory), directory=str(place), config=config, source_lang=source_lang)
-        return spec.load("cpu", 1)
+    def load_it(directory, *, engine="ctranslate2", **fields):
+        config, name = TranslateConfig(**{"precision": "float32", **fields}), str(directory)
+        if engine == "transformers":
+            codec = Codec(name, name, "en")
+            return Translator(codec, TransformersEngine(codec, name, config), config, "en")
+        place = convert_model(name, Path(directory), model_fingerprint(directory), config.precision, converted)
+        return TranslatorSpec(name=name, directory=str(place), config=config, source_lang="en").load("cpu", 1)
 
     return load_it
 

@@ -17,6 +17,7 @@ from hbt_ray.config import CorpusConfig, TranslateConfig
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.errors import ClusterError, ConfigError, CorpusError
+from hbt_ray.translation.codec import Codec
 from hbt_ray.translation.estimate import estimate
 from hbt_ray.translation.job import open_job, run_job
 from hbt_ray.translation.translator import Splitter
@@ -239,13 +240,13 @@ def test_costs_are_told_beforehand(ray_session, corpus, toy_model, tmp_path, cap
     assert "tokens/s of one" in out
     assert not (tmp_path / "work" / "translations").exists()
     config = TranslateConfig(
-        langs=("de", "zh"), model=str(toy_model), engine="transformers", precision="float32", tokens_per_second=36.0,
+        langs=("de", "zh"), model=str(toy_model), precision="float32", tokens_per_second=36.0,
         cpus_per_translator=1,
     )  # fmt: skip
     job = open_job(CorpusConfig(input=str(corpus)), config, str(tmp_path / "work"))
     german, chinese = estimate(job)
     assert (german.num_rows, chinese.num_rows) == (57, 60)
-    splitter = Splitter(job.specs["zh"].codec(), config, "en")
+    splitter = Splitter(Codec("toy", str(toy_model), "en"), config, "en")
     texts = [row[role] for row in all_rows(corpus).values() if row["lang"] == "en" for role in ("question", "passage")]
     assert chinese.num_chars == sum(map(len, texts))
     assert chinese.num_tokens == splitter.num_tokens(texts, "zh")  # the sample is all there is

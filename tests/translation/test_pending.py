@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from hbt_ray.corpus.inputs import find_inputs
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.errors import ConfigError
+from hbt_ray.finished import MADE_FROM, made_otherwise
 from hbt_ray.translation.pending import ShardStats, chunks, to_translate, translate_rows, without
 from hbt_ray.translation.pipeline import Meter, duration
-from hbt_ray.translation.store import METADATA, TranslationStore, others, reuse
+from hbt_ray.translation.store import METADATA, TranslationStore, reuse
 from hbt_ray.translation.survey import Chunk, Wanted, survey_unit
 from hbt_ray.translation.translator import Translations
 
@@ -196,8 +197,10 @@ def test_other_directories_are_told_and_their_shards_taken(tmp_path):
     old.begin({"input": "1", "beam_size": "1"}, {})
     table, stats = shout(rows("a"))
     old.write("de", "00000-00003-aa.parquet", table, stats)
-    assert others(str(tmp_path), "in", {"input": "2", "beam_size": "1"}) == [(old.directory, ["input"])]
-    assert others(str(tmp_path), "in", {"input": "1", "beam_size": "1"}) == []
+    assert made_otherwise(str(tmp_path), "in", MADE_FROM, {"input": "2", "beam_size": "1"}) == [
+        (old.directory, ["input"])
+    ]
+    assert made_otherwise(str(tmp_path), "in", MADE_FROM, {"input": "1", "beam_size": "1"}) == []
     names = ["00001-00000-aa.parquet", "00001-00001-bb.parquet"]
     assert reuse(new, "de", names, [old.directory]) == names[:1]
     assert new.shards("de") == {names[0]: stats}

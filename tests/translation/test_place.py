@@ -13,49 +13,29 @@ from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.reports.corpus_card import stated_licences
 from hbt_ray.translation import job as module
 from hbt_ray.translation.job import open_job, run_job
-from hbt_ray.translation.pending import ShardStats, chunks
-from hbt_ray.translation.store import ORIGINAL
-from hbt_ray.translation.survey import Survey, survey_unit
+from hbt_ray.translation.translator import Translations
 
 ROWS = [{"id": f"i{n}", "lang": "en", "question": f"q {n}", "passage": f"p {n}", "source": "s"} for n in range(3)]
 
 
+class Spec:
+    """A translator that gives texts back."""
+
+    name = directory = "model"
+
+    def load(self, device, threads):
+        return lambda texts, lang: Translations(list(texts), [0] * len(texts), 0, 0)
+
+
 @pytest.fixture
-def without_ray(monkeypatch):
-    def survey(units, wanted):
-        total = Survey()
-        for number, unit in enumerate(units):
-            found = survey_unit(number, unit, wanted, {})
-            total.chunks += found.chunks
-            total.langs.update(found.langs)
-        return total
-
-    def run_flow(flow, units, known, todo, num_translators, progress):
-        for chunk in todo:
-            table = list(chunks(read_unit(units[chunk.unit]), flow.config.rows_per_shard))[chunk.number]
-            if chunk.lang != ORIGINAL:
-                table = table.set_column(
-                    table.schema.get_field_index("lang"), "lang", pa.array([chunk.lang] * table.num_rows)
-                )
-            stats = ShardStats(table.num_rows)
-            flow.store.write(chunk.lang, chunk.name, table, stats)
-            yield chunk, stats
-
-    class Spec:
-        name = "model"
-
+def translate(in_process, monkeypatch, tmp_path):
+    """Translates an input: translate(location) -> directory of the result."""
     monkeypatch.setattr(module, "num_places", lambda *needs: 1)
     monkeypatch.setattr(module, "_models", lambda config, source, langs: ({"de": Spec()}, {"de": "print"}))
-    monkeypatch.setattr(module, "survey", survey)
-    monkeypatch.setattr(module, "run_flow", run_flow)
-
-
-@pytest.fixture
-def translate(without_ray, tmp_path):
-    """Translates an input: translate(location) -> directory of the result."""
+    monkeypatch.setattr(module.Job, "converted", lambda job, report: job)
 
     def translate_it(location, dev_ids=""):
-        config = TranslateConfig(langs=("de",), model="model", engine="transformers", precision="float32")
+        config = TranslateConfig(langs=("de",), model="model")
         job = open_job(CorpusConfig(input=location, dev_ids=dev_ids), config, str(tmp_path / "work"))
         run_job(job, lambda line: None, lambda *at: None)
         return job.store.directory

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.translation.codec import Codec
-from hbt_ray.translation.convert import convert_model, model_files, model_fingerprint
+from hbt_ray.model.find import model_directory, model_fingerprint
+from hbt_ray.translation.codec import Codec, unknown_translator
+from hbt_ray.translation.convert import convert_model
 from hbt_ray.translation.translator import batches
 from tests.translation import toy
 
@@ -166,14 +167,14 @@ def test_models_that_cannot_be_used_are_told_in_one_line(tmp_path, monkeypatch):
             Codec(str(tmp_path / name), str(tmp_path / name), "en")
         assert "\n" not in str(told.value)
     with pytest.raises(ConfigError, match="no weights"):
-        model_fingerprint(tmp_path / "empty")
+        model_fingerprint(tmp_path / "empty", unknown_translator)
     with pytest.raises(ConfigError, match=r"translate\.model='/no/such/place' cannot be loaded: there is no such dir"):
-        model_files("/no/such/place")
+        model_directory("/no/such/place", unknown_translator)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises(ConfigError, match=r"'nobody/nothing' cannot be loaded: it is not in the local cache") as told:
-        model_files("nobody/nothing")
+        model_directory("nobody/nothing", unknown_translator)
     assert "\n" not in str(told.value)
-    assert model_files(str(tmp_path / "t5")) == Path(tmp_path / "t5")
+    assert model_directory(str(tmp_path / "t5")) == Path(tmp_path / "t5")
 
 
 def test_a_precision_that_the_device_lacks(random_models, load):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import torch
 
@@ -14,11 +15,11 @@ from hbt_ray.arrays import IntArray, VectorArray
 from hbt_ray.cluster import tasks
 from hbt_ray.cluster.capacity import num_places, takes_gpu
 from hbt_ray.cluster.tasks import WAIT_S
-from hbt_ray.errors import ClusterError
+from hbt_ray.errors import ClusterError, EvaluationError
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.model.find import model_fingerprint
 from hbt_ray.model.precision import autocast, resolve_precision
 from hbt_ray.model.roles import Role
-from hbt_ray.retrieval.encoding.fingerprint import model_fingerprint
 from hbt_ray.retrieval.encoding.vector_store import BLOCK, TextProgress, VectorStore, fill_store
 
 
@@ -36,6 +37,10 @@ class EncoderSpec:
     precision: str
     """"fp32" or "bf16"."""
     trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("fp32", "bf16"):  # "auto" is another one on another machine
+            raise EvaluationError(f"precision is {self.precision!r}, but a worker needs what it came to: fp32 or bf16.")
 
     @classmethod
     def of(
@@ -78,9 +83,13 @@ class EncoderSpec:
         )
 
     def fingerprint(self, role: Role) -> str:
-        """`model_fingerprint` of texts read as `role`."""
+        """sha256, in hex, of everything that decides the vectors of texts read as `role`; one where both read alike.
+
+        Device, number of threads and company in a batch are left out: they change the last bits of float32.
+        """
         return model_fingerprint(
             self.model,
+            transformers=version("transformers"),
             pooling=self.pooling,
             prefix={"query": self.query_prefix, "passage": self.passage_prefix}[role],
             max_tokens={"query": self.max_query_tokens, "passage": self.max_passage_tokens}[role],

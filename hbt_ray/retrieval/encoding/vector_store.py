@@ -1,12 +1,11 @@
 """Vectors of texts kept on disk, so that a model that was evaluated once is not run on the same texts again.
 
-A store is a directory of one model (`model_fingerprint`) with blocks that are only ever added: `.npz` files of keys
-(a hash of 128 bits a text) and vectors. A block is written under another name and then renamed, so a killed run
-loses the block it was at, and any number of processes may write at the same time.
+A store is a directory of one model (`EncoderSpec.fingerprint`) with blocks that are only ever added: `.npz` files of
+keys (a hash of 128 bits a text) and vectors. A block is written whole or not at all, so a killed run loses the block
+it was at, and any number of processes may write at the same time.
 """
 
 import hashlib
-import os
 import time
 import uuid
 import warnings
@@ -23,12 +22,13 @@ from numpy.typing import NDArray
 
 from hbt_ray.arrays import IntArray, VectorArray, vector_array
 from hbt_ray.errors import EvaluationError
+from hbt_ray.finished import FinishedFiles
 from hbt_ray.model.roles import Role
 from hbt_ray.retrieval.encoding.text_encoder import TextEncoder
 
 BLOCK = 2048
 """Texts encoded and stored at a time: what a killed run loses, and 3 MB of vectors of dimension 384."""
-KEY_BYTES = 16
+KEY_BYTES, SUFFIX = 16, ".npz"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, OverflowError, RuntimeError, ValueError)
 """What reading a file raises whose bytes were changed or cut off; zipfile seeks where they say, hence OSError."""
 
@@ -48,12 +48,13 @@ class VectorStore:
 
         Args:
             directory: a local or shared directory.
-            fingerprint: of the model, see `model_fingerprint`.
+            fingerprint: of the model, see `EncoderSpec.fingerprint`.
             dim: length of its vectors.
         """
         if "://" in str(directory):
             raise EvaluationError(f"vector store {str(directory)!r} is a URL; give a directory of this machine.")
         self.directory = Path(directory) / fingerprint
+        self._files = FinishedFiles(str(self.directory), SUFFIX)
         self.dim = dim
         self._blocks: dict[str, KeyArray] = {}
         self._index: _Index | None = None
@@ -70,7 +71,7 @@ class VectorStore:
         """
         keys = text_keys(texts)
         vectors = np.zeros((len(keys), self.dim), dtype=np.float32)
-        found = np.zeros(len(keys), dtype=bool)
+        missing = np.ones(len(keys), dtype=bool)
         self._refresh()
         rows = np.arange(len(keys))
         while len(rows):
@@ -80,18 +81,18 @@ class VectorStore:
             rows, block, place = rows[known], block[known], place[known]
             order = np.argsort(block, kind="stable")
             damaged = [rows[:0]]
-            for part in np.split(order, np.flatnonzero(np.diff(block[order])) + 1) if len(order) else ():
-                stored = self._read(index.names[block[part[0]]])
+            for here in np.split(order, np.flatnonzero(np.diff(block[order])) + 1) if len(order) else ():
+                stored = self._read(index.names[block[here[0]]])
                 if stored is None:
-                    damaged.append(rows[part])  # another block may have them too
+                    damaged.append(rows[here])  # another block may have them too
                     continue
-                vectors[rows[part]] = stored[place[part]]
-                found[rows[part]] = True
+                vectors[rows[here]] = stored[place[here]]
+                missing[rows[here]] = False
             rows = np.concatenate(damaged)
-        return vectors, np.flatnonzero(~found)
+        return vectors, np.flatnonzero(missing)
 
     def add(self, texts: Sequence[str], vectors: NDArray[Any]) -> None:
-        """Stores `vectors` [n, dim] of `texts` [n] as one block; on return it is on the disk.
+        """Stores `vectors` [n, dim] of `texts` [n] as one block.
 
         Raises:
             EvaluationError: shapes that do not fit, NaN vectors, or a directory that cannot be written.
@@ -103,18 +104,12 @@ class VectorStore:
                 "open the store with the fingerprint and dimension of the model."
             )
         keys = text_keys(texts)
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.npz"
-        part = self.directory / f".{name}.part"
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}{SUFFIX}"
+        block = BytesIO()
+        np.savez(block, keys=keys, vectors=vectors)
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(file, keys=keys, vectors=vectors)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.directory / name)
+            self._files.write(name, block.getvalue())
         except OSError as error:
-            with suppress(OSError):
-                part.unlink()
             raise EvaluationError(
                 f"vector store {self.directory} cannot be written ({error.strerror}); "
                 "free space there, or give another directory."
@@ -124,10 +119,8 @@ class VectorStore:
 
     def _refresh(self) -> None:
         """Takes note of blocks that were written since, by whomever."""
-        if not self.directory.is_dir():
-            return
-        there = sorted(path.name for path in self.directory.glob("*.npz"))
-        if fresh := [name for name in there if name not in self._blocks]:
+        fresh = [name for name in self._files.names() if name not in self._blocks]
+        if fresh:
             self._index = None
         for name in fresh:
             keys = self._member(name, "keys")
@@ -262,16 +255,16 @@ class _Index(NamedTuple):
         """(block, row in it) of each key; block -1 where there is none."""
         halves = _halves(keys)
         block, place = np.full((2, len(keys)), -1)
-        at = np.searchsorted(self.high, halves[:, 0])
+        row = np.searchsorted(self.high, halves[:, 0])
         rest = np.arange(len(keys))
         while len(rest):  # once, unless two texts agree in their first 64 bits
-            rest = rest[at[rest] < len(self.high)]
-            rest = rest[self.high[at[rest]] == halves[rest, 0]]
-            same = self.low[at[rest]] == halves[rest, 1]
+            rest = rest[row[rest] < len(self.high)]
+            rest = rest[self.high[row[rest]] == halves[rest, 0]]
+            same = self.low[row[rest]] == halves[rest, 1]
             here = rest[same]
-            block[here], place[here] = self.block[at[here]], self.place[at[here]]
+            block[here], place[here] = self.block[row[here]], self.place[row[here]]
             rest = rest[~same]
-            at[rest] += 1
+            row[rest] += 1
         return block, place
 
 

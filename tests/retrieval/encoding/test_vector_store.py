@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbt_ray.errors import EvaluationError
+from hbt_ray.errors import ConfigError, EvaluationError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.retrieval.encoding import vector_store
-from hbt_ray.retrieval.encoding.fingerprint import model_fingerprint
+from hbt_ray.retrieval.encoding.ray_encode import EncoderSpec
 from hbt_ray.retrieval.encoding.vector_store import VectorStore, encode_cached, text_keys
 
 DIM = 5
@@ -201,7 +201,12 @@ def test_errors(store, tmp_path):
     assert encode_cached(Counting(), [], "passage", store).shape == (0, DIM)
 
 
-SETTINGS = {"pooling": "mean", "prefix": "Query: ", "max_tokens": 32, "precision": "fp32"}
+def model_fingerprint(model, *, prefix="Query: ", max_tokens=32, **settings):
+    spec = EncoderSpec(
+        model=str(model), query_prefix=prefix, passage_prefix="", max_query_tokens=max_tokens, max_passage_tokens=64,
+        **{"pooling": "mean", "precision": "fp32", **settings},
+    )  # fmt: skip
+    return spec.fingerprint("query")
 
 
 def test_the_fingerprint_follows_contents_and_settings(tmp_path, small_base):
@@ -209,24 +214,24 @@ def test_the_fingerprint_follows_contents_and_settings(tmp_path, small_base):
     shutil.copytree(small_base, first)
     shutil.copytree(small_base, second)
     (second / "README.md").write_text("words")
-    known = model_fingerprint(first, **SETTINGS)
-    assert known == model_fingerprint(str(second), **SETTINGS)
+    known = model_fingerprint(first)
+    assert known == model_fingerprint(str(second))
     others = [
-        model_fingerprint(first, **SETTINGS | change)
+        model_fingerprint(first, **change)
         for change in ({"pooling": "cls"}, {"prefix": ""}, {"max_tokens": 33}, {"precision": "bf16"})
     ]
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         path = second / name
         data = path.read_bytes()
         path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])  # the same size
-        others.append(model_fingerprint(second, **SETTINGS))
+        others.append(model_fingerprint(second))
         path.write_bytes(data)
     assert len({known, *others}) == 8
-    assert model_fingerprint(second, **SETTINGS) == known
+    assert model_fingerprint(second) == known
     with pytest.raises(EvaluationError, match="precision is 'auto'"):
-        model_fingerprint(first, **SETTINGS | {"precision": "auto"})
-    with pytest.raises(EvaluationError, match="neither a directory nor in the local cache"):
-        model_fingerprint("no-such/model", **SETTINGS)
+        model_fingerprint(first, precision="auto")
+    with pytest.raises(ConfigError, match="neither a directory nor in the local cache"):
+        model_fingerprint("no-such/model")
 
 
 def test_a_real_encoder(tmp_path, small_base):
