@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from benchmarks.corpora import write_corpus
 from benchmarks.machine import machine, peak_memory
 from benchmarks.output import report
-from hbt_ray.cleaning.clean import clean
+from hbt_ray.cleaning.clean_corpus import clean
 from hbt_ray.cluster.connect import join
 from hbt_ray.config import CleanConfig, CorpusConfig
 from hbt_ray.corpus.prepare import prepare

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hbt_ray.cleaning.clean import clean
-from hbt_ray.cleaning.samples import sample_rejected
-from hbt_ray.cleaning.tables import rejected_table, sample_lines
+from hbt_ray.cleaning.clean_corpus import clean
+from hbt_ray.cleaning.rejected import rejected_table, sample_lines, sample_rejected
 from hbt_ray.cluster.capacity import check_shared, local_cpus
 from hbt_ray.cluster.connect import join, resolve_workspace
 from hbt_ray.config.load import load_recipe
@@ -34,13 +33,13 @@ def main(argv: Sequence[str]) -> int:
     check_shared(workspace)
     config = resolve_input(recipe.corpus, workspace, say)
     sets = tuple(map(absolute_set, recipe.clean.check_against))
-    found = clean(config, replace(recipe.clean, check_against=sets), f"{workspace}/cleaned", report=say)
+    cleaned = clean(config, replace(recipe.clean, check_against=sets), f"{workspace}/cleaned", report=say)
     if args.show is None:
-        show(rejected_table(found))
-        say(f"card  {write_clean_card(found)}")
-        say(f"kept  corpus.input={found.kept}")
+        show(rejected_table(cleaned))
+        say(f"card  {write_clean_card(cleaned)}")
+        say(f"kept  corpus.input={cleaned.kept}")
         return 0
-    for line in sample_lines(sample_rejected(found.directory, args.show, args.rows)):
+    for line in sample_lines(sample_rejected(cleaned.directory, args.show, args.rows)):
         say(line)
     return 0
 

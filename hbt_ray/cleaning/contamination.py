@@ -48,22 +48,26 @@ class Overlap:
     """int64 [n]: runs of question, passage and negatives that the set has too."""
 
 
-def known_texts(found: RetrievalSet, name: str, config: CleanConfig) -> KnownTexts:
+def known_texts(retrieval_set: RetrievalSet, name: str, config: CleanConfig) -> KnownTexts:
     """The hashes of a set.
 
     Raises:
         ConfigError: the set has no texts.
     """
-    if found.queries is None or found.passages is None:
+    if retrieval_set.queries is None or retrieval_set.passages is None:
         raise ConfigError(f"clean.check_against: {name} has no texts to compare with")
-    langs = [found.langs[lang] for lang in found.query_langs]
-    owners = np.arange(len(found.passages)) if found.text_passages is None else found.text_passages
-    passage_langs = [found.langs[found.passage_langs[owner]] for owner in owners]
-    asked = {normalise(text) for text in found.queries} - {""}
+    langs = [retrieval_set.langs[lang] for lang in retrieval_set.query_langs]
+    owners = (
+        np.arange(len(retrieval_set.passages)) if retrieval_set.text_passages is None else retrieval_set.text_passages
+    )
+    passage_langs = [retrieval_set.langs[retrieval_set.passage_langs[owner]] for owner in owners]
+    asked = {normalise(text) for text in retrieval_set.queries} - {""}
     questions = np.sort(np.array([text_hash(text) for text in asked], np.uint64))
-    asked_runs, _ = _distinct_runs(found.queries, langs, config)  # short questions are compared as a whole anyhow
-    told_runs, num_short = _distinct_runs(found.passages, passage_langs, config)
-    return KnownTexts(name, questions, np.union1d(asked_runs, told_runs), num_short)
+    question_runs, _ = _distinct_runs(
+        retrieval_set.queries, langs, config
+    )  # short questions are compared as a whole anyhow
+    passage_runs, num_short = _distinct_runs(retrieval_set.passages, passage_langs, config)
+    return KnownTexts(name, questions, np.union1d(question_runs, passage_runs), num_short)
 
 
 def overlap(
@@ -79,9 +83,9 @@ def overlap(
     shared = np.zeros(len(langs), np.int64)
     others = [(row, text) for row, texts in enumerate(negatives) for text in texts or ()]
     for texts in (list(enumerate(questions)), list(enumerate(passages)), others):
-        found = [runs_of(text, langs[row], config) for row, text in texts]
-        owner = np.repeat(np.array([row for row, _ in texts], np.int64), [len(part) for part in found])
-        flat = np.concatenate(found) if found else np.zeros(0, np.uint64)
+        parts = [runs_of(text, langs[row], config) for row, text in texts]
+        owner = np.repeat(np.array([row for row, _ in texts], np.int64), [len(part) for part in parts])
+        flat = np.concatenate(parts) if parts else np.zeros(0, np.uint64)
         shared += np.bincount(owner[_among(flat, known.runs)], minlength=len(langs))
     return Overlap(_among(hashes, known.questions), shared)
 
@@ -98,9 +102,9 @@ def _distinct_runs(texts: Sequence[str], langs: Sequence[str], config: CleanConf
     out, num_short = np.zeros(0, np.uint64), 0
     for start in range(0, len(texts), BATCH):
         batch = zip(texts[start : start + BATCH], langs[start : start + BATCH], strict=True)
-        found = [runs_of(text, lang, config) for text, lang in batch]
-        num_short += sum(not len(part) for part in found)
-        out = np.union1d(out, np.concatenate(found))
+        parts = [runs_of(text, lang, config) for text, lang in batch]
+        num_short += sum(not len(part) for part in parts)
+        out = np.union1d(out, np.concatenate(parts))
     return out, num_short
 
 
@@ -108,6 +112,6 @@ def _among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """bool [n]: which values are in a sorted array."""
     if not len(known):
         return np.zeros(len(values), bool)
-    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    found: np.ndarray = known[at] == values
-    return found
+    places = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    among: np.ndarray = known[places] == values
+    return among

@@ -38,8 +38,8 @@ class KeptCounts:
             tuple(sorted(langs[start:stop]))
             for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(langs)], strict=True)
         )
-        for found, times in sets.items():  # few: items mostly have the same languages
-            for a, b in itertools.combinations(found, 2):
+        for item_langs, times in sets.items():  # few: items mostly have the same languages
+            for a, b in itertools.combinations(item_langs, 2):
                 self.pairs[f"{a} {b}"] += times
 
 

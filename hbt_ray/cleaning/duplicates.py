@@ -43,17 +43,17 @@ def find_duplicates(directory: str, num_items: dict[int, int], threshold: float)
         return np.frombuffer(b"".join(pieces), np.uint64)
 
     def place(item: int) -> tuple[int, int]:
-        at = int(np.searchsorted(starts, item, side="right")) - 1
-        return parts[at], item - int(starts[at])
+        number = int(np.searchsorted(starts, item, side="right")) - 1
+        return parts[number], item - int(starts[number])
 
     @lru_cache(maxsize=SKETCHES_HELD)
     def sketch_of(item: int) -> np.ndarray:
         part, row = place(item)
         return np.frombuffer(_read(directory, part, "sketch", row * NUM_HASHES, NUM_HASHES), np.uint8)
 
-    found = confirm(candidates(band(number) for number in range(NUM_BANDS)), sketch_of, threshold)
+    earlier_of = confirm(candidates(band(number) for number in range(NUM_BANDS)), sketch_of, threshold)
     wanted: dict[int, set[int]] = {}
-    for part, row in map(place, found.values()):
+    for part, row in map(place, earlier_of.values()):
         wanted.setdefault(part, set()).add(row)
     repeated: dict[tuple[int, int], Item] = {}
     for part, rows in wanted.items():
@@ -61,7 +61,7 @@ def find_duplicates(directory: str, num_items: dict[int, int], threshold: float)
         items = _items(directory, part).take(pa.array(order)).to_pylist()
         repeated.update({(part, row): item for row, item in zip(order, items, strict=True)})
     out: dict[int, dict[int, Item]] = {}
-    for later, earlier in found.items():
+    for later, earlier in earlier_of.items():
         part, row = place(later)
         out.setdefault(part, {})[row] = repeated[place(earlier)]
     return out
@@ -90,7 +90,7 @@ def remove_items(directory: str, part: int, num_items: int, duplicates: dict[int
     places = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, table.num_rows]))
     taken = np.isin(places, list(duplicates))
     gone, left = table.filter(pa.array(taken)), table.filter(pa.array(~taken))
-    others = [duplicates[at] for at in places[taken].tolist()]
+    others = [duplicates[item] for item in places[taken].tolist()]
     columns = {
         **{name: gone[name] for name in ("id", "lang", "source", "question", "passage")},
         **{f"other_{name}": pa.array([item[name] for item in others]) for name in ("id", "question", "passage")},

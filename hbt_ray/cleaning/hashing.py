@@ -37,11 +37,11 @@ def runs(sequence: np.ndarray, length: int) -> np.ndarray:
     num = len(sequence) - length + 1
     if num <= 0:
         return np.zeros(0, np.uint64)
-    found = np.zeros(num, np.uint64)
-    for at in range(length):
-        found *= np.uint64(PRIME)
-        found += sequence[at : at + num]
-    return _mix(found)
+    hashes = np.zeros(num, np.uint64)
+    for start in range(length):
+        hashes *= np.uint64(PRIME)
+        hashes += sequence[start : start + num]
+    return _mix(hashes)
 
 
 def _mix(values: np.ndarray) -> np.ndarray:

@@ -1,13 +1,14 @@
 """Languages of many texts at once, by the model of py3langid: its own answers, in a fraction of its time.
 
 py3langid walks each text's bytes in Python. Here all texts take one step together, so that the walk is as many array
-operations as the longest text has bytes.
+operations as the longest text has bytes. Corpora and the identifier name many languages by other codes: `identified_as`
+says which of its languages a tag is.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -15,8 +16,24 @@ import numpy as np
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from scipy.sparse import csr_array  # type: ignore[import-untyped]
 
+from hbt_ray.cleaning.texts import base_lang
+from hbt_ray.languages import canonical_lang, script_of
+
 AT_ONCE = 4096
 """Texts that are walked through together; it bounds memory."""
+_SAME = """
+ar=arb,acm,acq,acw,aeb,afb,ajp,apc,apd,ars,ayl az=azj et=ekk fa=pes,prs gom=kok,knn gug=gn hr=hbs ku=kmr lv=lvs mg=plt
+mn=khk ms=zsm,zlm ne=npi no=nb om=gaz,hae or=ory ps=pbt,pbu,pst qu=quy,quz ro=mol sq=als,aln sw=swh,swc tl=fil uz=uzn
+zh=cmn,lzh,gan,hsn
+"""
+SAME = {
+    code: label for label, _, codes in (entry.partition("=") for entry in _SAME.split()) for code in codes.split(",")
+}
+"""Canonical code -> the identifier's, for codes beside its own: standard and written forms of a language, and the kinds
+of Arabic and Chinese that are written alike. Of Min Nan and Hakka much is in Latin letters: they are not here."""
+ONE_SCRIPT = {"Hans": "Hani", "Hant": "Hani", "Hang": "Kore"}
+SCRIPTS = {"sr": {"Latn"}, "uz": {"Cyrl"}}
+"""Scripts that the identifier has learned beside the likely one."""
 
 
 class Identifier:
@@ -53,14 +70,14 @@ class Identifier:
         letters = np.zeros((lengths[0], len(texts)), np.uint8)
         letters.T[np.arange(lengths[0]) < lengths[:, None]] = np.frombuffer(b"".join(texts), np.uint8)
         states = np.zeros(len(texts), np.int32)
-        found = np.full(letters.shape, -1, np.int32)
+        features = np.full(letters.shape, -1, np.int32)
         num_left = np.searchsorted(-lengths, -np.arange(lengths[0]))  # texts that are longer than that
-        for at, num in enumerate(num_left.tolist()):
-            states = self._next[self._row[states[:num]] + letters[at, :num]]
-            found[at, :num] = self._feature[states]
-        step, row = np.nonzero(found >= 0)
+        for step, num in enumerate(num_left.tolist()):
+            states = self._next[self._row[states[:num]] + letters[step, :num]]
+            features[step, :num] = self._feature[states]
+        steps, rows = np.nonzero(features >= 0)
         shape = (len(texts), len(self._weights))
-        counts = csr_array((np.ones(len(row), np.float32), (row, found[step, row])), shape=shape)
+        counts = csr_array((np.ones(len(rows), np.float32), (rows, features[steps, rows])), shape=shape)
         counts.sum_duplicates()
         counts.data = np.log1p(counts.data)
         scores = counts @ self._weights + self._priors
@@ -82,3 +99,30 @@ def _encode(text: str) -> bytes:
 def identifier() -> Identifier:
     """The one of this process."""
     return Identifier()
+
+
+def unjudged(langs: Iterable[str]) -> list[str]:
+    """Of some languages (canonical codes) those that are not judged by language."""
+    return sorted(lang for lang in langs if identified_as(lang) is None)
+
+
+@lru_cache(maxsize=4096)
+def identified_as(lang: str) -> str | None:
+    """What the identifier calls a language (canonical code); None where it does not know it in the tag's script."""
+    base = base_lang(lang)
+    label = _labels().get(base) or SAME.get(base)
+    if label is None:
+        return None
+    usual = _script(label) or _script(canonical_lang(label))
+    return label if _script(lang) in {"", usual, *SCRIPTS.get(label, ())} else None
+
+
+@lru_cache(maxsize=1)
+def _labels() -> dict[str, str]:
+    """Canonical code -> the identifier's, for its own."""
+    return {canonical_lang(label): label for label in identifier().langs if label != "zxx"}
+
+
+def _script(lang: str) -> str:
+    script = script_of(lang)
+    return ONE_SCRIPT.get(script, script)

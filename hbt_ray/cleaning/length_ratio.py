@@ -1,4 +1,8 @@
-"""Texts that are much shorter or longer than their original: cut off, merged, or run on."""
+"""Texts that are much shorter or longer than their original: cut off, merged, or run on.
+
+Measure: the longer over the shorter, in Latin letters. Threshold: above `clean.max_length_ratio`. Requirement: the
+original of the text. Source: a usual filter of parallel corpora, here with weights for scripts.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +30,10 @@ def weigh(text: str) -> float:
 
 def length_ratio(field: Field, config: CleanConfig) -> Verdicts:
     """The longer of text and original over the shorter."""
-    found = Verdicts.none(len(field.texts))
-    for at in field.compared:
-        text, original = field.pair(at)
+    verdicts = Verdicts.none(len(field.texts))
+    for row in field.compared:
+        text, original = field.pair(row)
         sizes = weigh(text) + SLACK, weigh(original) + SLACK
-        found.values[at] = max(sizes) / min(sizes)
-    found.bad[:] = found.values > config.max_length_ratio
-    return found
+        verdicts.values[row] = max(sizes) / min(sizes)
+    verdicts.bad[:] = verdicts.values > config.max_length_ratio
+    return verdicts

@@ -1,4 +1,8 @@
-"""What has to survive translation as it is: numbers, addresses and identifiers."""
+"""What has to survive translation as it is: numbers, addresses and identifiers.
+
+Measure: the share of the original's that the text lacks. Threshold: above `clean.max_lost_numbers` and
+`clean.max_lost_entities`. Requirement: an original with at least `clean.min_kept` of them.
+"""
 
 from __future__ import annotations
 
@@ -54,17 +58,17 @@ def _lost(
     num_lost: Callable[[set[Kept], str], int],
 ) -> Verdicts:
     """Share of what `find` finds in the original that `num_lost` does not find in the text."""
-    found = Verdicts.none(len(field.texts))
+    verdicts = Verdicts.none(len(field.texts))
     originals: dict[str, set[Kept]] = {}  # an item has many translations
-    for at in field.compared:
-        text, original = field.pair(at)
+    for row in field.compared:
+        text, original = field.pair(row)
         if original not in originals:
             originals[original] = find(original)
         wanted = originals[original]
         if len(wanted) >= least:
-            found.values[at] = num_lost(wanted, text) / len(wanted)
-    found.bad[:] = found.values > limit
-    return found
+            verdicts.values[row] = num_lost(wanted, text) / len(wanted)
+    verdicts.bad[:] = verdicts.values > limit
+    return verdicts
 
 
 def _lost_entities(wanted: set[str], text: str) -> int:
@@ -74,10 +78,11 @@ def _lost_entities(wanted: set[str], text: str) -> int:
 
 def _lost_numbers(wanted: set[Number], text: str) -> int:
     """Numbers that the text has under none of their readings; its own are taken in all of theirs."""
-    missing = wanted - (found := numbers_of(text))
+    there = numbers_of(text)
+    missing = wanted - there
     if not missing:
         return 0
-    mine = {number for readings in found for reading in readings for number in reading} | han_numbers(text)
+    mine = {number for readings in there for reading in readings for number in reading} | han_numbers(text)
     return sum(not any(all(_among(n, mine) for n in reading) for reading in readings) for readings in missing)
 
 

@@ -1,4 +1,8 @@
-"""Damage that translation does to markup, and tokens of models that got into texts."""
+"""Damage that translation does to markup, and tokens of models that got into texts.
+
+Measure: the share of the original's tags that the text lacks. Threshold: above `clean.max_lost_tags`, or anything
+broken that the original does not have. Requirement: none for what is broken; for tags an original with `MIN_TAGS`.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +22,18 @@ MIN_TAGS = 3
 
 def markup(field: Field, config: CleanConfig) -> Verdicts:
     """Share of the original's tags and placeholders that the text lacks; above 1 where a text is broken in itself."""
-    found = Verdicts.none(len(field.texts))
-    for at, text in enumerate(field.texts):
-        original = field.originals[at]
+    verdicts = Verdicts.none(len(field.texts))
+    for row, text in enumerate(field.texts):
+        original = field.originals[row]
         broken = len(BROKEN.findall(text)) if BROKEN.search(text) else 0
         if broken > (len(BROKEN.findall(original)) if original else 0):
-            found.values[at], found.bad[at] = 1.0 + broken, True
+            verdicts.values[row], verdicts.bad[row] = 1.0 + broken, True
         elif original and ("<" in original or "{" in original or "%" in original):
             wanted = _tags(original)
             if wanted.total() >= MIN_TAGS:
-                found.values[at] = (wanted - _tags(text)).total() / wanted.total()
-                found.bad[at] = found.values[at] > config.max_lost_tags
-    return found
+                verdicts.values[row] = (wanted - _tags(text)).total() / wanted.total()
+                verdicts.bad[row] = verdicts.values[row] > config.max_lost_tags
+    return verdicts
 
 
 def _tags(text: str) -> Counter[str]:

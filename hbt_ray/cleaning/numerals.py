@@ -43,13 +43,13 @@ def numbers_of(text: str) -> set[Number]:
         chains = CHAIN.findall(text)
         text = CHAIN.sub(" ", text)
     plain = _several_digits(NUMBER.findall(text))
-    return {frozenset({(number,)}) for number in plain} | {found for found in map(_readings, chains) if found}
+    return {frozenset({(number,)}) for number in plain} | {number for number in map(_readings, chains) if number}
 
 
 def han_numbers(text: str) -> set[str]:
     """Numbers with two digits or more in Chinese numerals, also after digits (`12億5000万`); words have them too."""
-    found = HAN_NUMBER.findall(ascii_digits(text))
-    return set(_several_digits(str(_value(numeral)) for numeral in found if len(numeral) <= LONGEST))
+    numerals = HAN_NUMBER.findall(ascii_digits(text))
+    return set(_several_digits(str(_value(numeral)) for numeral in numerals if len(numeral) <= LONGEST))
 
 
 def ascii_digits(text: str) -> str:
@@ -70,9 +70,9 @@ def _readings(chain: str) -> Number:
 def _cuts(groups: list[str]) -> Iterator[list[str]]:
     """All ways to join neighbours of a list."""
     yield ["".join(groups)]
-    for at in range(1, len(groups)):
-        for rest in _cuts(groups[at:]):
-            yield ["".join(groups[:at]), *rest]
+    for cut in range(1, len(groups)):
+        for rest in _cuts(groups[cut:]):
+            yield ["".join(groups[:cut]), *rest]
 
 
 def _value(numeral: str) -> int:

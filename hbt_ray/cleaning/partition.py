@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from hbt_ray.cleaning.contamination import KnownTexts, overlap
 from hbt_ray.cleaning.counts import CleanCounts, item_starts
-from hbt_ray.cleaning.judge import Judgement, judge
+from hbt_ray.cleaning.rules import Judgement, judge
 from hbt_ray.cleaning.sketches import sketches, within
 from hbt_ray.cluster.tasks import Shared
 from hbt_ray.config.clean import CleanConfig
@@ -63,7 +63,7 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
     known: list[KnownTexts] = job.known.get() if job.known else []
     kept, rejected = PartWriter(schema), PartWriter(REJECTED)
     firsts: list[pa.Table] = []
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    sketched: list[tuple[np.ndarray, np.ndarray]] = []
     for chunk in whole_items(table, CHUNK_ROWS):
         judgement = judge(chunk, job.config)
         check_against(chunk, judgement, known, job.config, counts)
@@ -75,15 +75,17 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
         if job.config.duplicates and left.num_rows:
             one = first_rows(left, job.config.reference_lang)
             sketch, keys = sketches(*(one[name].to_pylist() for name in ("question", "passage", "lang")))
-            found.append((sketch, within(keys, language_sets(left))))
+            sketched.append((sketch, within(keys, language_sets(left))))
             firsts.append(one)
     kept.save(f"{job.directory}/kept/part-{part:05d}.parquet")
     rejected.save(f"{job.directory}/rejected/part-{part:05d}.parquet")
     num_items = sum(one.num_rows for one in firsts)
     if num_items:
         work = f"{job.directory}/.work/{part:05d}"
-        write_whole(f"{work}.sketch", np.concatenate([sketch for sketch, _ in found]).tobytes())
-        write_whole(f"{work}.bands", np.concatenate([keys for _, keys in found]).T.tobytes())  # a band after the other
+        write_whole(f"{work}.sketch", np.concatenate([sketch for sketch, _ in sketched]).tobytes())
+        write_whole(
+            f"{work}.bands", np.concatenate([keys for _, keys in sketched]).T.tobytes()
+        )  # a band after the other
         buffer = io.BytesIO()
         pq.write_table(pa.concat_tables(firsts), buffer, compression="zstd")
         write_whole(f"{work}.parquet", buffer.getvalue())
@@ -150,8 +152,8 @@ def language_sets(rows: pa.Table) -> np.ndarray:
     langs = rows["lang"].to_pylist()
     starts = item_starts(rows["id"]).tolist()
     ends = [*starts[1:], len(langs)]
-    found = [" ".join(sorted(langs[start:stop])) for start, stop in zip(starts, ends, strict=True)]
-    return np.array([text_hash(names) for names in found], np.uint64)
+    names = [" ".join(sorted(langs[start:stop])) for start, stop in zip(starts, ends, strict=True)]
+    return np.array([text_hash(langs) for langs in names], np.uint64)
 
 
 class PartWriter:

@@ -1,4 +1,8 @@
-"""Texts that say the same again and again, as translation models do when they fall into a loop."""
+"""Texts that say the same again and again, as translation models do when they fall into a loop.
+
+Measure: the compression ratio of zlib. Threshold: above `OVER_ORIGINAL` times that of the original, and above
+`clean.max_repetition`. Requirement: `MIN_CHARS` characters.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +23,17 @@ LEVEL = 1
 
 def repetition(field: Field, config: CleanConfig) -> Verdicts:
     """How many times smaller a text gets when it is compressed; that of the original counts against it."""
-    found = Verdicts.none(len(field.texts))
-    for at, text in enumerate(field.texts):
+    verdicts = Verdicts.none(len(field.texts))
+    for row, text in enumerate(field.texts):
         if len(text) < MIN_CHARS:
             continue
-        found.values[at] = compression(text)
-        if found.values[at] > config.max_repetition:
-            original = field.originals[at]
+        verdicts.values[row] = compression(text)
+        if verdicts.values[row] > config.max_repetition:
+            original = field.originals[row]
             known = original is not None and len(original) >= MIN_CHARS
             usual = compression(original or "") if known else config.max_repetition
-            found.bad[at] = found.values[at] > OVER_ORIGINAL * usual
-    return found
+            verdicts.bad[row] = verdicts.values[row] > OVER_ORIGINAL * usual
+    return verdicts
 
 
 def compression(text: str) -> float:

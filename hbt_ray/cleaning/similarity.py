@@ -1,4 +1,8 @@
-"""Translations that an encoder finds to mean something else."""
+"""Translations that an encoder finds to mean something else.
+
+Measure: the cosine of the row and its original. Threshold: below `clean.min_similarity`. Requirement: `clean.model`, a
+multilingual encoder, and the original.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,18 @@ from hbt_ray.retrieval.encoding.text_encoder import TextEncoder
 
 def similarity(questions: Field, passages: Field, config: CleanConfig, encoder: TextEncoder | None = None) -> Verdicts:
     """Cosine of question and passage together with those of the original."""
-    found = Verdicts.none(len(passages.texts))
-    at = passages.compared
-    if len(at):
+    verdicts = Verdicts.none(len(passages.texts))
+    compared = passages.compared
+    if len(compared):
         encoder = encoder or load_encoder(config.model)
-        pairs = [_joined(questions.pair(row), passages.pair(row)) for row in at]
+        pairs = [_joined(questions.pair(row), passages.pair(row)) for row in compared]
         distinct = list(dict.fromkeys(text for pair in pairs for text in pair))  # an original has many translations
         number = {text: row for row, text in enumerate(distinct)}
         vectors = encoder.encode(distinct, "passage")
         texts, originals = (vectors[[number[pair[side]] for pair in pairs]] for side in (0, 1))
-        found.values[at] = np.sum(texts * originals, axis=1)
-    found.bad[:] = found.values < config.min_similarity
-    return found
+        verdicts.values[compared] = np.sum(texts * originals, axis=1)
+    verdicts.bad[:] = verdicts.values < config.min_similarity
+    return verdicts
 
 
 def _joined(question: tuple[str, str], passage: tuple[str, str]) -> tuple[str, str]:

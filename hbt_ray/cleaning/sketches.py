@@ -46,22 +46,22 @@ def sketches(questions: Sequence[str], passages: Sequence[str], langs: Sequence[
         uint8 [n, NUM_HASHES], one byte of each least value, of which items share the more the more alike they are; and
         uint64 [n, NUM_BANDS], of which items must share one to be compared.
     """
-    asked, told = least_values(questions, langs, QUESTION_HASHES), least_values(passages, langs, PASSAGE_HASHES)
+    question, passage = least_values(questions, langs, QUESTION_HASHES), least_values(passages, langs, PASSAGE_HASHES)
     half = (len(langs), NUM_BANDS, ROWS_A_BAND // 2)
-    banded = np.concatenate([part[:, : half[1] * half[2]].reshape(half) for part in (asked, told)], axis=2)
+    banded = np.concatenate([part[:, : half[1] * half[2]].reshape(half) for part in (question, passage)], axis=2)
     keys = runs(banded.reshape(-1), ROWS_A_BAND)[::ROWS_A_BAND].reshape(half[:2])
-    keys[(asked[:, 0] == EMPTY) & (told[:, 0] == EMPTY)] = NO_WORDS
-    return (np.concatenate([asked, told], axis=1) & np.uint64(255)).astype(np.uint8), keys
+    keys[(question[:, 0] == EMPTY) & (passage[:, 0] == EMPTY)] = NO_WORDS
+    return (np.concatenate([question, passage], axis=1) & np.uint64(255)).astype(np.uint8), keys
 
 
 def least_values(texts: Sequence[str], langs: Sequence[str], num_hashes: int) -> np.ndarray:
     """uint64 [n, num_hashes]: the least value of each hash function over the shingles of each text."""
     sets = [shingles(text, lang) for text, lang in zip(texts, langs, strict=True)]
-    filled = np.flatnonzero([len(found) for found in sets])
+    filled = np.flatnonzero([len(shingled) for shingled in sets])
     least = np.full((len(sets), num_hashes), EMPTY)
     if len(filled):
-        flat = np.concatenate([sets[at] for at in filled])
-        starts = np.r_[0, np.cumsum([len(sets[at]) for at in filled])[:-1]]
+        flat = np.concatenate([sets[item] for item in filled])
+        starts = np.r_[0, np.cumsum([len(sets[item]) for item in filled])[:-1]]
         for number in range(num_hashes):
             hashed = (flat * _FACTORS[number] + _SHIFTS[number]) >> np.uint64(32)
             least[filled, number] = np.minimum.reduceat(hashed, starts)
@@ -106,10 +106,10 @@ def confirm(pairs: np.ndarray, sketch_of: Callable[[int], np.ndarray], threshold
         sketch_of: gives the sketch of an item.
         threshold: least similarity; what an item is the same as is not itself a duplicate.
     """
-    found: dict[int, int] = {}
+    earlier_of: dict[int, int] = {}
     for later, earlier in pairs.tolist():
-        if later in found or earlier in found:
+        if later in earlier_of or earlier in earlier_of:
             continue
         if similarity_of(sketch_of(later), sketch_of(earlier)) >= threshold:
-            found[later] = earlier
-    return found
+            earlier_of[later] = earlier
+    return earlier_of

@@ -1,4 +1,8 @@
-"""Translations that are the original, or most of it."""
+"""Translations that are the original, or most of it.
+
+Measure: the share of words that the original has too. Threshold: above `clean.max_copied`. Requirement: the
+original, and `clean.min_words` words of prose.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +20,21 @@ HOPEFUL = 0.5
 
 def untranslated(field: Field, config: CleanConfig) -> Verdicts:
     """Share of a text's words, weighted by their letters, that the original has too; identifiers do not count."""
-    found = Verdicts.none(len(field.texts))
-    for at in field.compared:
-        text, original = field.pair(at)
+    verdicts = Verdicts.none(len(field.texts))
+    for row in field.compared:
+        text, original = field.pair(row)
         plain = text.split()
         there = set(original.split())
         shared = sum(len(word) for word in plain if word in there) / max(1, sum(map(len, plain)))
         if shared < HOPEFUL * config.max_copied:
-            found.values[at] = shared
+            verdicts.values[row] = shared
             continue
         mine = Counter(WORD.findall(prose(text).casefold()))
         if mine.total() >= config.min_words:
             both = mine & Counter(WORD.findall(prose(original).casefold()))
-            found.values[at] = _letters(both) / _letters(mine)
-    found.bad[:] = found.values > config.max_copied
-    return found
+            verdicts.values[row] = _letters(both) / _letters(mine)
+    verdicts.bad[:] = verdicts.values > config.max_copied
+    return verdicts
 
 
 def _letters(words: Counter[str]) -> float:

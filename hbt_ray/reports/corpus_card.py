@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hbt_ray.cleaning.clean import SUMMARY, Cleaned
-from hbt_ray.cleaning.known_langs import unjudged
+from hbt_ray.cleaning.clean_corpus import SUMMARY, Cleaned
+from hbt_ray.cleaning.identify import unjudged
 from hbt_ray.corpus.beside import stated_licences
 from hbt_ray.corpus.inputs import KEPT
 from hbt_ray.corpus.manifest import Corpus, Manifest

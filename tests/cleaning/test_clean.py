@@ -8,14 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hbt_ray.cleaning import clean as clean_module
+from hbt_ray.cleaning import clean_corpus as clean_module
 from hbt_ray.cleaning import partition as module
-from hbt_ray.cleaning.clean import Cleaned, clean
+from hbt_ray.cleaning.clean_corpus import Cleaned, clean
 from hbt_ray.cleaning.counts import CleanCounts, KeptCounts
-from hbt_ray.cleaning.judge import judge
 from hbt_ray.cleaning.partition import first_rows, whole_items
-from hbt_ray.cleaning.samples import sample_rejected
-from hbt_ray.cleaning.tables import rejected_table, sample_lines
+from hbt_ray.cleaning.rejected import rejected_table, sample_lines, sample_rejected
+from hbt_ray.cleaning.rules import judge
 from hbt_ray.config import CleanConfig, CorpusConfig
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.prepare import prepare

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from hbt_ray.cleaning.contamination import known_texts, overlap
 from hbt_ray.cleaning.counts import CleanCounts
-from hbt_ray.cleaning.judge import judge
 from hbt_ray.cleaning.partition import check_against
+from hbt_ray.cleaning.rules import judge
 from hbt_ray.config import CleanConfig
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError

@@ -3,8 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from hbt_ray.cleaning.identify import identifier
-from hbt_ray.cleaning.known_langs import unjudged
+from hbt_ray.cleaning.identify import identifier, unjudged
 from hbt_ray.cleaning.lost_parts import entities_of
 from hbt_ray.cleaning.numerals import han_numbers, numbers_of
 from hbt_ray.cleaning.rules import RULES

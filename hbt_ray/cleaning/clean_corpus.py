@@ -19,7 +19,7 @@ import pyarrow as pa
 from hbt_ray.cleaning.contamination import KnownTexts, known_texts
 from hbt_ray.cleaning.counts import CleanCounts, KeptCounts
 from hbt_ray.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
-from hbt_ray.cleaning.known_langs import unjudged
+from hbt_ray.cleaning.identify import unjudged
 from hbt_ray.cleaning.partition import CleanJob, clean_partition
 from hbt_ray.cleaning.similarity import encoder_fingerprint
 from hbt_ray.cluster.capacity import takes_gpu
@@ -170,9 +170,10 @@ def _remove(item: tuple[int, int, dict[int, Item]], directory: str) -> Iterator[
 def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:
     from hbt_ray.retrieval.sets.catalog import load_set
 
-    found = load_set(place)
-    texts = known_texts(found, f"{place.partition(':')[0]}:{place.rpartition('/')[2]}", rules)
+    retrieval_set = load_set(place)
+    texts = known_texts(retrieval_set, f"{place.partition(':')[0]}:{place.rpartition('/')[2]}", rules)
     report(f"{place}: {len(texts.questions):,} questions and {len(texts.runs):,} runs of words to compare with")
     if texts.num_short:
-        report(f"note: {place}: {texts.num_short:,} of {len(found.passages or ()):,} passages are too short to compare")
+        num_passages = len(retrieval_set.passages or ())
+        report(f"note: {place}: {texts.num_short:,} of {num_passages:,} passages are too short to compare")
     return texts

@@ -1,20 +1,24 @@
-"""What was rejected, on a terminal."""
+"""What was rejected: counts on a terminal, and rows to look at."""
 
 from __future__ import annotations
 
+import io
+import random
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow.parquet as pq
 from rich.table import Table
 
-from hbt_ray.cleaning.clean import Cleaned
+from hbt_ray.cleaning.clean_corpus import Cleaned
+from hbt_ray.storage import open_fs
 
 MAX_LANGS, MAX_CHARS = 6, 400
 
 
-def rejected_table(found: Cleaned) -> Table:
+def rejected_table(cleaned: Cleaned) -> Table:
     """A row a reason: rows, their share, and the languages that have most of them."""
-    counts = found.counts
+    counts = cleaned.counts
     total = counts.rows.total()
     title = f"{total:,} rows of {counts.items:,} items; kept {counts.kept.rows.total():,} of {counts.kept.items:,}"
     table = Table(title=title, title_justify="left")
@@ -32,6 +36,25 @@ def rejected_table(found: Cleaned) -> Table:
     return table
 
 
+def sample_rejected(directory: str, reason: str = "", num: int = 10, seed: int = 0) -> list[dict[str, Any]]:
+    """`num` random rows that were rejected for a reason that begins with `reason`, in the columns of `REJECTED`.
+
+    Args:
+        directory: of a cleaned corpus.
+        reason: `numbers`, `numbers: passage`, ...; empty is any.
+        num: rows, if there are as many.
+        seed: of the choice.
+    """
+    rng = random.Random(seed)
+    chosen: list[dict[str, Any]] = []
+    for seen, row in enumerate(_rejected(directory, reason)):  # a reservoir: the side table may be large
+        if len(chosen) < num:
+            chosen.append(row)
+        elif (place := rng.randrange(seen + 1)) < num:
+            chosen[place] = row
+    return chosen
+
+
 def sample_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
     """Rejected rows with what they were compared with."""
     if not rows:
@@ -45,6 +68,13 @@ def sample_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
                 yield f"    {'against' if mine == 'question' else '       '}: {_short(row[other])}"
         if row["other_id"] not in (None, row["id"]):
             yield f"    of item: {row['other_id']}"
+
+
+def _rejected(directory: str, reason: str) -> Iterator[dict[str, Any]]:
+    fs, root = open_fs(f"{directory}/rejected")
+    for path in sorted(fs.glob(f"{root}/*.parquet")):
+        for batch in pq.ParquetFile(io.BytesIO(fs.cat_file(path))).iter_batches():
+            yield from (row for row in batch.to_pylist() if row["reason"].startswith(reason))
 
 
 def _short(text: str) -> str:
