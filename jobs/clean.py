@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
-    join(local_cpus(recipe), log_to_driver=args.verbose)
+    join(local_cpus(recipe.resources), log_to_driver=args.verbose)
     workspace = resolve_workspace(recipe.workspace)
     check_shared(workspace)
     config = resolve_input(recipe.corpus, workspace, say)

@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
     args = recipe_parser(__doc__ or "").parse_args(argv)
     quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
-    join(local_cpus(recipe), log_to_driver=args.verbose)
+    join(local_cpus(recipe.resources), log_to_driver=args.verbose)
     experiment = open_experiment(recipe, say)
     write_prepared_card(experiment.corpus)
     show(corpus_table(experiment.corpus))

@@ -8,7 +8,7 @@ import secrets
 import warnings
 from pathlib import Path
 
-from hbt_ray.config import Recipe
+from hbt_ray.config import ResourceConfig
 from hbt_ray.errors import ClusterError, one_line
 
 DRIVER_RESOURCE = "hbt_driver"
@@ -17,16 +17,20 @@ a sliver of CPU."""
 DRIVER_CPU = 0.001
 
 
-def local_cpus(recipe: Recipe) -> int:
+def local_cpus(resources: ResourceConfig) -> int:
     """CPUs that a cluster on this machine declares: its cores, or what one trial needs where that is more."""
-    return max(os.cpu_count() or 1, math.ceil(_cpus_of_trial(recipe)))
+    return max(os.cpu_count() or 1, math.ceil(_cpus_of_trial(resources)))
 
 
-def check_capacity(recipe: Recipe) -> int:
+def check_capacity(resources: ResourceConfig, *, stops_early: bool = False) -> int:
     """How many trials fit at once, by CPUs, GPUs and driver slots.
 
     A trial's workers hold their CPUs while Ray Data's tasks wait for theirs: where both do not fit, training
     would wait for ever and say nothing. So this is checked before anything starts.
+
+    Args:
+        resources: of a trial.
+        stops_early: whether trials may be stopped before their end.
 
     Raises:
         ClusterError: not even one fits, or trials of several workers may be stopped early and the State API, by
@@ -34,11 +38,10 @@ def check_capacity(recipe: Recipe) -> int:
     """
 
     have = reachable_resources()
-    resources = recipe.resources
     if have.get("GPU", 0) and not resources.use_gpu:
         warnings.warn("the cluster has GPUs and resources.use_gpu is false: training on CPUs", stacklevel=2)
     slots = DRIVER_RESOURCE in have and not resources.alone  # a trial of one worker has no driver beside it
-    need_cpu = _cpus_of_trial(recipe) + (0 if slots or resources.alone else DRIVER_CPU)
+    need_cpu = _cpus_of_trial(resources) + (0 if slots or resources.alone else DRIVER_CPU)
     fits = {"CPU": have.get("CPU", 0.0) / need_cpu}
     if resources.use_gpu:
         fits["GPU"] = have.get("GPU", 0.0) / resources.num_workers
@@ -55,7 +58,7 @@ def check_capacity(recipe: Recipe) -> int:
             f"one trial needs {need:g} {scarce}{detail if scarce == 'CPU' else ''}, the cluster has "
             f"{have.get(scarce, 0):g}: add nodes, or lower resources.*"
         )
-    if recipe.tune.stops_early and not resources.alone:
+    if stops_early and not resources.alone:
         _check_state_api()
     return int(min(fits.values()))
 
@@ -121,7 +124,7 @@ def check_shared(workspace: str) -> None:
             ).remote(str(token))
             for node in nodes
         }
-        blind = [address for address, found in seen.items() if not ray.get(found)]
+        blind = [address for address, answer in seen.items() if not ray.get(answer)]
     finally:
         token.unlink()
     if blind:
@@ -138,8 +141,7 @@ def driver_resources() -> dict[str, float]:
     return {DRIVER_RESOURCE: 1} if DRIVER_RESOURCE in ray.cluster_resources() else {"CPU": DRIVER_CPU}
 
 
-def _cpus_of_trial(recipe: Recipe) -> float:
-    resources = recipe.resources
+def _cpus_of_trial(resources: ResourceConfig) -> float:
     return resources.num_workers * resources.cpus_per_worker + resources.cpus_per_data_task
 
 

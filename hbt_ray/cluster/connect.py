@@ -23,8 +23,8 @@ def connect(recipe: Recipe, *, log_to_driver: bool = False) -> None:
     Raises:
         ClusterError: the cluster cannot be reached, or lacks what the recipe needs.
     """
-    join(local_cpus(recipe), log_to_driver=log_to_driver)
-    check_capacity(recipe)
+    join(local_cpus(recipe.resources), log_to_driver=log_to_driver)
+    check_capacity(recipe.resources, stops_early=recipe.tune.stops_early)
 
 
 def join(num_cpus: int, *, log_to_driver: bool = False) -> None:

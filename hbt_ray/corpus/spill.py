@@ -67,8 +67,8 @@ class SpillWriter:
         order = np.argsort(part, kind="stable")
         table = pa.concat_tables(self._tables).take(pa.array(order)).combine_chunks()
         self._tables, self._parts, self._num_bytes = [], [], 0
-        found, starts = np.unique(part[order], return_index=True)
-        for number, start, stop in zip(found, starts, [*starts[1:], len(part)], strict=True):
+        numbers, starts = np.unique(part[order], return_index=True)
+        for number, start, stop in zip(numbers, starts, [*starts[1:], len(part)], strict=True):
             self._writer.write_table(table.slice(start, stop - start), max_chunksize=stop - start)
             self._batches.append(int(number))
 

@@ -70,7 +70,7 @@ def _tune(study: Study, report: Report) -> None:
     recipe = study.recipe
     results = study.directory.results()
     known = _done(results, recipe)
-    fitting = check_capacity(recipe)
+    fitting = check_capacity(recipe.resources, stops_early=recipe.tune.stops_early)
     concurrent = min(recipe.tune.max_concurrent or fitting, fitting)
     if recipe.tune.max_concurrent > fitting:
         report(f"tune.max_concurrent={recipe.tune.max_concurrent} is lowered to {fitting}: no more trials fit at once")

@@ -123,10 +123,10 @@ class Codec:
 
     def _marian_token(self, lang: str) -> str:
         tokens = [f">>{code}<<" for code in marian_codes(lang)]
-        found = next((token for token in tokens if token in self._marian), None)
-        if found is None:
+        known = next((token for token in tokens if token in self._marian), None)
+        if known is None:
             raise unsupported(self.name, "translate.langs", lang, (token.strip("<>") for token in self._marian))
-        return found
+        return known
 
     def _check_marian_source(self, lang: str) -> None:
         source = str(self.tokenizer.source_lang)

@@ -33,11 +33,11 @@ def convert_model(name: str, directory: Path, fingerprint: str, precision: str, 
     import ctranslate2
 
     label = Path(name).name
-    made = root / f"ct2-{label}-{fingerprint[:12]}-{precision}-{ctranslate2.__version__}"
-    if (made / DONE).exists():
-        return made
+    target = root / f"ct2-{label}-{fingerprint[:12]}-{precision}-{ctranslate2.__version__}"
+    if (target / DONE).exists():
+        return target
     vocab_size = int(load_config(name, str(directory)).vocab_size)
-    fresh = made.with_name(f".{made.name}.{os.getpid()}.new")
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     root.mkdir(parents=True, exist_ok=True)
     try:
@@ -54,10 +54,10 @@ def convert_model(name: str, directory: Path, fingerprint: str, precision: str, 
         if path.suffix in FILES and path.suffix not in WEIGHTS and not path.name.startswith("."):
             shutil.copyfile(path, fresh / TOKENIZER / path.name)
     (fresh / DONE).write_text(json.dumps({"model": name, "fingerprint": fingerprint, "precision": precision}))
-    if made.exists():  # cut off before its last file was there
-        shutil.rmtree(made)
-    fresh.rename(made)
-    return made
+    if target.exists():  # cut off before its last file was there
+        shutil.rmtree(target)
+    fresh.rename(target)
+    return target
 
 
 class _EveryToken:

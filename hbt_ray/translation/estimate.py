@@ -57,8 +57,8 @@ def estimate(job: Job) -> list[Estimate]:
     out = []
     for lang in job.langs:
         there = job.store.shards(lang)
-        own = [chunk for chunk in job.survey.chunks if chunk.lang == lang]
-        left = [chunk for chunk in own if chunk.name not in there]
+        chunks = [chunk for chunk in job.survey.chunks if chunk.lang == lang]
+        left = [chunk for chunk in chunks if chunk.name not in there]
         chars = sum(chunk.num_chars for chunk in left)
         speed = speeds[lang]
         tokens = round(chars * tokens_of[lang] / sample_chars)
@@ -66,7 +66,7 @@ def estimate(job: Job) -> list[Estimate]:
             Estimate(
                 lang=lang,
                 num_rows=sum(chunk.num_rows for chunk in left),
-                num_done=sum(chunk.num_rows for chunk in own) - sum(chunk.num_rows for chunk in left),
+                num_done=sum(chunk.num_rows for chunk in chunks) - sum(chunk.num_rows for chunk in left),
                 num_chars=chars,
                 num_tokens=tokens,
                 tokens_per_second=speed,

@@ -53,8 +53,6 @@ class Job:
     source_lang: str
     specs: dict[str, TranslatorSpec]
     """Target language -> its translator; `directory` is that of the model's own files until `convert` was called."""
-    fingerprints: dict[str, str]
-    """Target language -> fingerprint of its model."""
     inputs: Inputs
     survey: Survey
     store: TranslationStore
@@ -79,12 +77,12 @@ class Job:
         specs = {}
         for lang, spec in self.specs.items():
             began = time.monotonic()
-            made = convert_model(
-                spec.name, Path(spec.directory), self.fingerprints[lang], self.config.precision, self.models
+            converted = convert_model(
+                spec.name, Path(spec.directory), spec.fingerprint, self.config.precision, self.models
             )
             if time.monotonic() - began > 1:
-                report(f"model {spec.name}: converted to {made} in {time.monotonic() - began:.0f} s")
-            specs[lang] = dataclasses.replace(spec, directory=str(made))
+                report(f"model {spec.name}: converted to {converted} in {time.monotonic() - began:.0f} s")
+            specs[lang] = dataclasses.replace(spec, directory=str(converted))
         return dataclasses.replace(self, specs=specs)
 
 
@@ -104,7 +102,8 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
     """
     source, langs = _languages(config)
     num_translators = num_places("translation", config.cpus_per_translator, int(config.use_gpu))
-    specs, fingerprints = _models(config, source, langs)
+    specs = _models(config, source, langs)
+    fingerprints = {lang: spec.fingerprint for lang, spec in specs.items()}
     if "://" in workspace:
         raise ConfigError(
             f"workspace={workspace!r}: CTranslate2 reads converted models from a directory; use a workspace that is a "
@@ -119,8 +118,8 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
     wanted = Wanted(
         source, fingerprints, digest_of(str(FORMAT), *settings.values()), config.rows_per_shard, config.negatives
     )
-    found = survey(inputs.units, wanted)
-    _check(corpus, source, found, report)
+    counts = survey(inputs.units, wanted)
+    _check(corpus, source, counts, report)
     root = config.output.rstrip("/") or f"{workspace}/translations"
     name = input_name(corpus.input)
     store = TranslationStore(f"{root}/{name}-{digest_of(*map(str, sorted(made_from.items())))[:12]}")
@@ -128,9 +127,8 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
         config=config,
         source_lang=source,
         specs=specs,
-        fingerprints=fingerprints,
         inputs=inputs,
-        survey=found,
+        survey=counts,
         store=store,
         root=root,
         name=name,
@@ -145,12 +143,12 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
 def run_job(job: Job, report: Report, progress: Callable[[str, int, int, str], None]) -> dict[str, Any]:
     """Translate what is missing and show what is whole; the same job after any kill goes on. Returns the manifest."""
     store, began = job.store, time.monotonic()
-    made_anew = made_otherwise(job.root, job.name, MADE_FROM, job.made_from)
+    others = made_otherwise(job.root, job.name, MADE_FROM, job.made_from)
     if not store.shards(ORIGINAL):
-        for directory, changed in made_anew:
+        for directory, changed in others:
             report(f"{directory} was made with another {', '.join(changed)}: translating anew in {store.directory}")
-    store.begin(job.made_from, job.fingerprints)
-    todo, stats = _plan(job, [directory for directory, _ in made_anew], report)
+    store.begin(job.made_from, {lang: spec.fingerprint for lang, spec in job.specs.items()})
+    todo, stats = _plan(job, [directory for directory, _ in others], report)
     if todo:
         flow = Flow(job.config, job.source_lang, job.converted(report).specs, store)
         for chunk, shard in run_flow(flow, job.inputs.units, job.survey.known, todo, job.num_translators, progress):
@@ -175,19 +173,19 @@ def _languages(config: TranslateConfig) -> tuple[str, list[str]]:
     return source, langs
 
 
-def _models(
-    config: TranslateConfig, source: str, langs: Sequence[str]
-) -> tuple[dict[str, TranslatorSpec], dict[str, str]]:
-    specs, fingerprints = {}, {}
+def _models(config: TranslateConfig, source: str, langs: Sequence[str]) -> dict[str, TranslatorSpec]:
+    specs = {}
     codecs: dict[str, Codec] = {}
     for lang in langs:
         name = config.model.replace("{lang}", lang)
         directory = model_directory(name, unknown_translator)
         codec = codecs.get(name) or codecs.setdefault(name, Codec(name, str(directory), source))
         codec.check_target(lang)
-        specs[lang] = TranslatorSpec(name=name, directory=str(directory), config=config, source_lang=source)
-        fingerprints[lang] = model_fingerprint(directory, unknown_translator)
-    return specs, fingerprints
+        fingerprint = model_fingerprint(directory, unknown_translator)
+        specs[lang] = TranslatorSpec(
+            name=name, directory=str(directory), fingerprint=fingerprint, config=config, source_lang=source
+        )
+    return specs
 
 
 def _model_identity(config: TranslateConfig, fingerprints: dict[str, str]) -> str:
@@ -195,20 +193,22 @@ def _model_identity(config: TranslateConfig, fingerprints: dict[str, str]) -> st
     return config.model if "{lang}" in config.model else next(iter(fingerprints.values()))
 
 
-def _check(corpus: CorpusConfig, source: str, found: Survey, report: Report) -> None:
-    told = "; ".join(f"{num:,} x {name} (e.g. {found.examples[name]})" for name, num in sorted(found.problems.items()))
-    if told and corpus.bad_rows == "error":
+def _check(corpus: CorpusConfig, source: str, counts: Survey, report: Report) -> None:
+    problems = "; ".join(
+        f"{num:,} x {name} (e.g. {counts.examples[name]})" for name, num in sorted(counts.problems.items())
+    )
+    if problems and corpus.bad_rows == "error":
         raise CorpusError(
-            f"corpus.input={corpus.input!r} has unusable rows: {told}; mend them, or corpus.bad_rows=skip"
+            f"corpus.input={corpus.input!r} has unusable rows: {problems}; mend them, or corpus.bad_rows=skip"
         )
-    if told:
-        report(f"not translated: {told}")
-    if not found.langs[source]:
-        have = ", ".join(f"{lang} ({num:,})" for lang, num in found.langs.most_common(20)) or "no usable rows at all"
+    if problems:
+        report(f"not translated: {problems}")
+    if not counts.langs[source]:
+        have = ", ".join(f"{lang} ({num:,})" for lang, num in counts.langs.most_common(20)) or "no usable rows at all"
         raise CorpusError(
             f"corpus.input={corpus.input!r} has no rows in translate.source_lang={source!r}; it has {have}"
         )
-    for lang, hashes in found.known.items():
+    for lang, hashes in counts.known.items():
         report(f"note: the input has {len(hashes):,} items in {lang} already; they stay as they are")
 
 
@@ -245,7 +245,7 @@ def _plan(job: Job, directories: list[str], report: Report) -> tuple[list[Any], 
 
 
 def _manifest(job: Job, stats: dict[str, dict[str, ShardStats]], seconds: float) -> dict[str, Any]:
-    """What was made; a language of an earlier run keeps what was said of it."""
+    """What the directory holds; languages of earlier runs keep their entries."""
     earlier = job.store.manifest() or {}
     langs = dict(earlier.get("langs", {}))
     for lang in job.langs:
@@ -257,7 +257,7 @@ def _manifest(job: Job, stats: dict[str, dict[str, ShardStats]], seconds: float)
         }
         langs[lang] = {
             "model": job.specs[lang].name,
-            "model_fingerprint": job.fingerprints[lang],
+            "model_fingerprint": job.specs[lang].fingerprint,
             "shards": len(shards),
             "devices": sorted({shard.device for shard in shards}),
             **total,

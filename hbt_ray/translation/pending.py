@@ -118,7 +118,7 @@ def translate_rows(
     """
     texts = {role: [text.strip() for text in table[role].cast(pa.string()).to_pylist()] for role in ROLES}
     lists: list[list[str] | None] = table["negatives"].to_pylist() if "negatives" in table.column_names else []
-    flat = [text or "" for own in lists for text in own or ()] if negatives else []
+    flat = [text or "" for row in lists for text in row or ()] if negatives else []
     done = translator([*texts["question"], *texts["passage"], *flat], lang)
     n = table.num_rows
     question, passage, rest = done.texts[:n], done.texts[n : 2 * n], done.texts[2 * n :]
@@ -152,6 +152,6 @@ def _negatives(lists: list[list[str] | None], texts: list[str] | None) -> pa.Arr
     """Lists of the same lengths with the translated texts, less empty ones; nulls where there are none."""
     left = iter(texts or ())
     out = [
-        None if own is None or texts is None else [text for text in (next(left) for _ in own) if text] for own in lists
+        None if row is None or texts is None else [text for text in (next(left) for _ in row) if text] for row in lists
     ]
     return pa.array(out, pa.list_(pa.string()))

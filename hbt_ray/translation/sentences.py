@@ -47,9 +47,9 @@ def split_text(text: str, lang: str) -> list[Part]:
         lead, inner, tail = _edges(line)
         if lead:
             parts.append(Part(lead, "kept"))
-        for at, sentence in enumerate(sentencex.segment(base, inner) if inner else ()):
+        for place, sentence in enumerate(sentencex.segment(base, inner) if inner else ()):
             before, words, after = _edges(sentence)
-            if before or (at and parts[-1].kind != "gap"):  # an empty gap: the target may want a space there
+            if before or (place and parts[-1].kind != "gap"):  # an empty gap: the target may want a space there
                 parts.append(Part(before, "gap"))
             if words:
                 parts.append(Part(words, "sentence" if _has_letter(words) else "kept"))
@@ -90,9 +90,9 @@ def shorten(parts: Sequence[Part], num_tokens: Callable[[str], int], limit: int)
         if part.kind != "sentence" or num_tokens(part.text) <= limit:
             out.append(part)
             continue
-        for at, piece in enumerate(split_long(part.text, num_tokens, limit)):
+        for place, piece in enumerate(split_long(part.text, num_tokens, limit)):
             before, words, after = _edges(piece)
-            if at:
+            if place:
                 out.append(Part(before, "gap"))
             if words:
                 out.append(Part(words, "sentence" if _has_letter(words) else "kept"))
@@ -109,8 +109,8 @@ def split_long(sentence: str, num_tokens: Callable[[str], int], limit: int) -> l
     """
     if len(sentence) < 2 or num_tokens(sentence) <= limit:
         return [sentence]
-    at = _cut(sentence)
-    return [*split_long(sentence[:at], num_tokens, limit), *split_long(sentence[at:], num_tokens, limit)]
+    cut = _cut(sentence)
+    return [*split_long(sentence[:cut], num_tokens, limit), *split_long(sentence[cut:], num_tokens, limit)]
 
 
 def _cut(sentence: str) -> int:
@@ -120,17 +120,17 @@ def _cut(sentence: str) -> int:
         ends = [m.end() for m in pattern.finditer(sentence) if len(sentence) / 4 <= m.end() <= len(sentence) * 3 / 4]
         if ends:
             return min(ends, key=lambda end: abs(end - middle))
-    at = len(sentence) // 2
-    while at > 1 and unicodedata.category(sentence[at])[0] == "M":  # a vowel sign stays with its letter
-        at -= 1
-    return at
+    cut = len(sentence) // 2
+    while cut > 1 and unicodedata.category(sentence[cut])[0] == "M":  # a vowel sign stays with its letter
+        cut -= 1
+    return cut
 
 
 def _edges(text: str) -> tuple[str, str, str]:
     """Leading blanks, what is between, trailing blanks."""
-    found = _EDGES.match(text)
-    assert found is not None, "the pattern matches every string"
-    return found[1], found[2], found[3]
+    edges = _EDGES.match(text)
+    assert edges is not None, "the pattern matches every string"
+    return edges[1], edges[2], edges[3]
 
 
 def _has_letter(text: str) -> bool:

@@ -152,10 +152,10 @@ def _read_stats(fs: Any, path: str) -> ShardStats | None:
 def _metadata_of(data: bytes) -> dict[bytes, bytes] | None:
     """The metadata of a shard that is in memory, where all errors are the shard's."""
     try:
-        found: dict[bytes, bytes] | None = pq.read_schema(io.BytesIO(data)).metadata
+        metadata: dict[bytes, bytes] | None = pq.read_schema(io.BytesIO(data)).metadata
     except (pa.ArrowInvalid, OSError):
         return None
-    return found
+    return metadata
 
 
 def _move(fs: Any, source: str, target: str) -> None:

@@ -39,7 +39,9 @@ class TranslatorSpec:
     name: str
     """Of the model, as in the recipe."""
     directory: str
-    """The model's own files, or what `convert_model` made of them. The same on every node."""
+    """The model's own files, or those that `convert_model` made of them. The same on every node."""
+    fingerprint: str
+    """Of the model's own files."""
     config: TranslateConfig
     source_lang: str
     """Canonical tag."""
@@ -109,15 +111,17 @@ class Translator:
         done: dict[str, tuple[str, bool]] = {}
         num_new = 0
         for batch in batches([len(encoded[sentence]) for sentence in sentences], self._config.token_budget):
-            rows = [encoded[sentences[at]] for at in batch]
+            rows = [encoded[sentences[place]] for place in batch]
             outputs = self._engine(rows, self._codec.prefix(lang), self._max_new(max(map(len, rows))))
-            for at, output in zip(batch, outputs, strict=True):
-                done[sentences[at]] = (self._codec.decode(output.ids), output.cut)
+            for place, output in zip(batch, outputs, strict=True):
+                done[sentences[place]] = (self._codec.decode(output.ids), output.cut)
                 num_new += len(output.ids)
-        own = [[done[part.text] for part in row if part.kind == "sentence"] for row in parts]
+        translated = [[done[part.text] for part in row if part.kind == "sentence"] for row in parts]
         return Translations(
-            texts=[join_parts(row, [text for text, _ in pair], lang) for row, pair in zip(parts, own, strict=True)],
-            cut=[sum(cut for _, cut in pair) for pair in own],
+            texts=[
+                join_parts(row, [text for text, _ in pair], lang) for row, pair in zip(parts, translated, strict=True)
+            ],
+            cut=[sum(cut for _, cut in pair) for pair in translated],
             num_tokens=sum(map(len, encoded.values())),
             num_new_tokens=num_new,
         )
@@ -129,7 +133,7 @@ class Translator:
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Places of rows, longest first, so that rows x longest row is at most `budget` (a longer row is alone)."""
-    order = sorted(range(len(lengths)), key=lambda at: (-lengths[at], at))
+    order = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     start = 0
     while start < len(order):
         size = max(1, budget // max(1, lengths[order[start]]))

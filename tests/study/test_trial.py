@@ -153,7 +153,7 @@ def test_which_of_the_stopped_trials_are_run_again(study, monkeypatch, tune, run
             study.directory.save(TrialResult(spec, "finished", 10, {}))
 
     monkeypatch.setattr(module, "_run", tune_run)
-    monkeypatch.setattr(module, "check_capacity", lambda recipe: 2)
+    monkeypatch.setattr(module, "check_capacity", lambda resources, **kinds: 2)
     _tune(study, lambda line: None)
     assert ran == runs
 

@@ -52,8 +52,10 @@ def load(converted):
         if engine == "transformers":
             codec = Codec(name, name, "en")
             return Translator(codec, TransformersEngine(codec, name, config), config, "en")
-        place = convert_model(name, Path(directory), model_fingerprint(directory), config.precision, converted)
-        return TranslatorSpec(name=name, directory=str(place), config=config, source_lang="en").load("cpu", 1)
+        fingerprint = model_fingerprint(directory)
+        place = str(convert_model(name, Path(directory), fingerprint, config.precision, converted))
+        spec = TranslatorSpec(name=name, directory=place, fingerprint=fingerprint, config=config, source_lang="en")
+        return spec.load("cpu", 1)
 
     return load_it
 

@@ -21,7 +21,7 @@ ROWS = [{"id": f"i{n}", "lang": "en", "question": f"q {n}", "passage": f"p {n}",
 class Spec:
     """A translator that gives texts back."""
 
-    name = directory = "model"
+    name = directory = fingerprint = "model"
 
     def load(self, device, threads):
         return lambda texts, lang: Translations(list(texts), [0] * len(texts), 0, 0)
@@ -31,7 +31,7 @@ class Spec:
 def translate(in_process, monkeypatch, tmp_path):
     """Translates an input: translate(location) -> directory of the result."""
     monkeypatch.setattr(module, "num_places", lambda *needs: 1)
-    monkeypatch.setattr(module, "_models", lambda config, source, langs: ({"de": Spec()}, {"de": "print"}))
+    monkeypatch.setattr(module, "_models", lambda config, source, langs: {"de": Spec()})
     monkeypatch.setattr(module.Job, "converted", lambda job, report: job)
 
     def translate_it(location, dev_ids=""):

@@ -72,9 +72,9 @@ def cluster_precision(
 
 def agree(answers: Mapping[str, Precision]) -> Precision:
     """The precision of all nodes, from each one's (address -> precision)."""
-    if len({found.name for found in answers.values()}) == 1:
-        found = next(iter(answers.values()))
+    if len({precision.name for precision in answers.values()}) == 1:
+        precision = next(iter(answers.values()))
         where = f" (on {len(answers)} nodes)" if len(answers) > 1 else ""
-        return Precision(name=found.name, reason=f"{found.reason}{where}")
-    told = "; ".join(f"{address}: {found.name}, {found.reason}" for address, found in answers.items())
-    return Precision(name="fp32", reason=f"float32 was chosen, for the nodes differ ({told})")
+        return Precision(name=precision.name, reason=f"{precision.reason}{where}")
+    nodes = "; ".join(f"{address}: {node.name}, {node.reason}" for address, node in answers.items())
+    return Precision(name="fp32", reason=f"float32 was chosen, for the nodes differ ({nodes})")

@@ -65,11 +65,11 @@ class EncoderSpec:
             ConfigError: the model cannot be loaded here.
             ClusterError: the device does not compute in the precision, so its vectors would be other ones.
         """
-        found = resolve_precision(device, self.precision)
-        if found.name != self.precision:
+        possible = resolve_precision(device, self.precision)
+        if possible.name != self.precision:
             raise ClusterError(
-                f"precision is {self.precision!r}, but a worker can only do {found.name} ({found.reason}); "
-                f"encode with precision {found.name}, or on nodes that are all alike"
+                f"precision is {self.precision!r}, but a worker can only do {possible.name} ({possible.reason}); "
+                f"encode with precision {possible.name}, or on nodes that are all alike"
             )
         return Encoder.load(
             self.model,
