@@ -86,7 +86,7 @@ def test_a_study_that_goes_on_is_whole_and_decided_though_its_trials_lost_their_
     results, failed = run_study(study, said.append)
     assert (len(results), failed) == (3, [])
     assert any("1 runs of trials that have ended were not whole" in line for line in said)
-    line = tune.end_study(study, uri, results, 0)
+    line = tune.end_study(study, uri, 0)
     assert line.startswith("recommended alpha = 0")
     assert (tmp_path / "killed-0" / "report.html").is_file()
     assert study.log.flush(30)
@@ -111,7 +111,7 @@ def test_trials_that_failed_in_this_call_count_and_do_not_fail_the_study(tmp_pat
     results, failed = run_study(study, print)
     assert len(results) == 4
     assert {result.spec for result in failed} == {again, new}
-    tune.end_study(study, uri, results, len(failed))
+    tune.end_study(study, uri, len(failed))
     assert study.log.flush(30)
     parent = client.get_run(study.log.run_id(study.key))
     assert (parent.info.status, parent.data.tags["hbt.failed_trials"]) == ("FINISHED", "2")
@@ -119,7 +119,7 @@ def test_trials_that_failed_in_this_call_count_and_do_not_fail_the_study(tmp_pat
     monkeypatch.setattr(module, "_tune", lambda study, report: None)
     results, failed = run_study(study, print)
     assert failed == []
-    tune.end_study(study, uri, results, 0)
+    tune.end_study(study, uri, 0)
     assert study.log.flush(30)
     assert client.get_run(parent.info.run_id).data.tags["hbt.failed_trials"] == "0"
 
@@ -127,10 +127,10 @@ def test_trials_that_failed_in_this_call_count_and_do_not_fail_the_study(tmp_pat
 def test_of_two_studies_of_one_name_each_job_decides_on_its_own(tmp_path, uri, client, monkeypatch):
     monkeypatch.setattr(module, "_tune", train_all)
     older = open_study(tmp_path, uri, recipe_of("twice", space={"plan.alpha": [0.0, 0.25]}), "a")
-    results, _ = run_study(older, print)
+    run_study(older, print)
     newer = open_study(tmp_path, uri, recipe_of("twice", space={"plan.alpha": [0.5, 0.75]}), "b")
     run_study(newer, print)
-    assert tune.end_study(older, uri, results, 0).startswith("recommended alpha = 0:")
+    assert tune.end_study(older, uri, 0).startswith("recommended alpha = 0:")
     own = client.list_artifacts(older.log.run_id(older.key))
     assert "report.md" in {item.path for item in own}
     assert "report.md" not in {item.path for item in client.list_artifacts(newer.log.run_id(newer.key))}
@@ -162,6 +162,6 @@ def test_nothing_is_decided_before_all_has_arrived(tmp_path, monkeypatch):
     monkeypatch.setattr(tune, "report_study", None)  # would fail
     study = open_study(tmp_path, f"sqlite:///{tmp_path}/none.db", recipe_of("s"))
     object.__setattr__(study, "log", Undelivered())
-    said = tune.end_study(study, "sqlite:///none.db", [], 0)
+    said = tune.end_study(study, "sqlite:///none.db", 0)
     assert said == "12 records have not arrived; no decision: `python jobs/report.py s` makes it when they have"
     assert (study.log.paths, study.log.ends) == ([], ["finished"])
