@@ -1,4 +1,4 @@
-"""What is done is not done again: a directory of files, each the result of some work, written whole or not at all.
+"""Finished work is not repeated: a directory of files, each the result of one task, written whole or not at all.
 
 A job that was killed lists the names that are there and does the rest. Names say which work it was: a number, or a
 digest of what it was made from.
@@ -50,11 +50,10 @@ class FinishedFiles:
         with ThreadPoolExecutor(READERS) as pool:
             return list(pool.map(lambda name: how(fs, f"{path}/{name}"), names))
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove files."""
+    def remove(self, name: str) -> None:
+        """Remove a file."""
         fs, path = open_fs(self.directory)
-        for name in names:
-            fs.rm_file(f"{path}/{name}")
+        fs.rm_file(f"{path}/{name}")
 
     def remove_parts(self) -> None:
         """Remove what killed writers left."""

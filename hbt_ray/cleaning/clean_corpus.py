@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from hbt_ray.cleaning.contamination import KnownTexts, known_texts
-from hbt_ray.cleaning.counts import CleanCounts, KeptCounts
+from hbt_ray.cleaning.counts import COUNTS, CleanCounts, KeptCounts
 from hbt_ray.cleaning.duplicates import Item, find_duplicates, put_in_place, remove_items
 from hbt_ray.cleaning.identify import unjudged
 from hbt_ray.cleaning.partition import CleanJob, clean_partition
@@ -58,15 +58,15 @@ class Cleaned:
     def open(directory: str) -> Cleaned | None:
         """The corpus in a directory; None where there is none, or one that is not whole."""
         tree = read_json(f"{directory}/{SUMMARY}")
-        return Cleaned(directory, tree["settings"], CleanCounts.from_tree(tree["counts"])) if tree else None
+        return Cleaned(directory, tree["settings"], COUNTS.validate_python(tree["counts"])) if tree else None
 
 
 def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = "", report: Report = print) -> Cleaned:
-    """Clean `config.input` under `root`; a no-op where that has been done, and a job that was stopped goes on.
+    """Clean `config.input` under `root`; a no-op where that has been done; a job that was stopped is resumed.
 
     Args:
-        config: what is read; only its input and languages matter.
-        rules: what is rejected.
+        config: of the corpus; only its input and languages matter.
+        rules: thresholds, and which rules apply.
         root: directory or URL of cleaned corpora; this one becomes a sub-directory named by its fingerprint.
         name: readable part of that sub-directory's name; empty takes it from the input.
         report: receives one line of news at a time.
@@ -115,13 +115,13 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
                     f"corpus.input={config.input!r}: no row is left after cleaning; see {directory}/rejected"
                 )
         except CorpusError as error:
-            if not isinstance(error, UnreadableError):  # else a job of the same settings goes on with what is there
+            if not isinstance(error, UnreadableError):  # else the same command resumes
                 work.remove()
             raise
         if "wrong_language" in rules.rules and (unknown := unjudged(counts.rows)):
             report(f"not judged by language, because the identifier does not know them: {', '.join(unknown)}")
         write_beside(f"{directory}/{KEPT}", dev_ids, licences)
-        write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": json.loads(counts.to_json())})
+        write_json(f"{directory}/{SUMMARY}", {"settings": settings, "counts": COUNTS.dump_python(counts)})
         work.remove()
     return Cleaned(directory, settings, counts)
 

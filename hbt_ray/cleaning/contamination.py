@@ -1,4 +1,4 @@
-"""What a corpus has in common with a set that models will be scored on: equal questions, and runs of words.
+"""Texts that a corpus shares with a set that models will be scored on: equal questions, and runs of words.
 
 Of a set nothing but hashes is held: one of each question, and one of each run of `clean.run_words` words in its
 questions and passages (`clean.run_chars` characters in languages that write no spaces). A text that is too short for a
@@ -40,7 +40,7 @@ class KnownTexts:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What texts share with a set."""
+    """Texts of rows that are in a set too."""
 
     same_question: np.ndarray
     """bool [n]."""
@@ -78,7 +78,7 @@ def overlap(
     config: CleanConfig,
     negatives: Sequence[Sequence[str] | None] = (),
 ) -> Overlap:
-    """What rows share with a set, [n] each; `negatives` are in the language of their row, none where it is empty."""
+    """Texts of rows that are in a set too; `negatives` are in the language of their row, none where it is empty."""
     hashes = np.array([text_hash(normalise(text)) for text in questions], np.uint64)
     shared = np.zeros(len(langs), np.int64)
     others = [(row, text) for row, texts in enumerate(negatives) for text in texts or ()]

@@ -1,21 +1,20 @@
-"""What is counted while a corpus is cleaned; partitions add up."""
+"""Counts of a corpus while it is cleaned; partitions add up."""
 
 from __future__ import annotations
 
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 
 @dataclass
 class KeptCounts:
-    """What is left."""
+    """Of the rows that are left."""
 
     items: int = 0
     rows: Counter[str] = field(default_factory=Counter)
@@ -64,28 +63,12 @@ class CleanCounts:
 
     def to_json(self) -> str:
         """For the way from a task to the driver, and for the summary."""
-        return json.dumps({**vars(self), "kept": vars(self.kept)})
+        return COUNTS.dump_json(self).decode()
 
     @staticmethod
     def from_json(text: str) -> CleanCounts:
         """Inverse of `to_json`."""
-        return CleanCounts.from_tree(json.loads(text))
-
-    @staticmethod
-    def from_tree(tree: dict[str, Any]) -> CleanCounts:
-        """From the JSON object of `to_json`."""
-        kept = tree["kept"]
-        return CleanCounts(
-            items=tree["items"],
-            rows=Counter(tree["rows"]),
-            unusable=Counter(tree["unusable"]),
-            rejected={reason: Counter(langs) for reason, langs in tree["rejected"].items()},
-            contamination={
-                name: {kind: Counter(langs) for kind, langs in kinds.items()}
-                for name, kinds in tree["contamination"].items()
-            },
-            kept=KeptCounts(kept["items"], *(Counter(kept[name]) for name in ("rows", "pairs", "sources"))),
-        )
+        return COUNTS.validate_json(text)
 
     def add(self, other: CleanCounts) -> None:
         """Fold another partition's counts into these."""
@@ -101,6 +84,9 @@ class CleanCounts:
         self.kept.rows.update(other.kept.rows)
         self.kept.pairs.update(other.kept.pairs)
         self.kept.sources.update(other.kept.sources)
+
+
+COUNTS = TypeAdapter(CleanCounts)
 
 
 def item_starts(ids: pa.ChunkedArray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What has to survive translation as it is: numbers, addresses and identifiers.
+"""Numbers, addresses and identifiers, which a translation must keep as they are.
 
 Measure: the share of the original's that the text lacks. Threshold: above `clean.max_lost_numbers` and
 `clean.max_lost_entities`. Requirement: an original with at least `clean.min_kept` of them.
@@ -15,7 +15,7 @@ from hbt_ray.cleaning.texts import ADDRESS, Field, Verdicts
 from hbt_ray.config.clean import CleanConfig
 
 Kept = TypeVar("Kept")
-"""What is to be kept."""
+"""A part that must be kept."""
 YEARS = range(1000, 2200)
 CALENDARS = (543, -621, -622, -579, -580)
 """Years of the Thai, Persian and Islamic calendars against the Gregorian, which translations may have instead."""
@@ -77,7 +77,7 @@ def _lost_entities(wanted: set[str], text: str) -> int:
 
 
 def _lost_numbers(wanted: set[Number], text: str) -> int:
-    """Numbers that the text has under none of their readings; its own are taken in all of theirs."""
+    """How many numbers of the original have no matching reading in the text, whose numbers count in all of theirs."""
     there = numbers_of(text)
     missing = wanted - there
     if not missing:

@@ -13,7 +13,7 @@ from hbt_ray.cleaning.texts import Field, Verdicts
 from hbt_ray.config.clean import CleanConfig
 
 BROKEN = re.compile(r"\ufffd|<unk>|\u2581|⁇|<pad>|</s>|&amp;(?:amp|lt|gt|quot|#\d+);|&\s+(?:amp|lt|gt|quot|nbsp)\s*;")
-"""What no text has: undecodable bytes, tokens of sequence models, entities escaped twice or torn apart."""
+"""Found in no sound text: undecodable bytes, tokens of sequence models, entities escaped twice or torn apart."""
 TAG = re.compile(r"</?[A-Za-z][\w.:-]*(?:\s[^<>]*)?/?>|\{\{?\w*\}?\}|%(?:\(\w+\))?[sd](?!\w)")
 NAME = re.compile(r"</?[A-Za-z][A-Za-z0-9-]*")
 MIN_TAGS = 3

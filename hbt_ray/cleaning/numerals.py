@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 Reading = tuple[str, ...]
 Number = frozenset[Reading]
-"""What may be one number: its readings, each the numbers that then are there."""
+"""A chain of digits that may be one number: its readings, each a list of numbers."""
 
 DIGITS = r"\d+(?:[.,٫٬’']\d+)*"
 NUMBER = re.compile(DIGITS)
@@ -32,7 +32,7 @@ HAN = "".join((*HAN_DIGITS, *HAN_TENS, *HAN_MYRIADS))
 HAN_NUMBER = re.compile(rf"(?<![\d.,])[\d{HAN}]*[{HAN}][\d{HAN}]*")
 
 LONGEST = 32
-"""Characters of a numeral; what is longer is a loop of a model."""
+"""Characters of a numeral; longer ones are a loop of a model."""
 
 
 def numbers_of(text: str) -> set[Number]:

@@ -38,14 +38,14 @@ REJECTED = pa.schema(
         "other_passage": pa.string(),
     }
 )
-"""`other_*` is what a row was compared with: the row of its item in the reference language, or for a duplicate the item
+"""`other_*` is the row it was compared with: the row of its item in the reference language, or for a duplicate the item
 that is kept."""
 SAME_QUESTION, SHARED_RUN = "same question", "shared run"
 
 
 @dataclass(frozen=True)
 class CleanJob:
-    """What a task must know to clean one partition."""
+    """Settings of a task that cleans one partition."""
 
     config: CleanConfig
     directory: str
@@ -54,7 +54,7 @@ class CleanJob:
 
 
 def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
-    """Write what is kept and what is rejected of a partition; one row of counts comes back."""
+    """Write the kept and the rejected rows of a partition; one row of counts comes back."""
     unusable = PartitionStats()
     table = drop_problems(load(), unusable)
     counts = CleanCounts(unusable=unusable.skipped)

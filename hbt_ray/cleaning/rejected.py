@@ -1,4 +1,4 @@
-"""What was rejected: counts on a terminal, and rows to look at."""
+"""Rejected rows: counts on a terminal, and samples to look at."""
 
 from __future__ import annotations
 

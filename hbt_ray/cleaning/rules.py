@@ -43,7 +43,7 @@ class Judgement:
     reasons: np.ndarray
     """`RULE: question`, `RULE: passage`, `similarity`, ..."""
     values: np.ndarray
-    """What the rule measured."""
+    """Measured by the rule."""
     originals: np.ndarray
     """int64 [n]: the row of the same item in the reference language, -1 where there is none and for itself."""
 

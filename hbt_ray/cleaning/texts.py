@@ -1,4 +1,4 @@
-"""What rules are given: one column of texts beside their originals, and what of a text is prose."""
+"""The input of rules: one column of texts beside their originals, and the prose of a text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]、。，]+|[\w.+-]+@[\w-]+\.[a-z]{2,}", re.IGNORECASE | re.ASCII)
 ASCII_RUN = re.compile(r"[!-~]+")
 CODE = re.compile(r"[_$\\{}\[\]=<>|@`]|::|->|\(\)|[a-z][A-Z]|\w[/.]\w", re.ASCII)
-"""What no word has inside: underscores, brackets, a capital after a small letter, a dot or a slash between letters."""
+"""Found inside no word: underscores, brackets, a capital after a small letter, a dot or a slash between letters."""
 
 QUOTED = re.compile(r'"[^"\n]{3,200}"|“[^”\n]{3,200}”|«[^»\n]{3,200}»|„[^“”\n]{3,200}[“”]|「[^」\n]{3,200}」')
-"""What is quoted may stay as it is: messages, titles, names."""
+"""Quotations may stay as they are: messages, titles, names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +43,16 @@ class Field:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a rule says of each text."""
+    """Verdict of a rule on each text."""
 
     values: np.ndarray
-    """What was measured, [n]; NaN where the rule has nothing to say."""
+    """Measured values, [n]; NaN where the rule does not apply."""
     bad: np.ndarray
     """bool [n]: rejected."""
 
     @staticmethod
     def none(num: int) -> Verdicts:
-        """Nothing to say of `num` texts."""
+        """Of `num` texts to which the rule does not apply."""
         return Verdicts(np.full(num, np.nan), np.zeros(num, bool))
 
 
@@ -62,7 +62,7 @@ def base_lang(code: str) -> str:
 
 
 def prose(text: str) -> str:
-    """A text without quotations, addresses, markup and identifiers: what is left is there to be translated."""
+    """A text without quotations, addresses, markup and identifiers: the part that must be translated."""
     if not CODE.search(text) and not QUOTED.search(text):
         return text  # most texts, and for these it is all that is done
     return ASCII_RUN.sub(lambda run: " " if CODE.search(run[0]) else run[0], QUOTED.sub(" ", text))

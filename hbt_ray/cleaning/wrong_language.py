@@ -38,7 +38,7 @@ OWN_SCRIPT = {
         "hy": "\u0530-\u058f",
     }.items()
 }
-"""Languages that are told by their letters, because no other of those that are known is written in them."""
+"""Languages with a script of their own among those that the identifier knows."""
 OWN_SHARE = 0.3
 """Share of a text's letters that then must be of its script: Japanese writes about half of its text in kana."""
 RELATED = (
@@ -68,7 +68,7 @@ RELATED = (
 
 
 def wrong_language(field: Field, config: CleanConfig) -> Verdicts:
-    """The probability of the languages of another family, where it is more than that of the text's own."""
+    """The probability of the languages of another family, where it exceeds the one of the stated language."""
     verdicts = Verdicts.none(len(field.texts))
     model = identifier()
     unsure: list[int] = []

@@ -1,4 +1,4 @@
-"""What fits on the cluster, checked before anything starts."""
+"""Whether trials and workers fit on the cluster, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def check_capacity(resources: ResourceConfig, *, stops_early: bool = False) -> i
 
 
 def reachable_resources() -> dict[str, float]:
-    """What the cluster has, or can grow to where an autoscaler says so: spot nodes start when they are asked for."""
+    """Resources of the cluster, or those it can grow to where an autoscaler says so: spot nodes start on demand."""
     import ray
     from ray._private.state import state
 
@@ -135,7 +135,7 @@ def check_shared(workspace: str) -> None:
 
 
 def driver_resources() -> dict[str, float]:
-    """What the driver of a trial of several workers asks for: a slot where nodes declare them, else a sliver of CPU."""
+    """Resources for the driver of a trial of several workers: a slot where nodes declare them, else a sliver of CPU."""
     import ray
 
     return {DRIVER_RESOURCE: 1} if DRIVER_RESOURCE in ray.cluster_resources() else {"CPU": DRIVER_CPU}

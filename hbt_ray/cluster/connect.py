@@ -1,4 +1,4 @@
-"""Ray at the rim: connecting, and what is checked before anything starts."""
+"""Connecting to Ray: joining a running cluster or starting one on this machine, with checks before anything starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one runner of tasks on the cluster: items stream through Ray Data, and what goes wrong there is one line.
+"""The one runner of tasks on the cluster: items stream through Ray Data, and each failure there is one line.
 
 Items and results are any Python values that can be pickled. Each travels as a block of its own, so a task or an actor
 has one item at a time, and whichever is free takes the next.
@@ -55,13 +55,13 @@ def stream(
     Args:
         items: of the first stage.
         stages: one or more.
-        what: is done, for errors: "encoding".
+        what: name of the work, for errors: "encoding".
         ordered: results in the order of their items; else as they arrive.
         wait_s: seconds for the first actor of a stage to start; others may take their places from it.
 
     Raises:
         HbtError: of a task, as it is.
-        ClusterError: no actor got its place in time, or what else went wrong in Ray.
+        ClusterError: no actor got its place in time, or another failure of Ray.
     """
     import ray
 
@@ -119,7 +119,7 @@ def remote_errors(what: str, wait_s: float = WAIT_S) -> Iterator[None]:
     from ray.data.exceptions import ExecutionTimeoutError
     from ray.exceptions import GetTimeoutError, RayError
 
-    resumes = "what is done is kept, and the same command goes on"
+    resumes = "finished work is kept, and the same command resumes"
     try:
         with unwrapped():
             yield
@@ -164,7 +164,7 @@ def find_cause(error: BaseException | None) -> errors.HbtError | None:
 
 
 def first_error(text: str) -> str:
-    """Of a stack of errors, in which a cause stands before what it caused, the line of the first one."""
+    """The line of the first error in a stack of them, in which causes come first."""
     named = re.findall(r"^[\w.]*(?:Error|Exception): .+$", text, flags=re.MULTILINE)
     return errors.one_line(named[0] if named else text, 200)
 

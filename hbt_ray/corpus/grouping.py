@@ -81,7 +81,7 @@ def map_partitions(
         work: keeps what is done.
         files: of `spill`.
         num_partitions: as they were spilled.
-        task: what is done with the rows of a partition.
+        task: makes a small table of the rows of a partition.
         args: of `task`.
         count: receives progress.
         num_gpus: of a task.
@@ -100,7 +100,7 @@ def run_tasks(
     *,
     num_gpus: float = 0,
 ) -> list[dict[str, Any]]:
-    """The rows of the small tables that `task(item, *args)` makes of each item; as many at once as fit.
+    """Run `task(item, *args)` on each item, as many at once as fit, and return the rows of its small tables, in order.
 
     Items that are done, by this job or by one that was stopped, are not done again.
 
@@ -124,7 +124,7 @@ def run_tasks(
 
 
 def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = ()) -> dict[str, str]:
-    """What decides how the work on an input is cut into tasks, for `WorkDirectory.begin`."""
+    """Everything that decides how the work on an input is cut into tasks, for `WorkDirectory.begin`."""
     parts = [(unit.kind, unit.path.rsplit("/", 1)[-1], unit.start, unit.stop, unit.columns) for unit in units]
     return {
         "format": "1",  # of what tasks give back and of what they leave in the working directory

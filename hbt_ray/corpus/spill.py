@@ -1,4 +1,4 @@
-"""Rows on disk by partition: what is read once, in any order, is then at hand one partition after the other.
+"""Rows on disk by partition: read once in any order, they are then at hand one partition after the other.
 
 A file of spilled rows is an Arrow file whose record batches hold rows of one partition each; beside it lies an array
 with the partition of every batch. Who writes holds `RUN_BYTES` of rows, who reads one partition.

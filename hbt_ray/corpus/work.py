@@ -1,4 +1,4 @@
-"""The working directory of a job over a corpus, by which a job that was killed goes on: what its tasks have done.
+"""The working directory of a job over a corpus, by which a killed job resumes: results of its finished tasks.
 
 made_from.json            what decides how the work is cut; where that is another, all is thrown away
 done/STAGE/00003.arrow    what a task gave back, written when all it made was there
@@ -29,7 +29,7 @@ class WorkDirectory:
     directory: str
 
     def begin(self, made_from: Mapping[str, str]) -> bool:
-        """Make it, or find that of a stopped job; returns whether there is something to go on with."""
+        """Make it, or take over the one of a stopped job; returns whether any of its tasks are done."""
         fs, path = open_fs(self.directory)
         location = f"{self.directory}/{MADE_FROM}"
         known = read_json(location)
@@ -44,7 +44,7 @@ class WorkDirectory:
         return {int(name.removesuffix(SUFFIX)) for name in self._records(stage).names()}
 
     def record(self, stage: str, number: int, given: pa.Table) -> None:
-        """Note that a task is done, and what it gave back."""
+        """Note that a task is done, with its result."""
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, given.schema) as writer:
             writer.write_table(given)
@@ -66,7 +66,7 @@ class WorkDirectory:
         return [row for record in records for row in pa.ipc.open_stream(record).read_all().to_pylist()]
 
     def remove(self) -> None:
-        """Remove it; what a kill leaves of it is not taken for something to go on with."""
+        """Remove it; a kill in between leaves nothing that a later job would resume from."""
         fs, path = open_fs(self.directory)
         if fs.exists(f"{path}/{MADE_FROM}"):
             fs.rm_file(f"{path}/{MADE_FROM}")

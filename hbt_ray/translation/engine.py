@@ -1,4 +1,4 @@
-"""What runs a translation model: CTranslate2, which tests hold against transformers.
+"""The engine that runs a translation model: CTranslate2, which tests hold against transformers.
 
 It never writes <unk>, or a row of the embeddings that is no token: a text with holes would be worse than the
 model's second choice.

@@ -1,4 +1,4 @@
-"""What a translation will cost, before it is begun: rows, characters, tokens of the model, hours."""
+"""The cost of a translation before it starts: rows, characters, tokens of the model, hours."""
 
 from __future__ import annotations
 

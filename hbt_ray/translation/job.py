@@ -1,4 +1,4 @@
-"""A whole translation: what is missing is planned, streamed through translators by Ray Data, and shown when whole."""
+"""A whole translation: missing shards are planned, streamed through translators, and shown once a language is whole."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Job:
     config: TranslateConfig
     source_lang: str
     specs: dict[str, TranslatorSpec]
-    """Target language -> its translator; `directory` is that of the model's own files until `convert` was called."""
+    """Target language -> its translator; `directory` has the model's own files until `converted`."""
     inputs: Inputs
     survey: Survey
     store: TranslationStore
@@ -141,7 +141,7 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
 
 
 def run_job(job: Job, report: Report, progress: Callable[[str, int, int, str], None]) -> dict[str, Any]:
-    """Translate what is missing and show what is whole; the same job after any kill goes on. Returns the manifest."""
+    """Translate the missing shards and show whole languages; a killed job resumes. Returns the manifest."""
     store, began = job.store, time.monotonic()
     others = made_otherwise(job.root, job.name, MADE_FROM, job.made_from)
     if not store.shards(ORIGINAL):

@@ -26,7 +26,7 @@ ROLES = ("question", "passage")
 
 @dataclass(frozen=True)
 class ShardStats:
-    """What a shard of translated rows took; kept in the shard itself."""
+    """Counts of a shard of translated rows, kept in the shard itself."""
 
     num_rows: int
     num_tokens: int = 0
@@ -50,7 +50,7 @@ class ShardStats:
 
 
 def chunks(tables: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of `num_rows` rows each, the last one what is left."""
+    """The same rows in tables of `num_rows` rows each, the last one the rest."""
     waiting: list[pa.Table] = []
     have = 0
     for table in tables:

@@ -1,4 +1,4 @@
-"""The flow of chunks through translators: read -> translate -> write, with Ray Data; what is written is never redone.
+"""The flow of chunks through translators: read -> translate -> write, with Ray Data; a written shard is never redone.
 
 A chunk is a row of one block, so that Ray Data gives it to whichever translator is free. Reading asks for no CPU of
 its own: the translators hold them all, and it would wait for ever.
@@ -34,7 +34,7 @@ Part = tuple[str, Unit, dict[int, str]]
 
 @dataclass(frozen=True)
 class Flow:
-    """What tasks and translators must know."""
+    """Settings of tasks and translators."""
 
     config: TranslateConfig
     source_lang: str
@@ -43,7 +43,7 @@ class Flow:
 
 
 class ShardTranslator:
-    """What an actor is: it keeps the model of the language it is at, and turns chunks into shards."""
+    """An actor that keeps the model of its current language, and turns chunks into shards."""
 
     def __init__(self, flow: Flow, device: str, threads: int) -> None:
         self._flow = flow

@@ -55,23 +55,23 @@ class TranslationStore:
         Raises:
             OSError: the store does not answer, which says nothing of its shards.
         """
-        shards: dict[str, ShardStats] = {}
-        for files in self.files(lang):
-            names = files.names()
-            stats = zip(names, files.read(names, _read_stats), strict=True)
-            shards |= {name: known for name, known in stats if known is not None}
-        return shards
+        return {name: stats for _, name, stats in self._shards(lang) if stats is not None}
 
     def remove_damaged(self, lang: str) -> int:
         """Remove files that are no whole shards, so that they are made again; how many there were."""
-        num_damaged = 0
-        for files in self.files(lang):
-            names = files.names()
-            stats = files.read(names, _read_stats)
-            damaged = [name for name, known in zip(names, stats, strict=True) if known is None]
-            files.remove(damaged)
-            num_damaged += len(damaged)
-        return num_damaged
+        damaged = [(files, name) for files, name, stats in self._shards(lang) if stats is None]
+        for files, name in damaged:
+            files.remove(name)
+        return len(damaged)
+
+    def _shards(self, lang: str) -> list[tuple[FinishedFiles, str, ShardStats | None]]:
+        """Where they are, names, and stats; None for damaged ones."""
+        listed = [(files, files.names()) for files in self.files(lang)]
+        return [
+            (files, name, stats)
+            for files, names in listed
+            for name, stats in zip(names, files.read(names, _read_stats), strict=True)
+        ]
 
     def files(self, lang: str) -> tuple[FinishedFiles, FinishedFiles]:
         """Those that readers of the directory do not see, and those that they see."""
@@ -103,12 +103,6 @@ class TranslationStore:
         fs, root = open_fs(self.directory)
         self.files(lang)[0].remove_parts()
         _move(fs, f"{root}/_{lang}", f"{root}/{lang}")
-
-    def langs(self) -> list[str]:
-        """Directories of rows that readers see."""
-        fs, root = open_fs(self.directory)
-        names = [entry["name"].rsplit("/", 1)[-1] for entry in fs.ls(root, detail=True) if entry["type"] == "directory"]
-        return sorted(name for name in names if name[:1] not in "._")
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest, where the directory is whole."""

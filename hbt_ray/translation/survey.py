@@ -1,4 +1,4 @@
-"""What there is to translate: every unit is read once, its chunks named and counted, before anything starts."""
+"""The work of a translation: every unit is read once, its chunks named and counted, before anything starts."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What decides the shards' names: the settings as `made_from`, and for each target language its model."""
+    """Everything that decides the names of shards: settings, and for each target language its model."""
 
     source_lang: str
     models: dict[str, str]

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -128,6 +129,11 @@ def test_names_of_shards_say_what_they_are_made_of(tmp_path):
     assert {name.split("-")[2] for name in names(number=7).values()} == {n.split("-")[2] for n in first.values()}
 
 
+def langs_of(store):
+    """Languages whose rows readers of a directory see."""
+    return sorted(path.name for path in Path(store.directory).iterdir() if path.is_dir() and path.name[0] != "_")
+
+
 def test_a_store_shows_whole_languages_only(tmp_path):
     store = TranslationStore(str(tmp_path / "in-1"))
     store.begin({"input": "1"}, {"de": "model"})
@@ -135,7 +141,7 @@ def test_a_store_shows_whole_languages_only(tmp_path):
     store.write("de", "00000-00000-aa.parquet", table, stats)
     assert store.shards("de") == {"00000-00000-aa.parquet": stats}
     assert store.known("de", "00000-00000-aa.parquet") == stats
-    assert store.langs() == []
+    assert langs_of(store) == []
     with pytest.raises(ValueError, match="no files ending in"):
         find_inputs(store.directory)
     (tmp_path / "in-1" / "_de" / "00000-00001-bb.parquet").write_bytes(b"PAR1 cut off")
@@ -144,10 +150,10 @@ def test_a_store_shows_whole_languages_only(tmp_path):
     store.show("de")
     assert list(store.shards("de")) == ["00000-00000-aa.parquet"]
     assert store.remove_damaged("de") == 1
-    assert store.langs() == ["de"]
+    assert langs_of(store) == ["de"]
     assert len(find_inputs(store.directory).units) == 1
     store.hide("de")
-    assert store.langs() == []
+    assert langs_of(store) == []
     store.write("de", "00000-00001-cc.parquet", table, stats)
     store.show("de")
     assert sorted(store.shards("de")) == ["00000-00000-aa.parquet", "00000-00001-cc.parquet"]

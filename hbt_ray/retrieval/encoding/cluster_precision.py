@@ -1,4 +1,4 @@
-"""What a cluster encodes in: what its nodes can do, which need not be what the driver's machine can."""
+"""The precision that a cluster encodes in: its nodes may have another one than the driver's machine."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class EncoderSpec:
 
 
 class BlockEncoder:
-    """What an actor is: the encoder, loaded once, that maps blocks of texts to blocks of vectors."""
+    """An actor: the encoder, loaded once, that maps blocks of texts to blocks of vectors."""
 
     def __init__(self, spec: EncoderSpec, role: Role, num_threads: int, device: str) -> None:
         torch.set_num_threads(num_threads)

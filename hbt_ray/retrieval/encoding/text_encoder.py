@@ -1,4 +1,4 @@
-"""What evaluation asks of an encoder."""
+"""The encoder as evaluation uses it."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from hbt_ray.model.roles import Role
 
 
 class TextEncoder(Protocol):
-    """What encodes: hbt_ray's Encoder, or a stand-in of a few lines."""
+    """Encodes texts: hbt_ray's Encoder, or a stand-in of a few lines."""
 
     def encode(self, texts: Sequence[str], role: Role) -> VectorArray:
         """[n] texts -> vectors [n, dim], L2-normalised."""

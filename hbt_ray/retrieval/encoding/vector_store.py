@@ -30,7 +30,7 @@ BLOCK = 2048
 """Texts encoded and stored at a time: what a killed run loses, and 3 MB of vectors of dimension 384."""
 KEY_BYTES, SUFFIX = 16, ".npz"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, OverflowError, RuntimeError, ValueError)
-"""What reading a file raises whose bytes were changed or cut off; zipfile seeks where they say, hence OSError."""
+"""Errors of reading a file whose bytes were changed or cut off; zipfile seeks where they say, hence OSError."""
 
 KeyArray = NDArray[np.bytes_]
 """Hashes of texts, [n], dtype S16."""
@@ -159,7 +159,7 @@ class VectorStore:
         warnings.warn(f"{path} is damaged ({reason}): its texts are encoded again", stacklevel=4)
         self._blocks.pop(name, None)
         self._index = None
-        with suppress(OSError):  # gone, or a store that may only be read: then it is told of again next time
+        with suppress(OSError):  # gone, or a store that may only be read: then the warning comes again
             path.replace(path.with_suffix(".damaged"))
 
 
