@@ -14,6 +14,7 @@ from hbt_ray.retrieval.scoring.significance import intervals
 from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
+from tests.mlflow_store import fresh_store
 
 
 def evaluation(name, seed):
@@ -25,7 +26,7 @@ def evaluation(name, seed):
 
 
 def test_two_sets_of_one_run_can_be_read_back(tmp_path):
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = fresh_store(tmp_path)
     writer = RunWriter(RunStore(uri, "x"))
     writer.start_run("k", "k")
     found = [evaluation("one", 1), evaluation("two", 2)]

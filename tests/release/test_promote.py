@@ -17,6 +17,7 @@ from hbt_ray.tracking.dataset_info import DatasetInfo
 from hbt_ray.tracking.models import logged_models
 from hbt_ray.tracking.runs import RunStore
 from jobs import promote, report
+from tests.mlflow_store import fresh_store
 from tests.study.stores import EXPERIMENT, made_up_scores, write_study
 
 POINTS = [{"plan.alpha": 0.0}, {"plan.alpha": 0.5}]
@@ -35,7 +36,7 @@ class Studies:
 
     def __init__(self, directory, base):
         self.directory, self.base = directory, base
-        self.uri = f"sqlite:///{directory}/mlflow.db"
+        self.uri = fresh_store(directory)
         self.client = MlflowClient(self.uri)
         (directory / "corpus").mkdir()
         (directory / "corpus" / "card.json").write_text(json.dumps(CORPUS_CARD))

@@ -10,6 +10,7 @@ from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.study.trials import StudyData, Trial, from_scores
 from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
+from tests.mlflow_store import fresh_store
 
 EXPERIMENT = "hbt_ray"
 LANGS = ("en", "de", "zh", "ar")
@@ -54,7 +55,7 @@ def write_study(
     statuses: {(position of the point, seed): status} of trials that did not finish.
     controls: baseline -> its point, outside of the space; "untrained" comes with the first seed alone.
     """
-    uri = f"sqlite:///{directory}/mlflow.db"
+    uri = fresh_store(directory)
     store = RunStore(uri, EXPERIMENT)
     tags = {"hbt.kind": "study", "hbt.study": name, **({"hbt.controls": ",".join(controls)} if controls else {})}
     parent = store.get_or_create(f"{name}-0", name, tags)

@@ -13,6 +13,7 @@ from hbt_ray.study.recording import log_end, log_trial
 from hbt_ray.study.trials import CONTROLS_TAG
 from hbt_ray.tracking.artifacts import log_config
 from hbt_ray.tracking.runs import RunStore
+from tests.mlflow_store import fresh_store
 from tests.study.stores import EXPERIMENT
 from tests.study.studies import STEPS, open_study, recipe_of
 
@@ -21,7 +22,7 @@ ALL = ["xx", "xy", "source", "untrained"]
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    return fresh_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from hbt_ray.study.run_study import run_study
 from hbt_ray.tracking.handle import WriterStats
 from hbt_ray.tracking.runs import EARLY_STOPPED_TAG, RunStore
 from jobs import tune
+from tests.mlflow_store import fresh_store
 from tests.study.stores import EXPERIMENT
 from tests.study.studies import STEPS, open_study, recipe_of, scores_of, train, train_all
 
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    return fresh_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

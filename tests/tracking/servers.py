@@ -9,6 +9,8 @@ import time
 import urllib.error
 import urllib.request
 
+from tests.mlflow_store import fresh_store
+
 LIFE_S = 1800  # `timeout` ends a server that a killed test run could not stop; it serves the tests of a whole run
 
 
@@ -25,7 +27,7 @@ class Server:
 
     def start(self):
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{self.directory}/server.db"]
+        command += ["--workers", "1", "--backend-store-uri", fresh_store(self.directory, "server.db")]
         command += ["--artifacts-destination", str(self.directory / "artifacts")]
         with open(self.directory / "server.log", "ab") as log:
             self.process = subprocess.Popen(

@@ -10,10 +10,11 @@ from hbt_ray.tracking.artifacts import log_config, log_matrix
 from hbt_ray.tracking.naming import json_text
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
+from tests.mlflow_store import fresh_store
 
 
 def test_config_and_matrix_can_be_read_back(tmp_path, matrix):
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    uri = fresh_store(tmp_path)
     writer = RunWriter(RunStore(uri, "x"))
     writer.start_run("k", "k")
     config = {"mix": {"alpha": 0.5, "langs": ["de", "hi"]}, "title": "हिन्दी"}

@@ -14,6 +14,7 @@ from hbt_ray.tracking.dataset_info import DatasetInfo, corpus_datasets, dev_dige
 from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
+from tests.mlflow_store import fresh_store
 
 
 def corpus(fingerprint="f" * 64, dev_items=40, **made_from):
@@ -28,7 +29,7 @@ def corpus(fingerprint="f" * 64, dev_items=40, **made_from):
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('datasets')}/mlflow.db"
+    return fresh_store(tmp_path_factory.mktemp("datasets"))
 
 
 def test_each_dataset_is_a_run_input_once_with_digest_context_and_source(uri):

@@ -14,6 +14,7 @@ from hbt_ray.tracking.dataset_info import DatasetInfo
 from hbt_ray.tracking.journal import Journal, Record
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
+from tests.mlflow_store import fresh_store
 
 DATASET = DatasetInfo(name="dev", digest="abc", context="evaluation", source="/data", profile={"num_items": 3})
 ATTEMPTS = ("log_params", "log_metrics", "log_datasets", "log_bytes", "finish", "get_or_create", "find", "ping")
@@ -54,7 +55,7 @@ def methods(path):
 
 
 def test_a_killed_writer_leaves_what_the_store_has_not_taken(tmp_path):
-    uri, path = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "mlflow" / "unsent.jsonl"
+    uri, path = fresh_store(tmp_path), tmp_path / "mlflow" / "unsent.jsonl"
     store = Switched(uri)
     writer = RunWriter(store, path)
     writer.start_run("s", "study")
@@ -95,7 +96,7 @@ def test_a_killed_writer_leaves_what_the_store_has_not_taken(tmp_path):
 def test_what_waits_for_an_answer_is_written_down_before_the_store_is_known_to_be_down(tmp_path, monkeypatch):
     monkeypatch.setattr(journal_module, "AFTER_S", 0.1)
     path = tmp_path / "unsent.jsonl"
-    store = Switched(f"sqlite:///{tmp_path}/mlflow.db")
+    store = Switched(fresh_store(tmp_path))
     writer = RunWriter(store, path)
     store.gate.clear()  # it hangs
     writer.start_run("s", "study")
@@ -112,7 +113,7 @@ def test_what_waits_for_an_answer_is_written_down_before_the_store_is_known_to_b
 
 def test_a_store_that_is_down_is_waited_for_once(tmp_path, monkeypatch):
     monkeypatch.setattr(writer_module, "DOWN_WAIT_S", 0.4)
-    store = Switched(f"sqlite:///{tmp_path}/mlflow.db")
+    store = Switched(fresh_store(tmp_path))
     store.up = False
     writer = RunWriter(store, tmp_path / "unsent.jsonl")
     writer.start_run("s", "study")
@@ -136,7 +137,7 @@ def test_a_store_that_is_down_is_waited_for_once(tmp_path, monkeypatch):
 
 
 def test_a_writer_that_was_restarted_knows_the_runs_of_the_one_before(tmp_path):
-    store = RunStore(f"sqlite:///{tmp_path}/mlflow.db", "x")
+    store = RunStore(fresh_store(tmp_path), "x")
     first = RunWriter(store)
     first.start_run("s", "study")
     first.log_metrics("s", [{"step": 1, "dev/pool_map": 1.0}])
@@ -153,7 +154,7 @@ def test_a_writer_that_was_restarted_knows_the_runs_of_the_one_before(tmp_path):
 
 
 def test_the_next_job_sends_what_was_left(tmp_path):
-    uri, unsent = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "mlflow" / "unsent-study.jsonl"
+    uri, unsent = fresh_store(tmp_path), tmp_path / "mlflow" / "unsent-study.jsonl"
     store = Switched(uri)
     first = RunWriter(store, unsent)
     first.start_run("s", "study", {"hbt.study": "study"})

@@ -15,6 +15,7 @@ from hbt_ray.release.gates import GateResult
 from hbt_ray.release.registry import Champion, crown, find_champion, register
 from hbt_ray.tracking.models import README, log_model, log_run_models, logged_models, replace_card, run_model
 from hbt_ray.tracking.runs import RunStore
+from tests.mlflow_store import fresh_store
 
 TEXTS = ["What is the currency of Japan?", "Ποιο είναι το νόμισμα;", "货币是什么?", ""]
 
@@ -29,7 +30,7 @@ def encoder(tmp_path_factory, small_base):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return RunStore(f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db", "models")
+    return RunStore(fresh_store(tmp_path_factory.mktemp("store")), "models")
 
 
 @pytest.fixture(params=["sqlite", "server"])
