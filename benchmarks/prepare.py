@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
 def measure(directory: Path, num_items: int, langs: Sequence[str], cpus: int, base: str = "") -> dict[str, Any]:
     """Seconds, rows/s, MB/s of text and peak memory of each stage; the rows that cleaning kept are prepared."""
     start = time.perf_counter()
-    num_bytes = write_corpus(directory, num_items, langs)
+    num_bytes = write_corpus(directory / "corpus", num_items, langs)
     seconds = time.perf_counter() - start
     say(f"{num_items:,} items in {len(langs)} languages, {num_bytes / 1e6:,.0f} MB of text, made in {seconds:.1f} s")
     base = base or _tiny(directory)

@@ -72,8 +72,8 @@ def _gold_ranks(
     """Ascending ranks of the answers of each of the queries `rows` among the passages `columns`."""
     order = np.argsort(-(queries[rows] @ passages[columns].T), axis=1)
     relevant = np.zeros((len(rows), rs.num_passages), dtype=bool)
-    for at, row in enumerate(rows):
-        relevant[at, rs.gold_passages[rs.gold_offsets[row] : rs.gold_offsets[row + 1]]] = True
+    for number, row in enumerate(rows):
+        relevant[number, rs.gold_passages[rs.gold_offsets[row] : rs.gold_offsets[row + 1]]] = True
     hits = np.take_along_axis(relevant[:, columns], order, axis=1)
     return [np.flatnonzero(hit) + 1 for hit in hits]
 
@@ -84,13 +84,13 @@ def _average_precision(ranks: IntArray) -> float:
 
 def _parts(rs: RetrievalSet, scores: Reference) -> dict[str, FloatArray]:
     """Values by query and column [Nq, n]; a headline number is the mean over languages and columns of their means."""
-    own: NDArray[np.bool_] = np.arange(rs.num_langs) == rs.query_langs[:, None]
+    same_lang: NDArray[np.bool_] = np.arange(rs.num_langs) == rs.query_langs[:, None]
     return {
-        "mono_map": np.where(own, scores.pair_ap, np.nan),
-        "cross_map": np.where(own, np.nan, scores.pair_ap),
+        "mono_map": np.where(same_lang, scores.pair_ap, np.nan),
+        "cross_map": np.where(same_lang, np.nan, scores.pair_ap),
         "pool_map": scores.pool_ap[:, None],
-        "mono_r1": np.where(own, scores.pair_r1, np.nan),
-        "cross_r1": np.where(own, np.nan, scores.pair_r1),
+        "mono_r1": np.where(same_lang, scores.pair_r1, np.nan),
+        "cross_r1": np.where(same_lang, np.nan, scores.pair_r1),
         "pool_r10": scores.pool_recall[:, None],
         "rank_distance": scores.rank_distance[:, None],
     }
@@ -99,7 +99,7 @@ def _parts(rs: RetrievalSet, scores: Reference) -> dict[str, FloatArray]:
 def _macro_mean(values: FloatArray, langs: IntArray) -> float:
     cells = []
     for lang in np.unique(langs):
-        own = values[langs == lang]
-        counts, total = (~np.isnan(own)).sum(axis=0), np.nansum(own, axis=0)
+        of_lang = values[langs == lang]
+        counts, total = (~np.isnan(of_lang)).sum(axis=0), np.nansum(of_lang, axis=0)
         cells.append(total[counts > 0] / counts[counts > 0])
     return float(np.concatenate(cells).mean())

@@ -1,6 +1,6 @@
 """What a study leaves behind in MLflow: runs, curves, parameters, artifacts and plots.
 
-One writer a study: training workers and trial drivers hand their records to it and go on at once.
+One writer per study: training workers and trial drivers hand their records to it and continue at once.
 
 - `uri`: which tracking store is used, whether it answers, and the command that opens its UI;
 - `naming`: how nested settings and metric names become names that MLflow accepts;

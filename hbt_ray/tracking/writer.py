@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 15.0
 MAX_ATTEMPTS_WHILE_UP = 20  # about 4 minutes for one record that fails although the store answers
-LOOK_S = 0.5  # between two looks at what nobody announces
-DOWN_WAIT_S = 30.0  # for a store that is down, all waiting together; anew when it has answered
+POLL_S = 0.5
+DOWN_WAIT_S = 30.0  # for a store that is down, of all calls together, until it has answered
 MAX_ROWS_PER_CALL = 1000
 REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 """What MLflow says of a request that will fail the same way for ever."""
@@ -174,7 +174,7 @@ class RunWriter(Recorder):
                 left = min(deadline - start, self._patience_s if was_down else math.inf)
                 if left <= 0:
                     return False
-                self._changed.wait(min(left, LOOK_S))
+                self._changed.wait(min(left, POLL_S))
                 if was_down and self._down:
                     self._patience_s -= time.monotonic() - start
             return True
@@ -185,7 +185,7 @@ class RunWriter(Recorder):
         with self._changed:
             while not self._closed:
                 self._journal.keep(is_down=self._down)
-                self._changed.wait(LOOK_S)
+                self._changed.wait(POLL_S)
 
     def _keep_unsent(self) -> None:
         if self._journal is None:

@@ -29,10 +29,10 @@ def test_memory_of_a_process_and_its_children():
 def test_a_corpus_of_any_size_is_parallel_and_the_same_twice(tmp_path):
     num_bytes = write_corpus(tmp_path / "a", 120, ("en", "de"))
     assert num_bytes > write_corpus(tmp_path / "b", 120, ("en",)) > 0
-    rows = {lang: pq.read_table(tmp_path / "a" / "corpus" / f"{lang}.parquet").to_pylist() for lang in ("en", "de")}
+    rows = {lang: pq.read_table(tmp_path / "a" / f"{lang}.parquet").to_pylist() for lang in ("en", "de")}
     assert [row["id"] for row in rows["en"]] == [row["id"] for row in rows["de"]]
     assert len({row["passage"] for row in rows["en"]}) == 120
-    assert rows["en"] == pq.read_table(tmp_path / "b" / "corpus" / "en.parquet").to_pylist()
+    assert rows["en"] == pq.read_table(tmp_path / "b" / "en.parquet").to_pylist()
 
 
 @pytest.mark.parametrize("argv", [["--items", "5"], ["--langs", "0"], ["--langs", "99"], ["--cpus", "0"]])

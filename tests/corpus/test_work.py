@@ -172,7 +172,7 @@ def test_what_killed_tasks_left_is_removed(in_process, tmp_path, small_base):
 @pytest.mark.drill
 @pytest.mark.timeout(600)
 def test_a_killed_job_goes_on(tmp_path, small_base):
-    write_corpus(tmp_path, 40_000, ("en", "de", "th"))
+    write_corpus(tmp_path / "corpus", 40_000, ("en", "de", "th"))
     recipe = JOB.parent / "recipes" / "parallel_qa.yaml"
     command = [sys.executable, str(JOB), "--recipe", str(recipe), f"workspace={tmp_path}/{{}}"]
     command += [f"corpus.input={tmp_path}/corpus", f"model.base={small_base}", "evaluation.dev_langs=[]"]

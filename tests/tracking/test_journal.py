@@ -24,7 +24,7 @@ ATTEMPTS = ("log_params", "log_metrics", "log_datasets", "log_bytes", "finish", 
 def quick(monkeypatch):
     monkeypatch.setattr(writer_module, "FIRST_RETRY_S", 0.005)
     monkeypatch.setattr(writer_module, "LONGEST_RETRY_S", 0.05)
-    monkeypatch.setattr(writer_module, "LOOK_S", 0.02)
+    monkeypatch.setattr(writer_module, "POLL_S", 0.02)
 
 
 class Switched(RunStore):
