@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 from filelock import FileLock, Timeout
 from fsspec import AbstractFileSystem
 
@@ -48,6 +50,22 @@ def read_json(location: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return tree if isinstance(tree, dict) else None
+
+
+def plain(value: Any) -> Any:
+    """`value` in the types of JSON: arrays as lists, keys as texts; NaN and infinity, which JSON lacks, become None."""
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON of the `plain` value, which every reader accepts."""
+    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json(location: str, tree: dict[str, Any]) -> None:

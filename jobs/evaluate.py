@@ -13,8 +13,8 @@ from pathlib import Path
 from hbt_ray.cluster.connect import join, names_cluster, resolve_workspace
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.arguments import parser
-from hbt_ray.evaluation.evaluate import Search, compare_evaluations
-from hbt_ray.evaluation.models import evaluate_model
+from hbt_ray.evaluation.evaluate import compare_evaluations
+from hbt_ray.evaluation.models import Reading, evaluate_model
 from hbt_ray.evaluation.outputs import check_outputs, new_directory, vector_directory, write_outputs
 from hbt_ray.evaluation.record import Comparison, Evaluation
 from hbt_ray.evaluation.tracked import record_evaluations
@@ -22,6 +22,7 @@ from hbt_ray.model.find import resolve_model
 from hbt_ray.model.layout import find_source, read_layout
 from hbt_ray.reports.evaluation_page import render_report
 from hbt_ray.reports.evaluation_table import print_comparison, print_scores
+from hbt_ray.retrieval.scoring.searches import SearchSettings
 from hbt_ray.retrieval.sets.catalog import load_sets
 from hbt_ray.terminal import console, quiet_transformers, run_job, say
 from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     names = args.compare or args.model
     if len(set(names)) < len(names):
         raise ConfigError(f"model {names[0]!r} is given twice; give each model once")
-    search = Search(kind=args.search, depth=args.depth, num_shards=args.shards)
+    search = SearchSettings(kind=args.search, depth=args.depth, num_shards=args.shards)
     if "://" in args.workspace:
         raise ConfigError(f"--workspace {args.workspace!r} is a URL; give a directory, which nodes of a cluster share")
     if args.cpus_per_actor < 1:
@@ -47,21 +48,31 @@ def main(argv: Sequence[str]) -> int:
     uri = resolve_tracking_uri(args.tracking_uri, workspace / "mlflow")
     if not args.no_mlflow:
         check_tracking(uri)
-    on_cluster = args.encode == "cluster" or (args.encode == "auto" and names_cluster())
-    if on_cluster or search.kind == "sharded":
+    reading = Reading(
+        pooling=args.pooling,
+        query_prefix=args.query_prefix,
+        passage_prefix=args.passage_prefix,
+        max_query_tokens=args.max_query_tokens,
+        max_passage_tokens=args.max_passage_tokens,
+        trust_remote_code=args.trust_remote_code,
+        precision=args.precision,
+        on_cluster=args.encode == "cluster" or (args.encode == "auto" and names_cluster()),
+        cpus_per_actor=args.cpus_per_actor,
+    )
+    if reading.on_cluster or search.kind == "sharded":
         join(os.cpu_count() or 1)
     sets = load_sets(args.set, args.langs)
-    for found in sets:
-        langs = f"{found.num_langs} language{'s' if found.num_langs > 1 else ''}"
-        say(f"{found.name}: {found.num_queries:,} queries, {found.num_passages:,} passages, {langs}")
-        for note in found.notes:
-            say(f"note: {found.name}: {note}")
+    for rs in sets:
+        langs = f"{rs.num_langs} language{'s' if rs.num_langs > 1 else ''}"
+        say(f"{rs.name}: {rs.num_queries:,} queries, {rs.num_passages:,} passages, {langs}")
+        for note in rs.notes:
+            say(f"note: {rs.name}: {note}")
     evaluations: list[Evaluation] = []
     with vector_directory(workspace, args.no_cache) as store:
         for name in names:
-            for evaluation in evaluate_model(name, sets, args, store, on_cluster, search):
+            for evaluation in evaluate_model(name, sets, reading, store, search):
                 print_scores(evaluation.scores, console, evaluation.intervals)
-                known = next(found for found in sets if found.name == evaluation.scores.name).notes
+                known = next(rs for rs in sets if rs.name == evaluation.scores.name).notes
                 for note in evaluation.notes[len(known) :]:
                     say(f"note: {evaluation.scores.name}: {note}")
                 evaluations.append(evaluation)

@@ -12,8 +12,8 @@ MODULES = sorted(path for folder in ("hbt_ray", "jobs", "benchmarks") for path i
 FLOORS = (
     ("errors",),
     ("arrays", "storage", "languages", "terminal"),
-    ("config", "kit", "finished"),
-    ("cluster", "stats", "model"),
+    ("config", "finished"),
+    ("cluster", "stats", "model", "kit"),
     ("losses", "retrieval"),
     ("corpus",),
     ("cleaning", "translation", "batches", "tracking"),

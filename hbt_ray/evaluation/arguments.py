@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from hbt_ray.evaluation.evaluate import SEARCHES
 from hbt_ray.model.pooling import POOLINGS
 from hbt_ray.model.precision import PRECISIONS
+from hbt_ray.retrieval.scoring.searches import SEARCHES
 from hbt_ray.retrieval.sets.catalog import sets_help
 
 PLACES = ("auto", "here", "cluster")
@@ -41,7 +41,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         "--search",
         default="exact",
         choices=SEARCHES,
-        help="exact ranks all passages; sharded, ivf and hnsw list the first --depth",
+        help="exact ranks all passages; sharded and ivf list the first --depth",
     )
     work.add_argument("--depth", type=int, default=1000, help="length of these lists")
     work.add_argument("--shards", type=int, default=2, help="of the sharded search")

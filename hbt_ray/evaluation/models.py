@@ -2,53 +2,69 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from hbt_ray.evaluation.evaluate import Search, evaluate, vectors_here, vectors_on_cluster
+from hbt_ray.arrays import VectorArray
+from hbt_ray.evaluation.evaluate import Encode, evaluate
 from hbt_ray.evaluation.record import Evaluation
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.find import resolve_model
-from hbt_ray.model.precision import resolve_precision
+from hbt_ray.model.precision import autocast, resolve_precision
+from hbt_ray.model.roles import Role
 from hbt_ray.retrieval.encoding.cluster_precision import cluster_precision
-from hbt_ray.retrieval.encoding.ray_encode import EncoderSpec
+from hbt_ray.retrieval.encoding.ray_encode import EncoderSpec, ray_encode
+from hbt_ray.retrieval.encoding.vector_store import VectorStore, encode_cached
+from hbt_ray.retrieval.scoring.searches import SearchSettings
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 from hbt_ray.terminal import counting, say
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a model reads texts, and where; None is what the model's directory says."""
+
+    pooling: str = "auto"
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
+    max_query_tokens: int | None = None
+    max_passage_tokens: int | None = None
+    trust_remote_code: bool = False
+    precision: str = "fp32"
+    on_cluster: bool = False
+    """Whether Ray's actors encode; Ray must be connected then."""
+    cpus_per_actor: int = 2
+    """Cores of an actor without a GPU."""
+
+
 def evaluate_model(
-    name: str,
-    sets: Sequence[RetrievalSet],
-    args: argparse.Namespace,
-    store: Path,
-    on_cluster: bool,
-    search: Search,
+    name: str, sets: Sequence[RetrievalSet], reading: Reading, store: Path, search: SearchSettings
 ) -> Iterator[Evaluation]:
-    """Evaluations of one model on all sets, one at a time; `args` as `arguments.parser` reads them."""
-    device = torch.device("cuda" if torch.cuda.is_available() and not on_cluster else "cpu")
+    """Evaluations of one model on all sets, one at a time; what `store` has vectors of is not encoded again."""
+    device = torch.device("cuda" if torch.cuda.is_available() and not reading.on_cluster else "cpu")
     torch.set_num_threads(os.cpu_count() or 1)
     encoder = Encoder.load(
         resolve_model(name),
-        pooling=args.pooling,
-        query_prefix=args.query_prefix,
-        passage_prefix=args.passage_prefix,
-        trust_remote_code=args.trust_remote_code,
-        max_query_tokens=args.max_query_tokens,
-        max_passage_tokens=args.max_passage_tokens,
+        pooling=reading.pooling,
+        query_prefix=reading.query_prefix,
+        passage_prefix=reading.passage_prefix,
+        trust_remote_code=reading.trust_remote_code,
+        max_query_tokens=reading.max_query_tokens,
+        max_passage_tokens=reading.max_passage_tokens,
         device=device,
     )
-    if on_cluster:
-        precision = cluster_precision(args.precision, args.cpus_per_actor)
+    if reading.on_cluster:
+        precision = cluster_precision(reading.precision, reading.cpus_per_actor)
     else:
-        precision = resolve_precision(device, args.precision)
-    spec = EncoderSpec.of(encoder, resolve_model(name), precision.name, trust_remote_code=args.trust_remote_code)
-    say(f"{name} on {'the cluster' if on_cluster else device}: {precision.reason}")
-    settings: dict[str, Any] = {
+        precision = resolve_precision(device, reading.precision)
+    spec = EncoderSpec.of(encoder, resolve_model(name), precision.name, trust_remote_code=reading.trust_remote_code)
+    say(f"{name} on {'the cluster' if reading.on_cluster else device}: {precision.reason}")
+    settings = {
         "precision": precision.name,
         "pooling": spec.pooling,
         "query prefix": spec.query_prefix or "none",
@@ -56,11 +72,23 @@ def evaluate_model(
         "query tokens": spec.max_query_tokens,
         "passage tokens": spec.max_passage_tokens,
     }
-    for found in sets:
+    for rs in sets:
         with counting("texts") as progress:
-            if on_cluster:
-                encode = vectors_on_cluster(encoder, spec, store, progress, args.cpus_per_actor)
-            else:
-                encode = vectors_here(encoder, spec, store, progress)
-            evaluation = evaluate(name, found, encode, settings=settings, search=search)
+            encode = _encode(encoder, spec, store, reading, progress)
+            evaluation = evaluate(name, rs, encode, settings=settings, search=search)
         yield evaluation
+
+
+def _encode(
+    encoder: Encoder, spec: EncoderSpec, store: Path, reading: Reading, progress: Callable[[Role, int, int], object]
+) -> Encode:
+    """Encoding by Ray's actors, a GPU or some cores each, or in this process."""
+
+    def encode(texts: Sequence[str], role: Role) -> VectorArray:
+        vectors, report = VectorStore(store, spec.fingerprint(role), encoder.dim), partial(progress, role)
+        if reading.on_cluster:
+            return ray_encode(spec, texts, role, vectors, report, num_cpus=reading.cpus_per_actor)
+        with autocast(encoder.device, spec.precision):
+            return encode_cached(encoder, texts, role, vectors, report)
+
+    return encode

@@ -1,16 +1,18 @@
 """The files of an evaluation: where they go, whether they can be written, and writing them."""
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.evaluation.evaluate import comparison_json, to_json
 from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.retrieval.scoring.distinct import repeated
+from hbt_ray.storage import json_text, plain
 from hbt_ray.terminal import say
 
 
@@ -42,6 +44,28 @@ def vector_directory(workspace: Path, temporary: bool) -> Iterator[Path]:
         yield Path(directory)
 
 
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Everything of an evaluation that a program may want, in plain types; NaN becomes None."""
+    tree: dict[str, Any] = plain(
+        {
+            "model": evaluation.model,
+            "settings": evaluation.settings,
+            "notes": evaluation.notes,
+            **evaluation.scores.to_json(),
+            "repeated": repeated(evaluation.scores),
+            "intervals": {row.metric: [row.low, row.high] for row in evaluation.intervals},
+            "worst_queries": [asdict(query) for query in evaluation.worst],
+        }
+    )
+    return tree
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison, to be written as JSON."""
+    rows = [asdict(row) for row in comparison.differences]
+    return {"set": comparison.set_name, "a": comparison.a, "b": comparison.b, "differences": rows}
+
+
 def write_outputs(
     out: Path, page: str, evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], also: Path | None
 ) -> None:
@@ -50,7 +74,7 @@ def write_outputs(
         "evaluations": [to_json(evaluation) for evaluation in evaluations],
         "comparisons": [comparison_json(comparison) for comparison in comparisons],
     }
-    text = json.dumps(tree, indent=1, ensure_ascii=False)
+    text = json_text(tree, indent=1)
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.html").write_text(page, encoding="utf-8")
     (out / "scores.json").write_text(text, encoding="utf-8")

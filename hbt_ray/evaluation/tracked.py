@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hbt_ray.storage import json_text
 from hbt_ray.terminal import say
 from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.tracking.naming import json_text
 
 if TYPE_CHECKING:
     from hbt_ray.evaluation.record import Evaluation

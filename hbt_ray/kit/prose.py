@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hbt_ray.config.headline import METRICS
+
 NUM_NAMED = 4
 """Names that a sentence lists before it counts the rest."""
 
 
 def number(metric: str, value: float) -> str:
-    """A headline number as it is printed: places with one decimal, the others with four; a dash for NaN."""
-    return decimals(value, 1 if metric == "rank_distance" else 4)
+    """A headline number with the decimals that its glossary entry has, any other with four; a dash for NaN."""
+    return decimals(value, METRICS[metric].digits if metric in METRICS else 4)
 
 
 def signed(metric: str, value: float) -> str:

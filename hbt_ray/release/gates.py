@@ -15,6 +15,7 @@ import numpy as np
 
 from hbt_ray.arrays import FloatArray
 from hbt_ray.config import GatesConfig
+from hbt_ray.config.headline import METRICS
 from hbt_ray.errors import ConfigError
 from hbt_ray.kit.prose import number
 from hbt_ray.languages import code_and_name
@@ -22,7 +23,6 @@ from hbt_ray.retrieval.scoring.cells import headline_cells
 from hbt_ray.retrieval.scoring.distinct import repeated
 from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
 from hbt_ray.retrieval.scoring.significance import check_same_set, compare
-from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.stats.compare import LEVEL, NUM_FLIPS, Difference, correct, sign_flip_test
 
 NO_CHAMPION = "no champion yet"

@@ -12,6 +12,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from hbt_ray.config.headline import METRICS
 from hbt_ray.kit.page import render
 from hbt_ray.kit.prose import number
 from hbt_ray.languages import code_and_name
@@ -20,7 +21,6 @@ from hbt_ray.release.gates import GateResult
 from hbt_ray.reports.corpus_card import JSON as CORPUS_CARD
 from hbt_ray.reports.study_wording import caveats, reason, recommendation_line
 from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
-from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.storage import read_json, write_whole
 from hbt_ray.study.analysis import StudyAnalysis
 from hbt_ray.study.trials import FOUR, Trial, shown

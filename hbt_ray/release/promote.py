@@ -17,12 +17,12 @@ from hbt_ray.release.gates import NO_CHAMPION, GateResult, check_gates
 from hbt_ray.release.model_card import Facts, base_licence, read_corpus_card, write_model_card
 from hbt_ray.release.registry import REPLACES_TAG, Champion, crown, find_champion, register
 from hbt_ray.reports.study_wording import recommendation_line
+from hbt_ray.storage import json_text
 from hbt_ray.study.analysis import StudyAnalysis, analyse
 from hbt_ray.study.mlflow_reader import open_client, read_settings, read_study, store_error
 from hbt_ray.study.trial_scores import read_trial_scores
 from hbt_ray.study.trials import Trial
 from hbt_ray.tracking.models import log_model, replace_card, run_model
-from hbt_ray.tracking.naming import json_text
 from hbt_ray.tracking.runs import RunStore
 
 REPORT = "promotion.json"

@@ -13,12 +13,16 @@ from hbt_ray.kit.prose import decimals
 from hbt_ray.languages import code_and_name, lang_name
 from hbt_ray.reports.evaluation_summary import RULES, conclusion, summary, verdict
 from hbt_ray.reports.language_bars import distance_bars, score_bars, share_bars
-from hbt_ray.retrieval.scoring.bias import worst_lang, worst_pair
-from hbt_ray.retrieval.scoring.distinct import num_passage_langs, num_query_langs, num_questions
-from hbt_ray.retrieval.scoring.extremes import extreme_pairs
-from hbt_ray.retrieval.scoring.pool_shares import ceiling
+from hbt_ray.retrieval.scoring.bias import extreme_pairs, worst_lang, worst_pair
+from hbt_ray.retrieval.scoring.distinct import (
+    is_one_language,
+    left_out,
+    metric_names,
+    num_passage_langs,
+    num_query_langs,
+    num_questions,
+)
 from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
-from hbt_ray.retrieval.scoring.wording import is_one_language, left_out, metric_names
 
 MAX_BARS, NUM_SHOWN = 40, 9
 """Languages up to which all bars are shown at once; of more, so many at either end, and all on request."""
@@ -55,7 +59,7 @@ def render_report(evaluations: Sequence[Evaluation], comparisons: Sequence[Compa
         by_set=by_set,
         metrics={name: metric_names(group[0].scores) for name, group in by_set.items()},
         left_out={name: left_out(group[0].scores) for name, group in by_set.items()},
-        ceilings={name: ceiling(group[0].scores, POOL_CUTOFF) for name, group in by_set.items()},
+        ceilings={name: group[0].scores.recall_ceiling(POOL_CUTOFF) for name, group in by_set.items()},
         extreme=_extreme,
         comparisons=[(comparison, conclusion(comparison)) for comparison in comparisons],
         one_language=all(is_one_language(evaluation.scores) for evaluation in evaluations),
@@ -127,7 +131,7 @@ def _details(evaluation: Evaluation, scale: Scale) -> dict[str, Any]:
         "standard": standard,
         "standard_means": [means[name] for name in standard],
         "has_peer": not np.isnan(scores.peer).all(),
-        "recall_ceiling": ceiling(scores, scores.standard.cutoffs["recall"]),
+        "recall_ceiling": scores.recall_ceiling(scores.standard.cutoffs["recall"]),
     }
 
 

@@ -8,15 +8,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hbt_ray.arrays import FloatArray
+from hbt_ray.config.headline import METRICS
 from hbt_ray.evaluation.record import Comparison, Evaluation
 from hbt_ray.kit.prose import listed, number
 from hbt_ray.languages import code_and_name, in_lang
 from hbt_ray.retrieval.scoring.bias import worst_lang, worst_pair
 from hbt_ray.retrieval.scoring.distinct import num_passage_langs, num_query_langs
 from hbt_ray.retrieval.scoring.metrics import nan_mean
-from hbt_ray.retrieval.scoring.pool_shares import due_and_found
 from hbt_ray.retrieval.scoring.score import Scores
-from hbt_ray.retrieval.scoring.wording import METRICS
 
 Level = Literal["good", "fair", "poor", "plain"]
 GOOD_MAP, FAIR_MAP = 0.7, 0.4
@@ -166,7 +165,7 @@ def _own_language(scores: Scores) -> Statement | None:
 def _over_and_under(scores: Scores) -> Statement | None:
     if scores.share is None or num_passage_langs(scores) < 2:
         return None
-    due, share = due_and_found(scores)
+    due, share = scores.mean_shares()
     excess = share - due
     order, much = np.argsort(excess).tolist(), np.abs(excess) > SHARE_MARGIN * due
 

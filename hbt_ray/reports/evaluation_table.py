@@ -14,12 +14,10 @@ from hbt_ray.evaluation.record import Comparison
 from hbt_ray.kit.prose import number, p_text, signed
 from hbt_ray.languages import lang_name
 from hbt_ray.reports.evaluation_summary import conclusion
-from hbt_ray.retrieval.scoring.distinct import distinct_numbers, num_passage_langs, num_query_langs
-from hbt_ray.retrieval.scoring.extremes import extreme_pairs
-from hbt_ray.retrieval.scoring.pool_shares import due_and_found
+from hbt_ray.retrieval.scoring.bias import extreme_pairs
+from hbt_ray.retrieval.scoring.distinct import counted, distinct_numbers, left_out, num_passage_langs, num_query_langs
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.retrieval.scoring.significance import Interval
-from hbt_ray.retrieval.scoring.wording import counted, left_out
 from hbt_ray.stats.compare import Verdict
 
 MAX_MATRIX_LANGS = 14
@@ -110,7 +108,7 @@ def lang_table(scores: Scores) -> Table:
     }
     shared = scores.share is not None and num_passage_langs(scores) > 1
     if shared:
-        due, share = due_and_found(scores)
+        due, share = scores.mean_shares()
         columns[f"top {scores.top_k}"] = (100 * (share - due), "{:+.2f}")
     columns = {name: column for name, column in columns.items() if not np.isnan(column[0]).all()}
     table = _table()

@@ -8,7 +8,6 @@ import numpy as np
 from hbt_ray.arrays import FloatArray
 from hbt_ray.kit.prose import decimals
 from hbt_ray.languages import lang_name
-from hbt_ray.retrieval.scoring.pool_shares import due_and_found
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.retrieval.scoring.significance import lang_intervals
 
@@ -57,7 +56,7 @@ def share_bars(scores: Scores) -> list[LangBars]:
 
     Of the languages that have passages.
     """
-    due, share = due_and_found(scores)
+    due, share = scores.mean_shares()
     excess = share - due
     widest = max(float(np.abs(excess).max()), 1e-9)
 

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hbt_ray.config.headline import METRICS
 from hbt_ray.kit.figures import colour, plain_axes
 from hbt_ray.kit.prose import number
-from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.study.analysis import SetAnalysis
 from hbt_ray.study.trials import FOUR, NO_MIX, shown
 

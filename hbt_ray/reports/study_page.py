@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from hbt_ray.config.headline import METRICS
 from hbt_ray.config.tune import OVERALL
 from hbt_ray.kit.figures import figure_png, figure_svg
 from hbt_ray.kit.page import render
 from hbt_ray.reports.study_charts import Chart, charts
 from hbt_ray.reports.study_json import report_tree
 from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
-from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.stats.compare import Difference
+from hbt_ray.storage import json_text
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.study.trials import FOUR, shown
-from hbt_ray.tracking.naming import json_text
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "decision.json"
 """Names of the artifacts of a study's run."""

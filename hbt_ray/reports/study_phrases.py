@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hbt_ray.config.headline import METRICS
 from hbt_ray.kit.prose import listed, number
-from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.stats.compare import Difference
 from hbt_ray.study.analysis import Control, SetAnalysis, StudyAnalysis
 from hbt_ray.study.decision import MAX_SEEDS, Decision, Outlook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hbt_ray.config.headline import METRICS
 from hbt_ray.kit.prose import listed, number
 from hbt_ray.languages import code_and_name
 from hbt_ray.reports.study_phrases import (
@@ -16,7 +17,6 @@ from hbt_ray.reports.study_phrases import (
     settles,
     signed,
 )
-from hbt_ray.retrieval.scoring.wording import METRICS
 from hbt_ray.stats.compare import Difference
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.study.decision import GUARD, Decision

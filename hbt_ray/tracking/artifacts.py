@@ -13,8 +13,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from hbt_ray.storage import json_text
 from hbt_ray.tracking.handle import RunLog
-from hbt_ray.tracking.naming import json_text
 
 if TYPE_CHECKING:
     from hbt_ray.retrieval.scoring.score import Scores

@@ -71,19 +71,6 @@ def plain_rows(rows: Iterable[Row]) -> list[dict[str, float]]:
     return plain
 
 
-def json_text(value: Any) -> str:
-    """JSON that every reader accepts: NaN and infinity, which JSON does not know, become null."""
-    return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _number(value: Any) -> float:
     try:
         return float(value)

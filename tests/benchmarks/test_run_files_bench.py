@@ -8,7 +8,9 @@ import pytest
 
 from benchmarks import run_files
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.evaluate import Search, evaluate, to_json
+from hbt_ray.evaluation.evaluate import evaluate
+from hbt_ray.evaluation.outputs import to_json
+from hbt_ray.retrieval.scoring.searches import SearchSettings
 from tests.retrieval.conftest import random_set
 
 
@@ -28,7 +30,7 @@ def evaluated(monkeypatch, tmp_path):
         lost_grades=np.array([1, 2, 1]),
     )
     vectors = {"query": queries, "passage": passages}
-    found = evaluate("m", rs, lambda texts, role: vectors[role], settings={}, search=Search(), num_worst=0)
+    found = evaluate("m", rs, lambda texts, role: vectors[role], settings={}, search=SearchSettings(), num_worst=0)
     path = tmp_path / "scores.json"
     path.write_text(json.dumps({"evaluations": [to_json(found)]}))
     monkeypatch.setattr(run_files, "load_set", lambda name, langs: rs)

@@ -18,11 +18,10 @@ from hbt_ray.languages import code_and_name, lang_name
 from hbt_ray.reports.evaluation_page import render_report
 from hbt_ray.reports.evaluation_summary import conclusion, summary, verdict
 from hbt_ray.reports.evaluation_table import print_comparison, print_scores
-from hbt_ray.retrieval.scoring.extremes import extreme_pairs
-from hbt_ray.retrieval.scoring.pool_shares import ceiling, due_and_found
+from hbt_ray.retrieval.scoring.bias import extreme_pairs
+from hbt_ray.retrieval.scoring.distinct import METRICS, metric_names
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.scoring.significance import compare, intervals, lang_intervals
-from hbt_ray.retrieval.scoring.wording import METRICS, metric_names
 from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.stats.compare import Difference
 from tests.retrieval.conftest import random_set
@@ -140,7 +139,7 @@ def test_summary_names_whom_the_numbers_name(small):
     ratio = headline["cross_map"] / headline["mono_map"]
     assert by_topic["Across"].level == ("good" if ratio >= 0.9 else "fair" if ratio >= 0.7 else "poor")
     assert f"{ratio:.0%} of the value inside" in by_topic["Across"].text
-    due, found = due_and_found(scores)
+    due, found = scores.mean_shares()
     most = int(np.argmax(found - due))
     assert f"{code_and_name(scores.langs[most])} ({found[most]:.1%} for {due[most]:.1%} due)" in (
         by_topic["Over and under"].text
@@ -213,8 +212,8 @@ def test_ceiling_is_what_a_perfect_ranking_reaches():
     rs = parallel_set("p", tuple("abcd"), np.array([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=bool))
     vectors = np.eye(2, dtype=np.float32)[rs.query_keys]
     scores = score(rs, vectors, vectors)
-    assert ceiling(scores, 3) == pytest.approx((4 * 0.75 + 2) / 6)
-    assert ceiling(scores, 4) == 1.0
+    assert scores.recall_ceiling(3) == pytest.approx((4 * 0.75 + 2) / 6)
+    assert scores.recall_ceiling(4) == 1.0
 
 
 def test_language_intervals_agree_with_the_normal_approximation():

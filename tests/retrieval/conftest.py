@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hbt_ray.retrieval.scoring.rank_metrics import RankMetrics, standard_metrics
+from hbt_ray.retrieval.scoring.ranks import gold_ranks
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "xquad_r"
@@ -58,3 +60,8 @@ def brute_ranks(rs: RetrievalSet, queries, passages):
             for rows, ranks in ((same, within), (np.arange(rs.num_passages), pooled)):
                 ranks.append(1 + int(np.flatnonzero(brute_ranking(scores[query], rows) == passage)[0]))
     return np.array(within), np.array(pooled)
+
+
+def rank_metrics(rs: RetrievalSet, queries, passages, ndcg=10, recall=100, mrr=10) -> RankMetrics:
+    """`standard_metrics` at these cut-offs, from exact ranks."""
+    return standard_metrics(rs, *gold_ranks(rs, queries, passages), {"ndcg": ndcg, "recall": recall, "mrr": mrr})

@@ -6,8 +6,8 @@ from pathlib import Path
 import yaml
 from mlflow import MlflowClient
 
+from hbt_ray.storage import json_text
 from hbt_ray.tracking.artifacts import log_config, log_matrix
-from hbt_ray.tracking.naming import json_text
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
 from tests.mlflow_store import fresh_store

@@ -1,5 +1,6 @@
 """Language bias: how differently a retriever treats answers that say the same in different languages."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -88,3 +89,21 @@ def worst_pair(matrix: FloatArray) -> tuple[int, int] | None:
     np.fill_diagonal(pairs, np.nan)
     flat = worst_lang(pairs.ravel())
     return None if flat is None else (flat // len(matrix), flat % len(matrix))
+
+
+class Pair(NamedTuple):
+    """A query language, a passage language and the mAP of one on the other."""
+
+    query: str
+    passage: str
+    value: float
+
+
+def extreme_pairs(langs: Sequence[str], matrix: FloatArray, num: int) -> tuple[list[Pair], list[Pair]]:
+    """The best and the worst ordered pairs of two languages, at most `num` each and none in
+    both, the most extreme first."""
+    row, column = np.nonzero(~np.eye(len(langs), dtype=bool) & ~np.isnan(matrix))
+    order = np.argsort(-matrix[row, column], kind="stable")
+    pairs = [Pair(langs[row[place]], langs[column[place]], float(matrix[row[place], column[place]])) for place in order]
+    count = min(num, len(pairs) // 2)
+    return pairs[:count], pairs[::-1][:count]

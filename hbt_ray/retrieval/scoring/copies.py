@@ -2,7 +2,8 @@
 
 BLAS adds up an inner product in an order that depends on where in the matrix it stands: with OpenBLAS on a CPU of AVX2
 equal rows got scores up to 2e-5 apart (vectors of length 20, dimension 384). Copies of a passage would then rank by
-chance instead of by row.
+chance instead of by row. Rounding the scores would not help: a rounding has edges, at which two sums of one product
+part however close they are, and vectors of length 20 need a coarser one than vectors of length 1.
 """
 
 from typing import NamedTuple
@@ -46,8 +47,8 @@ def find_copies(vectors: VectorArray) -> Copies:
 def hashed(words: NDArray[np.uint32]) -> NDArray[np.uint64]:
     """64 bits for each row of `words` [n, dim]: sums of products with random odd numbers."""
     factors = 2 * np.random.default_rng(0).integers(0, 2**63, words.shape[1], dtype=np.uint64) + 1
-    found: NDArray[np.uint64] = (words.astype(np.uint64) * factors).sum(axis=1)
-    return found
+    hashes: NDArray[np.uint64] = (words.astype(np.uint64) * factors).sum(axis=1)
+    return hashes
 
 
 def _words(vectors: VectorArray) -> IntArray:

@@ -93,13 +93,12 @@ def _ranks(lists: IntArray, rows: IntArray, passages: IntArray, sizes: IntArray,
     keys = (np.arange(len(lists))[:, None] * width + lists + 1).ravel()
     order = np.argsort(keys)
     wanted = rows * width + passages + 1
-    at = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
-    found = keys[at] == wanted
-    ranks: IntArray = at % lists.shape[1] + 1
-    lost = np.flatnonzero(~found)
+    place = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    ranks: IntArray = place % lists.shape[1] + 1
+    lost = np.flatnonzero(keys[place] != wanted)
     # Several lost ones of a query take the last places, one each.
     by_row = lost[np.argsort(rows[lost], kind="stable")]
     counts = np.bincount(rows[by_row], minlength=len(lists))
-    place = np.arange(len(by_row)) - (np.cumsum(counts) - counts)[rows[by_row]]
-    ranks[by_row] = sizes[rs.passage_langs[passages[by_row]]] - place
+    number = np.arange(len(by_row)) - (np.cumsum(counts) - counts)[rows[by_row]]
+    ranks[by_row] = sizes[rs.passage_langs[passages[by_row]]] - number
     return ranks

@@ -6,16 +6,11 @@ relevant. `num_relevant` [num_topics] is needed only where relevant documents ha
 ranking was cut off: they then count as never found. All agree with trec_eval.
 """
 
-from collections.abc import Callable
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hbt_ray.arrays import FloatArray, IntArray
 from hbt_ray.errors import EvaluationError
-
-MetricName = Literal["map", "mrr", "recall", "success", "ndcg"]
 
 
 def average_precision(
@@ -29,11 +24,12 @@ def average_precision(
 
 
 def reciprocal_rank(
-    ranks: IntArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None = None
+    ranks: IntArray, topics: IntArray, num_topics: int, k: int, num_relevant: IntArray | None = None
 ) -> FloatArray:
-    """One over the rank of the first relevant document."""
+    """One over the rank of the first relevant document, 0 where none is among the first k."""
+    seen = ranks <= _cutoff(k)
     best = np.zeros(num_topics)
-    np.maximum.at(best, topics, 1.0 / ranks)
+    np.maximum.at(best, topics[seen], 1.0 / ranks[seen])
     return _where_relevant(best, topics, num_topics, num_relevant)
 
 
@@ -45,15 +41,6 @@ def recall(
     Its ceiling is k over the number of relevant documents: R@10 with 11 parallel answers is 10/11 at best.
     """
     return _per_relevant((ranks <= _cutoff(k)).astype(np.float64), topics, num_topics, num_relevant)
-
-
-def success(
-    ranks: IntArray, topics: IntArray, num_topics: int, k: int, num_relevant: IntArray | None = None
-) -> FloatArray:
-    """1 where any relevant document is among the first k, else 0."""
-    hit = np.zeros(num_topics)
-    hit[topics[ranks <= _cutoff(k)]] = 1.0
-    return _where_relevant(hit, topics, num_topics, num_relevant)
 
 
 def ndcg(
@@ -86,21 +73,6 @@ def ndcg(
     return _where_relevant(gain / np.maximum(best[np.minimum(counts, k)], 1.0), topics, num_topics, num_relevant)
 
 
-Metric = Callable[[IntArray, IntArray, int, int, IntArray | None], FloatArray]
-METRICS: dict[MetricName, Metric] = {
-    "map": lambda ranks, topics, num_topics, k, relevant: average_precision(
-        *_cut(ranks, topics, k), num_topics, _counts(topics, num_topics, relevant)
-    ),
-    "mrr": lambda ranks, topics, num_topics, k, relevant: reciprocal_rank(
-        *_cut(ranks, topics, k), num_topics, _counts(topics, num_topics, relevant)
-    ),
-    "recall": recall,
-    "success": success,
-    "ndcg": ndcg,
-}
-"""Each metric at cut-off k by its name: METRICS["ndcg"](ranks, topics, num_topics, 10, None)."""
-
-
 def nan_mean(values: FloatArray) -> float:
     """Mean of the values that are not NaN; NaN, without a warning, if there are none."""
     kept = values[~np.isnan(values)]
@@ -130,11 +102,6 @@ def _cutoff(k: int) -> int:
     if k < 1:
         raise EvaluationError(f"k is {k}, but a cut-off must be 1 or more; set it to 10, for instance.")
     return k
-
-
-def _cut(ranks: IntArray, topics: IntArray, k: int) -> tuple[IntArray, IntArray]:
-    seen = ranks <= _cutoff(k)
-    return ranks[seen], topics[seen]
 
 
 def _counts(topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> NDArray[np.int64]:

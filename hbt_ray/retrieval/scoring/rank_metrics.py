@@ -1,14 +1,12 @@
 """The numbers that retrieval benchmarks publish: nDCG@10, R@100 and MRR@10."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hbt_ray.arrays import FloatArray, IntArray
-from hbt_ray.retrieval.scoring.metrics import METRICS, group_mean, nan_mean, ndcg, recall
-from hbt_ray.retrieval.scoring.ranks import gold_ranks
+from hbt_ray.retrieval.scoring.metrics import group_mean, nan_mean, ndcg, recall, reciprocal_rank
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 CUTOFFS = {"ndcg": 10, "recall": 100, "mrr": 10}
@@ -45,33 +43,17 @@ class RankMetrics:
         return {name: nan_mean(values) for name, values in self.by_lang().items()}
 
 
-def rank_metrics(
-    retrieval_set: RetrievalSet,
-    query_vectors: NDArray[Any],
-    passage_vectors: NDArray[Any],
-    *,
-    ndcg_k: int = CUTOFFS["ndcg"],
-    recall_k: int = CUTOFFS["recall"],
-    mrr_k: int = CUTOFFS["mrr"],
-) -> RankMetrics:
-    """nDCG, recall and MRR within the language and in the pool, from the exact rank of every relevant passage.
-
-    `query_vectors` [Nq, dim], `passage_vectors` [num_texts, dim]. No list is cut off: the ranks are those of a
-    full ranking, equal scores by ascending row. nDCG uses the grades of the set, the others count any grade.
-    Raises EvaluationError where rows or dimensions do not match, for NaN vectors and for a cut-off below 1.
-    """
-    within, pooled = gold_ranks(retrieval_set, query_vectors, passage_vectors)
-    return standard_metrics(retrieval_set, within, pooled, {"ndcg": ndcg_k, "recall": recall_k, "mrr": mrr_k})
-
-
 def standard_metrics(
     retrieval_set: RetrievalSet, within: IntArray, pooled: IntArray, cutoffs: dict[str, int] | None = None
 ) -> RankMetrics:
-    """`rank_metrics` from the ranks [G] of `gold_ranks`."""
+    """nDCG, recall and MRR within the language and in the pool, from the ranks [G] of `gold_ranks`.
+
+    nDCG uses the grades of the set, the others count any grade. EvaluationError for a cut-off below 1.
+    """
     rs, cutoffs = retrieval_set, cutoffs or dict(CUTOFFS)
     queries, grades = rs.gold_queries, rs.grades
-    own = rs.gold_langs == rs.query_langs[queries]
-    every = np.ones_like(own)
+    same_lang = rs.gold_langs == rs.query_langs[queries]
+    every = np.ones_like(same_lang)
 
     def measure(ranks: IntArray, kept: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
         # What the corpus lacks is relevant as well, at a rank that no cut-off reaches.
@@ -81,12 +63,10 @@ def standard_metrics(
         return (
             ndcg(ranks, topics, rs.num_queries, cutoffs["ndcg"], gains=gains),
             recall(ranks, topics, rs.num_queries, cutoffs["recall"]),
-            METRICS["mrr"](
-                ranks, topics, rs.num_queries, cutoffs["mrr"], np.bincount(topics, minlength=rs.num_queries)
-            ),
+            reciprocal_rank(ranks, topics, rs.num_queries, cutoffs["mrr"]),
         )
 
-    mono, pool = measure(within, own), measure(pooled, every)
+    mono, pool = measure(within, same_lang), measure(pooled, every)
     return RankMetrics(
         query_langs=rs.query_langs,
         num_langs=rs.num_langs,

@@ -14,6 +14,7 @@ from hbt_ray.retrieval.scoring.rank_metrics import RankMetrics, standard_metrics
 from hbt_ray.retrieval.scoring.ranks import GoldRanks, gold_ranks
 from hbt_ray.retrieval.scoring.search import search_set
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
+from hbt_ray.storage import plain
 
 POOL_CUTOFF = 10
 """k of the pooled recall, R@10 (arXiv 2408.10536)."""
@@ -111,36 +112,51 @@ class Scores:
             "worst_pair_map": float("nan") if pair is None else float(self.map_matrix[pair]),
         }
 
+    def mean_shares(self) -> tuple[FloatArray, FloatArray]:
+        """Share of each language among relevant passages and in the top k, means over query languages, [L] each."""
+        assert self.share is not None
+        asked = ~np.isnan(self.share.found[:, 0])
+        return self.share.relevant[asked].mean(axis=0), self.share.found[asked].mean(axis=0)
+
+    def recall_ceiling(self, cutoff: int) -> float:
+        """What recall at `cutoff` in the pool can be at most, as answers in more languages than `cutoff` do not fit.
+
+        A bound from the number of languages that answer each query: 1 where none has more than `cutoff`.
+        """
+        num_langs = (~np.isnan(self.per_query.pair_ap)).sum(axis=1)
+        return float(np.minimum(1.0, cutoff / np.maximum(num_langs, 1)).mean())
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the per-query scores in plain types that `json.dump` writes; NaN becomes None."""
         lang, pair = worst_lang(self.pool_map), worst_pair(self.map_matrix)
-        share = self.share and {
-            "top_k": self.top_k,
-            "found": _plain(self.share.found),
-            "relevant": _plain(self.share.relevant),
-            "excess": _plain(self.share.excess),
-        }
-        return {
-            "name": self.name,
-            "langs": list(self.langs),
-            "headline": {key: _plain(value) for key, value in self.headline().items()},
-            "worst_lang": None if lang is None else self.langs[lang],
-            "worst_pair": None if pair is None else [self.langs[side] for side in pair],
-            "num_queries": _plain(self.num_queries),
-            "num_passages": _plain(self.num_passages),
-            "map_matrix": _plain(self.map_matrix),
-            "r1_matrix": _plain(self.r1_matrix),
-            "pool_map": _plain(self.pool_map),
-            "pool_r10": _plain(self.pool_r10),
-            "rank_distance": _plain(self.rank_distance),
-            "worst_rank": _plain(self.worst_rank),
-            "num_unparallel": _plain(self.num_unparallel),
-            "peer": _plain(self.peer),
-            "num_without_peer": _plain(self.num_without_peer),
-            "standard": {key: _plain(values) for key, values in self.standard.by_lang().items()},
-            "langs_without_rank_distance": list(self.langs_without_rank_distance),
-            "language_share": share,
-        }
+        share = self.share and {"top_k": self.top_k, **self.share._asdict(), "excess": self.share.excess}
+        arrays = (
+            "num_queries",
+            "num_passages",
+            "map_matrix",
+            "r1_matrix",
+            "pool_map",
+            "pool_r10",
+            "rank_distance",
+            "worst_rank",
+            "num_unparallel",
+            "peer",
+            "num_without_peer",
+        )
+        tree: dict[str, Any] = plain(
+            {
+                "name": self.name,
+                "langs": self.langs,
+                "headline": self.headline(),
+                "worst_lang": None if lang is None else self.langs[lang],
+                "worst_pair": None if pair is None else [self.langs[side] for side in pair],
+                **{name: getattr(self, name) for name in arrays},
+                "standard": self.standard.by_lang(),
+                "langs_without_rank_distance": self.langs_without_rank_distance,
+                "language_share": share,
+            }
+        )
+        return tree
 
 
 def score(
@@ -220,11 +236,3 @@ def score_ranks(retrieval_set: RetrievalSet, ranks: GoldRanks, top_ids: IntArray
 def _row_means(values: FloatArray) -> FloatArray:
     rows = np.repeat(np.arange(len(values)), values.shape[1])
     return group_mean(values.ravel(), rows, len(values))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value

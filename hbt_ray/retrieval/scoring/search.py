@@ -26,14 +26,19 @@ class TopK(NamedTuple):
     """Passage rows, [Nq, k]."""
 
 
+def ordered(scores: VectorArray, ids: IntArray, top_k: int) -> TopK:
+    """The best `top_k` of lists [Nq, any] in any order: by descending score, equal scores by ascending row."""
+    order = np.lexsort((ids, -scores), axis=1)[:, :top_k]
+    return TopK(np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1))
+
+
 def search(query_vectors: NDArray[Any], passage_vectors: NDArray[Any], top_k: int) -> TopK:
     """The `top_k` passages of the largest float32 inner product; equal scores go to the lower row first.
 
-    `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim]. Exact: every passage is compared, and copies of one score
-    alike (`copies`). Memory beyond
-    the result: some tens of MB of FAISS, `TILE_BYTES` where long ties are resolved, and a copy of the vectors
-    only where they are not C-contiguous float32. Raises EvaluationError for NaN or infinite vectors, two
-    dimensions, no passages, and `top_k` below 1.
+    `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim]. Exact: every passage is compared, and copies of one
+    score alike (`copies`). Memory beyond the result: some tens of MB of FAISS, `TILE_BYTES` where long ties are
+    resolved, and a copy of the vectors only where they are not C-contiguous float32. Raises EvaluationError for NaN
+    or infinite vectors, two dimensions, no passages, and `top_k` below 1.
     """
     queries, passages = vector_pair(query_vectors, passage_vectors)
     if top_k < 1 or not len(passages):
@@ -49,9 +54,9 @@ def search(query_vectors: NDArray[Any], passage_vectors: NDArray[Any], top_k: in
     open_rows = np.flatnonzero(scores[:, -1] == scores[:, top_k - 1]) if fetch < len(passages) else ()
     copies = find_copies(passages)
     with_copies = _with_copies(scores, ids, top_k, copies, len(passages))
-    scores, ids = _ordered(scores, ids, top_k)
-    for row, found in with_copies:
-        scores[row], ids[row] = found
+    scores, ids = ordered(scores, ids, top_k)
+    for row, best in with_copies:
+        scores[row], ids[row] = best
     tile = max(1, TILE_BYTES // (4 * len(passages)))
     for start in range(0, len(open_rows), tile):
         rows = open_rows[start : start + tile]
@@ -93,8 +98,8 @@ def _best(scores: VectorArray, top_k: int) -> TopK:
     ids = np.empty((len(scores), top_k), dtype=np.int64)
     for row, out in zip(scores, ids, strict=True):
         # All that reach place k, by ascending row: with ties at that place more than k, but seldom many more.
-        found = np.flatnonzero(row >= np.partition(row, -top_k)[-top_k])
-        out[:] = found[np.argsort(-row[found], kind="stable")[:top_k]]
+        reached = np.flatnonzero(row >= np.partition(row, -top_k)[-top_k])
+        out[:] = reached[np.argsort(-row[reached], kind="stable")[:top_k]]
     return TopK(np.take_along_axis(scores, ids, axis=1), ids)
 
 
@@ -112,20 +117,15 @@ def _with_copies(
     later, groups = copies.later[by_group], copies.first[by_group]
     out = []
     for row in np.flatnonzero((group[ids] >= 0).any(axis=1)):
-        found, score = ids[row], scores[row]
-        alone = group[found] < 0
-        parts = [(score[alone], found[alone])]
-        for first in np.unique(group[found[~alone]]):
+        passages, score = ids[row], scores[row]
+        alone = group[passages] < 0
+        parts = [(score[alone], passages[alone])]
+        for first in np.unique(group[passages[~alone]]):
             # Copies are level, so that no more than the first `top_k` of them can be among the best.
             start, stop = np.searchsorted(groups, [first, first + 1])
             members = np.append(first, later[start : min(stop, start + top_k - 1)])
-            parts.append((np.full(len(members), score[group[found] == first].max()), members))
+            parts.append((np.full(len(members), score[group[passages] == first].max()), members))
         joined = TopK(*(np.concatenate(part)[None] for part in zip(*parts, strict=True)))
-        best = _ordered(*joined, top_k)
+        best = ordered(*joined, top_k)
         out.append((int(row), (best[0][0], best[1][0])))
     return out
-
-
-def _ordered(scores: VectorArray, ids: IntArray, top_k: int) -> tuple[VectorArray, IntArray]:
-    order = np.lexsort((ids, -scores), axis=1)[:, :top_k]
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hbt_ray.arrays import VectorArray, vector_array, vector_pair
+from hbt_ray.arrays import VectorArray, vector_pair
 from hbt_ray.cluster.tasks import remote_errors
-from hbt_ray.errors import EvaluationError, one_line
-from hbt_ray.retrieval.scoring.search import TopK, search
+from hbt_ray.errors import EvaluationError
+from hbt_ray.retrieval.scoring.search import TopK, ordered, search
 
 QUERY_TILE = 4096
 """Least queries at a time: FAISS takes another way through few queries, whose sums differ in the last bits."""
@@ -23,7 +22,7 @@ TILES_IN_FLIGHT = 2
 
 def sharded_search(
     query_vectors: NDArray[Any],
-    passages: NDArray[Any] | str | Path,
+    passage_vectors: NDArray[Any],
     top_k: int,
     *,
     num_shards: int,
@@ -39,15 +38,14 @@ def sharded_search(
 
     Args:
         query_vectors: [Nq, dim].
-        passages: [Nd, dim], whose shards are put into the object store once; or a `.npy` file that every node sees,
-            of which a worker maps the rows of its shard and this process reads none.
+        passage_vectors: [Nd, dim], whose shards are put into the object store once.
         top_k: passages a query; at most Nd come back.
         num_shards: about as many as workers; more shards than passages are not made.
         num_cpus: cores, and threads, of a worker.
         query_tile: queries at a time; a last tile that would be shorter joins the one before.
 
     Raises:
-        EvaluationError: as for `search`, a file that is no matrix, or `num_shards` or `query_tile` below 1.
+        EvaluationError: as for `search`, or `num_shards` or `query_tile` below 1.
         ClusterError: no node has `num_cpus` cores.
     """
     import ray
@@ -56,27 +54,17 @@ def sharded_search(
 
     if min(num_shards, query_tile) < 1:
         raise EvaluationError(f"num_shards is {num_shards} and query_tile {query_tile}; both must be 1 or more.")
-    shape = _open(passages).shape if isinstance(passages, str | Path) else np.shape(passages)
-    if isinstance(passages, str | Path):
-        queries = vector_array("query_vectors", query_vectors)
-        if queries.shape[1] != shape[1]:
-            raise EvaluationError(
-                f"query_vectors have dimension {queries.shape[1]} and {passages} {shape[1]}; "
-                "encode both sides with the same model."
-            )
-    else:
-        queries, passages = vector_pair(query_vectors, passages)
-    if top_k < 1 or not shape[0]:
-        raise EvaluationError(f"search was asked for top_k = {top_k} of {shape[0]} passages; both must be 1 or more.")
+    queries, passages = vector_pair(query_vectors, passage_vectors)
+    if top_k < 1 or not len(passages):
+        raise EvaluationError(
+            f"search was asked for top_k = {top_k} of {len(passages)} passages; both must be 1 or more."
+        )
     if not len(queries):
-        none = (0, min(top_k, shape[0]))
+        none = (0, min(top_k, len(passages)))
         return TopK(np.empty(none, dtype=np.float32), np.empty(none, dtype=np.int64))
     num_places("sharded search", num_cpus)
-    bounds = np.linspace(0, shape[0], min(num_shards, shape[0]) + 1).astype(int).tolist()
-    shards = [
-        (passages if isinstance(passages, str | Path) else ray.put(passages[start:stop]), start, stop)
-        for start, stop in pairwise(bounds)
-    ]
+    bounds = np.linspace(0, len(passages), min(num_shards, len(passages)) + 1).astype(int).tolist()
+    shards = [(ray.put(passages[start:stop]), start) for start, stop in pairwise(bounds)]
     task = ray.remote(num_cpus=num_cpus)(_search_shard)
     waiting: list[list[Any]] = []
     merged: list[TopK] = []
@@ -96,40 +84,17 @@ def sharded_search(
 
 
 def merge_top_k(parts: Sequence[TopK], top_k: int) -> TopK:
-    """The best `top_k` of several results for the same queries, whose ids are rows of one matrix: by descending
-    score, equal scores by ascending row; `parts` [Nq, any k], each row in any order."""
+    """The best `top_k` of several results for the same queries, whose ids are rows of one matrix."""
     scores, ids = (np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
-    order = np.lexsort((ids, -scores), axis=1)[:, :top_k]
-    return TopK(np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1))
+    return ordered(scores, ids, top_k)
 
 
-def _search_shard(
-    queries: VectorArray, passages: VectorArray | str | Path, start: int, stop: int, top_k: int, num_threads: int
-) -> TopK:
+def _search_shard(queries: VectorArray, passages: VectorArray, start: int, top_k: int, num_threads: int) -> TopK:
     import faiss
 
     faiss.omp_set_num_threads(num_threads)
-    where = "passages"
-    if isinstance(passages, str | Path):
-        where, passages = str(passages), _open(passages)[start:stop]
-    try:
-        found = search(queries, passages, top_k)
-    except EvaluationError as error:
-        raise EvaluationError(f"{where}, rows {start} to {stop - 1}: {error}") from None
-    return TopK(found.scores, found.ids + start)
-
-
-def _open(path: str | Path) -> NDArray[Any]:
-    """The matrix of a `.npy` file, mapped and not read."""
-    try:
-        matrix: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise EvaluationError(
-            f"{path} cannot be read as vectors ({one_line(error)}); give a .npy file that every node sees."
-        ) from None
-    if not isinstance(matrix, np.ndarray) or matrix.ndim != 2:
-        raise EvaluationError(f"{path} holds no matrix of vectors; save one array [num_passages, dim] with numpy.save.")
-    return matrix
+    top = search(queries, passages, top_k)
+    return TopK(top.scores, top.ids + start)
 
 
 def _tiles(num_queries: int, tile: int) -> Iterator[tuple[int, int]]:

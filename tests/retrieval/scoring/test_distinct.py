@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from hbt_ray.retrieval.scoring.cells import headline_cells
-from hbt_ray.retrieval.scoring.distinct import distinct_numbers, repeated
+from hbt_ray.retrieval.scoring.distinct import METRICS, distinct_numbers, left_out, metric_names, repeated
 from hbt_ray.retrieval.scoring.score import score
-from hbt_ray.retrieval.scoring.wording import METRICS, left_out, metric_names
 from tests.retrieval.conftest import random_set
 
 NUM_MODELS = 4

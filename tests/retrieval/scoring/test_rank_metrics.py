@@ -10,12 +10,11 @@ from ir_measures import RR, R, nDCG
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.scoring.metrics import ndcg
-from hbt_ray.retrieval.scoring.rank_metrics import rank_metrics
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.scoring.search import search, search_set
 from hbt_ray.retrieval.sets.catalog import load_set
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
-from tests.retrieval.conftest import brute_ranking, random_set, tied_vectors
+from tests.retrieval.conftest import brute_ranking, random_set, rank_metrics, tied_vectors
 
 TOLERANCE = 1e-9
 MEASURES = {"ndcg": nDCG @ 10, "recall": R @ 100, "mrr": RR @ 10}
@@ -79,11 +78,11 @@ def test_random_graded_sets_with_ties(seed):
 def test_other_cutoffs():
     rng = np.random.default_rng(0)
     rs = graded_set(rng)
-    got = rank_metrics(rs, tied_vectors(rng, 60), tied_vectors(rng, 150), ndcg_k=3, recall_k=5, mrr_k=2)
+    got = rank_metrics(rs, tied_vectors(rng, 60), tied_vectors(rng, 150), ndcg=3, recall=5, mrr=2)
     assert set(got.means()) == {f"{w}_{m}" for w in ("mono", "pool") for m in ("ndcg3", "r5", "mrr2")}
     assert set(np.unique(got.pool_mrr)) <= {0.0, 0.5, 1.0}
     with pytest.raises(EvaluationError, match="k is 0"):
-        rank_metrics(rs, tied_vectors(rng, 60), tied_vectors(rng, 150), ndcg_k=0)
+        rank_metrics(rs, tied_vectors(rng, 60), tied_vectors(rng, 150), ndcg=0)
 
 
 def test_gains_of_one_change_nothing_and_exclude_counts():

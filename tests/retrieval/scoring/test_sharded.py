@@ -58,43 +58,34 @@ def test_tiles_cover_the_queries_and_none_is_short(num_queries, tile):
 
 
 @pytest.mark.ray
-def test_many_ties_across_shards(ray_session, tmp_path):
+def test_many_ties_across_shards(ray_session):
     rng = np.random.default_rng(1)
     queries, passages = tied_vectors(rng, 50), tied_vectors(rng, 500, levels=1)
     expected = search(queries, passages, 25)
     assert (np.diff(expected.scores, axis=1) == 0).mean() > 0.5
-    np.save(tmp_path / "passages.npy", passages)
     assert_equal(sharded_search(queries, passages, 25, num_shards=3, query_tile=20), expected)
-    assert_equal(sharded_search(queries, tmp_path / "passages.npy", 25, num_shards=7), expected)
+    assert_equal(sharded_search(queries, passages, 25, num_shards=7), expected)
     assert_equal(sharded_search(queries, passages[:4], 9, num_shards=7), search(queries, passages[:4], 9))
     assert sharded_search(queries[:0], passages, 9, num_shards=2).ids.shape == (0, 9)
 
 
 @pytest.mark.ray
-def test_random_vectors(ray_session, tmp_path):
+def test_random_vectors(ray_session):
     rng = np.random.default_rng(2)
     queries, passages = unit(rng, 700, 96), unit(rng, 5000, 96)
-    np.save(tmp_path / "passages.npy", passages)
-    got = sharded_search(queries, str(tmp_path / "passages.npy"), 20, num_shards=4, num_cpus=2, query_tile=300)
+    got = sharded_search(queries, passages, 20, num_shards=4, num_cpus=2, query_tile=300)
     assert_near(got, search(queries, passages, 20), queries, passages)
 
 
 @pytest.mark.ray
-def test_errors(ray_session, tmp_path):
-    vectors, path = np.ones((9, 4), dtype=np.float32), tmp_path / "passages.npy"
+def test_errors(ray_session):
+    vectors = np.ones((9, 4), dtype=np.float32)
     with pytest.raises(EvaluationError, match="num_shards is 0"):
         sharded_search(vectors, vectors, 2, num_shards=0)
-    with pytest.raises(EvaluationError, match="cannot be read as vectors"):
-        sharded_search(vectors, path, 2, num_shards=2)
-    np.save(path, np.ones(3))
-    with pytest.raises(EvaluationError, match="holds no matrix"):
-        sharded_search(vectors, path, 2, num_shards=2)
-    np.save(path, np.ones((3, 5), dtype=np.float32))
-    with pytest.raises(EvaluationError, match=r"dimension 4 and .*passages.npy 5"):
-        sharded_search(vectors, path, 2, num_shards=2)
-    np.save(path, np.where(np.arange(9)[:, None] == 7, np.nan, vectors))
-    with pytest.raises(EvaluationError, match=r"passages.npy, rows 4 to 8: passage_vectors row 3 holds NaN"):
-        sharded_search(vectors, path, 2, num_shards=2)
+    with pytest.raises(EvaluationError, match="dimension 4 and passage_vectors 5"):
+        sharded_search(vectors, np.ones((3, 5), dtype=np.float32), 2, num_shards=2)
+    with pytest.raises(EvaluationError, match="passage_vectors row 7 holds NaN"):
+        sharded_search(vectors, np.where(np.arange(9)[:, None] == 7, np.nan, vectors), 2, num_shards=2)
     with pytest.raises(EvaluationError, match="top_k = 0"):
         sharded_search(vectors, vectors, 0, num_shards=2)
     with pytest.raises(EvaluationError, match="of 0 passages"):

@@ -11,11 +11,11 @@ import pytest
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.evaluation.worst import worst_queries
-from hbt_ray.retrieval.scoring.rank_metrics import rank_metrics
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.sets.builder import LEFT_OUT, NEVER_FOUND
 from hbt_ray.retrieval.sets.catalog import OPTIONS, SETS, load_set, parse_name, sets_help
 from hbt_ray.retrieval.sets.windows import Chunking, window_texts, windows
+from tests.retrieval.conftest import rank_metrics
 
 
 def write_jsonl(path, rows):
@@ -116,7 +116,7 @@ def test_relevant_passages_that_are_absent_count_as_in_trec_eval(beir):
     assert f"{NEVER_FOUND}, of 2 queries." in rs.notes[0]
     vectors = np.eye(3, 4, dtype=np.float32) + np.float32(0.1)
     queries = np.stack([vectors[0] + vectors[1] / 2, vectors[0], vectors[2]])
-    ranked = rank_metrics(rs, queries, vectors, recall_k=2, ndcg_k=2, mrr_k=2).means()
+    ranked = rank_metrics(rs, queries, vectors, recall=2, ndcg=2, mrr=2).means()
     scores = score(rs, queries, vectors)
     run = [
         ir_measures.ScoredDoc(key, str(rs.passage_ids[row]), -float(rank))
