@@ -28,7 +28,7 @@ class Evaluation:
 
     def interval(self, metric: str) -> Interval | None:
         """The interval of a headline number; None where it has none."""
-        return next((found for found in self.intervals if found.metric == metric), None)
+        return next((row for row in self.intervals if row.metric == metric), None)
 
 
 @dataclass(frozen=True, kw_only=True)

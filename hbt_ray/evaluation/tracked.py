@@ -51,12 +51,12 @@ def log_evaluation(log: RunLog, key: str, evaluation: Evaluation, report_html: s
     """
     scores = evaluation.scores
     numbers: dict[str, Any] = {**scores.headline(), **scores.standard.means()}
-    for found in evaluation.intervals:
-        numbers |= {f"{found.metric}_low": found.low, f"{found.metric}_high": found.high}
+    for row in evaluation.intervals:
+        numbers |= {f"{row.metric}_low": row.low, f"{row.metric}_high": row.high}
     log.log_params(key, {"model": evaluation.model, scores.name: dict(evaluation.settings)})
     log.log_metrics(key, [{"step": 0, **{f"{scores.name}/{name}": value for name, value in numbers.items()}}])
     log.log_artifact_text(key, REPORT_PATH, report_html)
-    intervals = {found.metric: [found.low, found.high] for found in evaluation.intervals}
+    intervals = {row.metric: [row.low, row.high] for row in evaluation.intervals}
     log.log_artifact_text(key, f"{scores.name}/scores.json", json_text({**scores.to_json(), "intervals": intervals}))
     title = f"{scores.name}: mAP of {evaluation.model}"
     log_matrix(log, key, scores.langs, scores.map_matrix, title, name=f"{scores.name}/map_matrix")

@@ -88,14 +88,14 @@ def worst_queries(
     few = _only(rs, rows)
     top = search_set(few, queries[rows], passages, NUM_TOP)
     ranks = gold_ranks(few, queries[rows], passages).pooled
-    found = []
+    worst = []
     for at, row in enumerate(rows):
         pairs = slice(few.gold_offsets[at], few.gold_offsets[at + 1])
         gold, gold_rank = few.gold_passages[pairs], ranks[pairs]
         by_rank = np.argsort(gold_rank)
-        own = [number for number in by_rank if rs.passage_langs[gold[number]] == rs.query_langs[row]]
-        shown = sorted({*by_rank[:NUM_GOLD], *own[:1]}, key=lambda number: gold_rank[number])
-        found.append(
+        same_lang = [number for number in by_rank if rs.passage_langs[gold[number]] == rs.query_langs[row]]
+        shown = sorted({*by_rank[:NUM_GOLD], *same_lang[:1]}, key=lambda number: gold_rank[number])
+        worst.append(
             WorstQuery(
                 key=str(rs.query_keys[row]),
                 lang=rs.langs[rs.query_langs[row]],
@@ -113,7 +113,7 @@ def worst_queries(
                 ),
             )
         )
-    return tuple(found)
+    return tuple(worst)
 
 
 def choose(

@@ -19,8 +19,8 @@ def average_precision(
     """Mean, over the relevant documents, of the precision at the rank of each (0 if it is not found)."""
     ranks, topics = _by_rank(ranks, topics, num_topics)
     counts = np.bincount(topics, minlength=num_topics)
-    found = np.arange(1, len(ranks) + 1) - (np.cumsum(counts) - counts)[topics]
-    return _per_relevant(found / ranks, topics, num_topics, num_relevant)
+    relevant_above = np.arange(1, len(ranks) + 1) - (np.cumsum(counts) - counts)[topics]
+    return _per_relevant(relevant_above / ranks, topics, num_topics, num_relevant)
 
 
 def reciprocal_rank(
@@ -60,13 +60,13 @@ def ndcg(
     if gains is not None:
         if num_relevant is not None:
             raise EvaluationError("ndcg takes gains or num_relevant; with gains, rank every relevant document.")
-        found = np.bincount(topics[seen], gains[seen] / np.log2(ranks[seen] + 1.0), minlength=num_topics)
+        gain = np.bincount(topics[seen], gains[seen] / np.log2(ranks[seen] + 1.0), minlength=num_topics)
         order = np.lexsort((-gains, topics))
         counts = _counts(topics, num_topics, None)
         place = np.arange(1, len(order) + 1) - (np.cumsum(counts) - counts)[topics[order]]
         first = order[place <= k]
         ideal = np.bincount(topics[first], gains[first] / np.log2(place[place <= k] + 1.0), minlength=num_topics)
-        return _where_relevant(found / np.where(ideal > 0, ideal, 1.0), topics, num_topics, None)
+        return _where_relevant(gain / np.where(ideal > 0, ideal, 1.0), topics, num_topics, None)
     gain = np.bincount(topics[seen], 1.0 / np.log2(ranks[seen] + 1.0), minlength=num_topics)
     best = np.concatenate(([0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))))
     counts = _counts(topics, num_topics, num_relevant)

@@ -51,8 +51,8 @@ def scores_from_bytes(content: bytes, source: str) -> Scores:
     Raises EvaluationError for a file that is no such file, is cut off, or was written in another format.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            arrays: dict[str, Any] = {name: found[name] for name in found.files}
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays: dict[str, Any] = {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
         raise EvaluationError(f"{source} is not a whole file of scores ({error}); score the model again.") from None
     if arrays.get("format") != FORMAT:

@@ -195,7 +195,7 @@ def score_ranks(retrieval_set: RetrievalSet, ranks: GoldRanks, top_ids: IntArray
     pool_recall = recall(pooled, gold_queries, num_queries, POOL_CUTOFF, relevant)
     parallel = parallel_ranks(rs, pooled)
     fairness = peer(rs, pooled)
-    own = np.arange(num_langs) == rs.query_langs[:, None]
+    same_lang = np.arange(num_langs) == rs.query_langs[:, None]
 
     def by_lang(values: FloatArray) -> FloatArray:
         return group_mean(values, rs.query_langs, num_langs)
@@ -222,7 +222,7 @@ def score_ranks(retrieval_set: RetrievalSet, ranks: GoldRanks, top_ids: IntArray
             keys=rs.query_keys,
             langs=rs.query_langs,
             mono_ap=np.take_along_axis(pair_ap, rs.query_langs[:, None], axis=1)[:, 0],
-            cross_ap=_row_means(np.where(own, np.nan, pair_ap)),
+            cross_ap=_row_means(np.where(same_lang, np.nan, pair_ap)),
             pool_ap=pool_ap,
             pool_recall=pool_recall,
             rank_distance=parallel.distance,

@@ -183,14 +183,14 @@ class SetBuilder:
     def _find(self, names: list[str], langs: Sequence[int]) -> dict[str, list[int]]:
         """Those of `names` that `langs` have, with their rows in the order of `langs`."""
         ids: Any = self._ids.column().chunks
-        found: dict[str, list[int]] = {}
+        rows_of: dict[str, list[int]] = {}
         for rows in (self._rows[lang] for lang in langs):
             if not names or not len(rows):
                 continue
             place = pc.index_in(ids.slice(rows.start, len(rows)), value_set=pa.array(names, type=pa.large_string()))
             for row in pc.indices_nonzero(pc.is_valid(place)).to_pylist():
-                found.setdefault(names[place[row].as_py()], []).append(rows.start + row)
-        return found
+                rows_of.setdefault(names[place[row].as_py()], []).append(rows.start + row)
+        return rows_of
 
     def _note_absent(
         self, where: str, total: int, grades: dict[str, dict[str, int]], rows: dict[str, list[int]], effect: str

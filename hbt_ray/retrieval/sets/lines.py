@@ -48,12 +48,12 @@ def need_file(directory: Path, *names: str) -> Path:
     """`find_file`, or EvaluationError with what was looked for and what the directory holds."""
     if not directory.is_dir():
         raise EvaluationError(f"there is no directory {directory}; pass the one that holds {names[0]}[.gz].")
-    found = find_file(directory, *names)
-    if found is None:
+    path = find_file(directory, *names)
+    if path is None:
         wanted = " or ".join(f"{name}[.gz]" for name in names)
         held = [path.name for path in sorted(directory.iterdir())]
         raise EvaluationError(f"{directory} has no {wanted}; it has {first_names(held) or 'nothing'}.")
-    return found
+    return path
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

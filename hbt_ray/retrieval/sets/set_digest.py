@@ -14,19 +14,19 @@ FORMAT = 1
 TEXTS_AT_A_TIME = 1000
 
 
-def set_digest(found: RetrievalSet) -> str:
+def set_digest(rs: RetrievalSet) -> str:
     """12 hex digits of all that decides a model's scores: languages, ids, texts, and what answers what."""
-    digest = hashlib.sha256(json.dumps([FORMAT, found.langs]).encode())
+    digest = hashlib.sha256(json.dumps([FORMAT, rs.langs]).encode())
     numbers = ("query_langs", "passage_langs", "gold_offsets", "gold_passages", "lost_queries", "lost_grades")
     for name in (*numbers, "gold_grades", "text_passages"):
-        values = getattr(found, name)
+        values = getattr(rs, name)
         digest.update(f"\n{name} ".encode())
         digest.update(b"" if values is None else np.ascontiguousarray(values, dtype="<i8").tobytes())
     for name in ("query_keys", "passage_ids"):
-        digest.update(f"\n{name} {json.dumps(getattr(found, name).tolist(), default=str)}".encode())
+        digest.update(f"\n{name} {json.dumps(getattr(rs, name).tolist(), default=str)}".encode())
     for name in ("queries", "passages"):
         digest.update(f"\n{name} ".encode())
-        for part in _parts(getattr(found, name) or ()):
+        for part in _parts(getattr(rs, name) or ()):
             digest.update(part)
     return digest.hexdigest()[:12]
 

@@ -25,17 +25,17 @@ class TextColumn(Sequence[str]):
         return len(self.chunks)
 
     @overload
-    def __getitem__(self, at: int) -> str: ...
+    def __getitem__(self, key: int) -> str: ...
     @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            start, stop, step = at.indices(len(self))
+    def __getitem__(self, key: slice) -> list[str]: ...
+    def __getitem__(self, key: int | slice) -> str | list[str]:
+        if isinstance(key, slice):
+            start, stop, step = key.indices(len(self))
             if step != 1:
                 return [self[row] for row in range(start, stop, step)]
-            found: list[str] = self.chunks.slice(start, max(stop - start, 0)).to_pylist()
-            return found
-        row = index(at)
+            texts: list[str] = self.chunks.slice(start, max(stop - start, 0)).to_pylist()
+            return texts
+        row = index(key)
         if not -len(self) <= row < len(self):
             raise IndexError(f"text {row} of {len(self)}")
         text: str = self.chunks[row % len(self)].as_py()
