@@ -57,31 +57,34 @@ def main(argv: Sequence[str]) -> int:
     if args.set:
         overrides["gates.sets"] = args.set
     uri = resolve_tracking_uri(args.tracking_uri, Path(resolve_workspace(args.workspace)) / "mlflow")
-    own = load_recipe(args.recipe).resolved()["gates"] if args.recipe else None
-    known = recorded_gates(uri, args.experiment, args.study, args.run) if own is None else own
-    gates = build_recipe({"gates": known}, overrides).gates
-    found = judge(uri, args.experiment, args.study, gates, args.run)
-    for note in found.analysis.study.notes:
+    if args.recipe:
+        settings = load_recipe(args.recipe).resolved()["gates"]
+    else:
+        settings = recorded_gates(uri, args.experiment, args.study, args.run)
+    gates = build_recipe({"gates": settings}, overrides).gates
+    promotion = judge(uri, args.experiment, args.study, gates, args.run)
+    for note in promotion.analysis.study.notes:
         say(f"note: {note}")
-    say(f"decision   {recommendation_line(found.analysis)}")
-    say(f"candidate  {found.trial.label} of {args.study}, run {found.candidate.run_id}: {found.why}")
-    champion = f"version {found.champion.version}, run {found.champion.run_id}" if found.champion else "none yet"
-    say(f"champion   of {found.model}: {champion}{', the same model' if found.is_champion else ''}")
-    show(table(found))
-    say(f"verdict    {verdict(found)}")
+    say(f"decision   {recommendation_line(promotion.analysis)}")
+    say(f"candidate  {promotion.trial.label} of {args.study}, run {promotion.candidate.run_id}: {promotion.why}")
+    champion = promotion.champion
+    current = f"version {champion.version}, run {champion.run_id}" if champion else "none yet"
+    say(f"champion   of {promotion.model}: {current}{', the same model' if promotion.is_champion else ''}")
+    show(table(promotion))
+    say(f"verdict    {verdict(promotion)}")
     if args.dry_run:
         say("dry run: nothing was written")
     else:
-        say(carry_out(uri, args.experiment, found, licence=args.licence, register_failed=args.register_failed))
-    return 0 if found.passed else 1
+        say(carry_out(uri, args.experiment, promotion, licence=args.licence, register_failed=args.register_failed))
+    return 0 if promotion.passed else 1
 
 
-def table(found: Promotion) -> Table:
+def table(promotion: Promotion) -> Table:
     """A row a gate."""
     table = Table(title="gates", title_justify="left")
     for name in ("gate", "set", "verdict", "why"):
         table.add_column(name, no_wrap=name != "why")
-    for result in found.results:
+    for result in promotion.results:
         table.add_row(result.gate, result.on_set, "passed" if result.passed else "FAILED", result.reason)
     return table
 

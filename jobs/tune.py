@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hbt_ray.cluster.connect import connect
 from hbt_ray.config.load import load_recipe
 from hbt_ray.errors import HbtError
-from hbt_ray.release.study_cards import write_study_cards
+from hbt_ray.release.promote import write_study_cards
 from hbt_ray.reports.corpus_card import write_prepared_card
 from hbt_ray.reports.study_output import report_study
 from hbt_ray.reports.study_table import study_table

@@ -4,5 +4,5 @@
 - `candidate`: a trial with its scores, read from MLflow;
 - `registry`: the registered model, its versions and the alias `champion`;
 - `promote`: the three together;
-- `card`: the README.md of a model's directory.
+- `model_card`: the README.md of a model's directory.
 """

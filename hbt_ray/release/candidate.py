@@ -21,7 +21,7 @@ from hbt_ray.study.trials import Trial
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scored:
+class ScoredRun:
     """A run with its scores."""
 
     run_id: str
@@ -56,7 +56,7 @@ def chosen_trial(analysis: StudyAnalysis, run_id: str = "") -> tuple[Trial, str]
     return best, f"of the recommended point{of_seeds}"
 
 
-def read_scored(client: MlflowClient, run_id: str, label: str, sets: Sequence[str]) -> Scored:
+def read_scored(client: MlflowClient, run_id: str, label: str, sets: Sequence[str]) -> ScoredRun:
     """A run with its scores on `sets`.
 
     Raises:
@@ -80,10 +80,10 @@ def read_scored(client: MlflowClient, run_id: str, label: str, sets: Sequence[st
                     f"{', '.join(known) or 'nothing'}. Choose sets with --set"
                 ) from None
             scores[name] = scores_from_bytes(content, f"{path} of run {run_id} ({label})")
-    return Scored(run_id=run_id, label=label, scores=scores, digests=_digests(run))
+    return ScoredRun(run_id=run_id, label=label, scores=scores, digests=_digests(run))
 
 
-def check_same_sets(candidate: Scored, champion: Scored) -> None:
+def check_same_sets(candidate: ScoredRun, champion: ScoredRun) -> None:
     """ConfigError where the two were scored on sets of one name and other contents.
 
     A set is known by the digest that runs record; where one has none, the questions are compared (`check_gates`).

@@ -16,7 +16,7 @@ from hbt_ray.config.headline import METRICS
 from hbt_ray.kit.page import render
 from hbt_ray.kit.prose import number
 from hbt_ray.languages import code_and_name
-from hbt_ray.release.candidate import Scored
+from hbt_ray.release.candidate import ScoredRun
 from hbt_ray.release.gates import GateResult
 from hbt_ray.reports.corpus_card import JSON as CORPUS_CARD
 from hbt_ray.reports.study_wording import caveats, reason, recommendation_line
@@ -46,14 +46,14 @@ class Facts:
     """Of the promotion; empty before."""
 
 
-def write_model_card(directory: str, analysis: StudyAnalysis, trial: Trial, scored: Scored, facts: Facts) -> str:
+def write_model_card(directory: str, analysis: StudyAnalysis, trial: Trial, scored: ScoredRun, facts: Facts) -> str:
     """Write the card into a model's directory (a path or URL); returns its text."""
     text = model_card(analysis, trial, scored, facts)
     write_whole(f"{directory.rstrip('/')}/{README}", text.encode())
     return text
 
 
-def model_card(analysis: StudyAnalysis, trial: Trial, scored: Scored, facts: Facts) -> str:
+def model_card(analysis: StudyAnalysis, trial: Trial, scored: ScoredRun, facts: Facts) -> str:
     """The card of `trial`, whose scores are `scored`, with the study that it is of."""
     langs = trained_langs(trial, facts, scored)
     base = str(trial.config.get("model.base", ""))
@@ -94,7 +94,7 @@ def model_card(analysis: StudyAnalysis, trial: Trial, scored: Scored, facts: Fac
     return str(card).rstrip() + "\n"
 
 
-def trained_langs(trial: Trial, facts: Facts, scored: Scored) -> list[str]:
+def trained_langs(trial: Trial, facts: Facts, scored: ScoredRun) -> list[str]:
     """Languages that were trained in where they are known, else those that were scored."""
     if chosen := trial.config.get("plan.langs"):
         return list(chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -10,9 +11,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.config import GatesConfig
-from hbt_ray.errors import HbtError
+from hbt_ray.errors import HbtError, one_line
 from hbt_ray.model.find import resolve_model
-from hbt_ray.release.candidate import Scored, check_same_sets, chosen_trial, read_scored
+from hbt_ray.release.candidate import ScoredRun, check_same_sets, chosen_trial, read_scored
 from hbt_ray.release.gates import NO_CHAMPION, GateResult, check_gates
 from hbt_ray.release.model_card import Facts, base_licence, read_corpus_card, write_model_card
 from hbt_ray.release.registry import REPLACES_TAG, Champion, crown, find_champion, register
@@ -39,7 +40,7 @@ class Promotion:
     trial: Trial
     why: str
     """Why this trial is the candidate."""
-    candidate: Scored
+    candidate: ScoredRun
     champion: Champion | None
     results: tuple[GateResult, ...]
 
@@ -93,7 +94,7 @@ def judge(tracking_uri: str, experiment: str, study: str, gates: GatesConfig, ru
     )
 
 
-def carry_out(tracking_uri: str, experiment: str, found: Promotion, *, licence: str, register_failed: bool) -> str:
+def carry_out(tracking_uri: str, experiment: str, promotion: Promotion, *, licence: str, register_failed: bool) -> str:
     """Write the verdict down, and where it is good register the model and move the alias; what was done, in a line.
 
     A model that failed is registered only with `register_failed`, and never gets the alias. In every case the verdict
@@ -103,34 +104,36 @@ def carry_out(tracking_uri: str, experiment: str, found: Promotion, *, licence: 
         HbtError: the store does not answer, or the model's files are not there any more.
     """
     client, store = open_client(tracking_uri), RunStore(tracking_uri, experiment)
-    run_id = found.candidate.run_id
+    run_id = promotion.candidate.run_id
+    replaced = None if promotion.is_champion else promotion.champion
     try:
-        store.log_bytes(run_id, REPORT, json_text(verdict_tree(found)).encode())
-        if not (found.passed or register_failed):
+        store.log_bytes(run_id, REPORT, json_text(verdict_tree(promotion)).encode())
+        if not (promotion.passed or register_failed):
             return f"nothing is registered; the reasons are in {REPORT} of run {run_id}"
         location = run_model(client, run_id)
-        facts = card_facts(client, found, licence)
-        text = write_model_card(location, found.analysis, found.trial, found.candidate, facts)
-        model = log_model(client, run_id, location, step=int(found.trial.config.get("train.steps", 0)))
+        facts = card_facts(client, promotion, licence)
+        text = write_model_card(location, promotion.analysis, promotion.trial, promotion.candidate, facts)
+        model = log_model(client, run_id, location, step=int(promotion.trial.config.get("train.steps", 0)))
         replace_card(client, model, text)
-        tags = {"hbt.study": found.analysis.study.name, "hbt.trial": found.trial.label}
-        if found.passed and found.champion and not found.is_champion:
-            tags[REPLACES_TAG] = found.champion.version
-        version = register(client, found.model, model, found.results, tags=tags, description=description(found))
-        if not found.passed:
-            return f"version {version} of {found.model} is registered with the reasons, without the alias"
-        crown(client, found.model, version)
+        tags = {"hbt.study": promotion.analysis.study.name, "hbt.trial": promotion.trial.label}
+        if promotion.passed and replaced:
+            tags[REPLACES_TAG] = replaced.version
+        reasons = description(promotion)
+        version = register(client, promotion.model, model, promotion.results, tags=tags, description=reasons)
+        if not promotion.passed:
+            return f"version {version} of {promotion.model} is registered with the reasons, without the alias"
+        crown(client, promotion.model, version)
     except MlflowException as error:
         raise store_error(tracking_uri, error) from error
-    before = f" (before: version {found.champion.version})" if found.champion and not found.is_champion else ""
-    return f"version {version} of {found.model} is the champion{before}: models:/{found.model}@champion"
+    before = f" (before: version {replaced.version})" if replaced else ""
+    return f"version {version} of {promotion.model} is the champion{before}: models:/{promotion.model}@champion"
 
 
-def card_facts(client: MlflowClient, found: Promotion, licence: str) -> Facts:
+def card_facts(client: MlflowClient, promotion: Promotion, licence: str) -> Facts:
     """What the model's card says beside the scores."""
-    corpus, of_base = described(client, found.trial)
-    name = f"{found.model}: {found.analysis.study.name}, {found.trial.label}"
-    return Facts(name=name, licence=licence, base_licence=of_base, corpus=corpus, gates=found.results)
+    corpus, of_base = described(client, promotion.trial)
+    name = f"{promotion.model}: {promotion.analysis.study.name}, {promotion.trial.label}"
+    return Facts(name=name, licence=licence, base_licence=of_base, corpus=corpus, gates=promotion.results)
 
 
 def described(client: MlflowClient, trial: Trial) -> tuple[dict[str, object] | None, str]:
@@ -149,44 +152,44 @@ def described(client: MlflowClient, trial: Trial) -> tuple[dict[str, object] | N
     return corpus, base_licence(base)
 
 
-def verdict(found: Promotion) -> str:
+def verdict(promotion: Promotion) -> str:
     """Whether the gates are passed, in a phrase."""
-    if not found.checked:
+    if not promotion.checked:
         return f"no gate is set: nothing was checked ({NO_CHAMPION}, and no threshold such as gates.min_scores)"
-    return "every gate is passed" if found.passed else "not every gate is passed"
+    return "every gate is passed" if promotion.passed else "not every gate is passed"
 
 
-def description(found: Promotion) -> str:
+def description(promotion: Promotion) -> str:
     """The verdict as Markdown, for the page of the version."""
-    said = verdict(found)
+    said = verdict(promotion)
     lines = [
-        f"{said[0].upper()}{said[1:]}. {found.analysis.study.name}, {found.trial.label}, {found.why}; run "
-        f"{found.candidate.run_id}.",
+        f"{said[0].upper()}{said[1:]}. {promotion.analysis.study.name}, {promotion.trial.label}, {promotion.why}; run "
+        f"{promotion.candidate.run_id}.",
         "",
-        f"The study's decision: {recommendation_line(found.analysis)}.",
+        f"The study's decision: {recommendation_line(promotion.analysis)}.",
         "",
         "| gate | set | verdict | why |",
         "|---|---|---|---|",
     ]
-    for result in found.results:
+    for result in promotion.results:
         passed = "passed" if result.passed else "FAILED"
         lines.append(f"| {result.gate} | {result.on_set} | {passed} | {result.reason} |")
     return "\n".join(lines)
 
 
-def verdict_tree(found: Promotion) -> dict[str, object]:
+def verdict_tree(promotion: Promotion) -> dict[str, object]:
     """The verdict as plain types, for programs."""
     return {
-        "model": found.model,
-        "study": found.analysis.study.name,
-        "run_id": found.candidate.run_id,
-        "trial": found.trial.label,
-        "why": found.why,
-        "champion": asdict(found.champion) if found.champion else None,
-        "decision": recommendation_line(found.analysis),
-        "passed": found.passed,
-        "checked": found.checked,
-        "gates": [asdict(result) for result in found.results],
+        "model": promotion.model,
+        "study": promotion.analysis.study.name,
+        "run_id": promotion.candidate.run_id,
+        "trial": promotion.trial.label,
+        "why": promotion.why,
+        "champion": asdict(promotion.champion) if promotion.champion else None,
+        "decision": recommendation_line(promotion.analysis),
+        "passed": promotion.passed,
+        "checked": promotion.checked,
+        "gates": [asdict(result) for result in promotion.results],
     }
 
 
@@ -197,3 +200,19 @@ def recorded_gates(tracking_uri: str, experiment: str, name: str, run_id: str = 
     if settings is not None:  # nested, where null is no gate; parameters leave it out
         return dict(settings.get("gates") or {})
     return {key.removeprefix("gates."): value for key, value in study.config.items() if key.startswith("gates.")}
+
+
+def write_study_cards(tracking_uri: str, analysis: StudyAnalysis, report: Callable[[str], None]) -> None:
+    """Write a card into the directory of each model of the recommended point; what cannot be written is said."""
+    client = MlflowClient(tracking_uri=tracking_uri)
+    sets = [scored.on_set.name for scored in analysis.sets]
+    for trial in analysis.recommended.trials if analysis.recommended else ():
+        try:
+            scored = read_scored(client, trial.run_id, trial.label, sets)
+            corpus, of_base = described(client, trial)
+            facts = Facts(name=f"{analysis.study.name}, {trial.label}", base_licence=of_base, corpus=corpus)
+            location = run_model(client, trial.run_id)
+            write_model_card(location, analysis, trial, scored, facts)
+            report(f"model card {location}/README.md")
+        except (HbtError, MlflowException, OSError) as error:
+            report(f"note: the model of {trial.label} has no card: {one_line(error)}")

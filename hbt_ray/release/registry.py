@@ -42,13 +42,13 @@ def find_champion(client: MlflowClient, name: str) -> Champion | None:
         raise
     if CHAMPION not in aliases:
         return None
-    found = client.get_model_version(name, str(aliases[CHAMPION]))
-    if not found.run_id:
+    version = client.get_model_version(name, str(aliases[CHAMPION]))
+    if not version.run_id:
         raise ConfigError(
-            f"version {found.version} of registered model {name!r} is the champion and names no run, so its scores are "
-            "not known: take the alias off it, or choose another registered model (gates.model=NAME)"
+            f"version {version.version} of registered model {name!r} is the champion and names no run, so its scores "
+            "are not known: take the alias off it, or choose another registered model (gates.model=NAME)"
         )
-    return Champion(version=str(found.version), run_id=str(found.run_id))
+    return Champion(version=str(version.version), run_id=str(version.run_id))
 
 
 def register(
@@ -66,24 +66,24 @@ def register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    found = next((each for each in _versions(client, name) if each.source == model.artifact_location), None)
-    if found is None:
-        found = client.create_model_version(
+    version = next((each for each in _versions(client, name) if each.source == model.artifact_location), None)
+    if version is None:
+        version = client.create_model_version(
             name, model.artifact_location, run_id=model.source_run_id, model_id=model.model_id, description=description
         )
-        _link(client, model, name, str(found.version))
-    version = str(found.version)
-    client.update_model_version(name, version, description)
+        _link(client, model, name, str(version.version))
+    number = str(version.version)
+    client.update_model_version(name, number, description)
     verdict = "passed" if all(result.passed for result in results) else "failed"
-    for key in found.tags:
+    for key in version.tags:
         if key.startswith(GATE_TAG):  # of an earlier attempt with other gates
-            client.delete_model_version_tag(name, version, key)
-    told = {VERDICT_TAG: verdict, **tags}
+            client.delete_model_version_tag(name, number, key)
+    labels = {VERDICT_TAG: verdict, **tags}
     for result in results:
-        told[f"{GATE_TAG}{result.on_set}.{result.gate}"] = f"{'pass' if result.passed else 'FAIL'}: {result.reason}"
-    for key, value in told.items():
-        client.set_model_version_tag(name, version, key, value[:MAX_TAG_CHARS])
-    return version
+        labels[f"{GATE_TAG}{result.on_set}.{result.gate}"] = f"{'pass' if result.passed else 'FAIL'}: {result.reason}"
+    for key, value in labels.items():
+        client.set_model_version_tag(name, number, key, value[:MAX_TAG_CHARS])
+    return number
 
 
 def crown(client: MlflowClient, name: str, version: str) -> None:

@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.config.tune import ClaimConfig
-from hbt_ray.errors import ClusterError, ConfigError
+from hbt_ray.errors import ClusterError, ConfigError, one_line
 from hbt_ray.study.points import SEED, allows
 from hbt_ray.study.trials import BASELINE_TAG, CONTROLS_TAG, NO_MIX, StudyData, Trial, TrialStatus
 from hbt_ray.tracking.handle import ERROR_TAG
@@ -123,8 +123,7 @@ def read_settings(client: MlflowClient, run_id: str) -> dict[str, Any] | None:
 
 def store_error(tracking_uri: str, error: Exception) -> ClusterError:
     """A store that stopped answering, in one line."""
-    line = (str(error).splitlines() or [type(error).__name__])[0][:300]
-    return ClusterError(f"tracking URI {tracking_uri!r}: the store does not answer as it should ({line})")
+    return ClusterError(f"tracking URI {tracking_uri!r}: the store does not answer as it should ({one_line(error)})")
 
 
 def _studies(client: MlflowClient, experiment: str) -> list[Run]:

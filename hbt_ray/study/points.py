@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
@@ -68,8 +68,7 @@ class TrialSpec:
 
 def listed_trials(recipe: Recipe) -> list[TrialSpec]:
     """All trials of a grid or random study, in order: seed by seed, so that every point has a score early."""
-    drawn = _grid(recipe) if recipe.tune.search == "grid" else _random(recipe)
-    points = [as_in_recipe(point, recipe) for point in drawn]
+    points = [as_in_recipe(point, recipe) for point in LISTED[recipe.tune.search](recipe)]
     trials = [TrialSpec.of(point, seed) for seed in recipe.tune.seeds for point in points]
     return list({trial.name: trial for trial in trials}.values())  # a point drawn twice is one trial
 
@@ -94,7 +93,7 @@ def at_equal_compute(changed: Recipe, recipe: Recipe) -> Recipe:
 
 def known_recipes(recipe: Recipe) -> list[Recipe]:
     """The recipes of all trials; for a searcher, which has none yet, those of the corners of its space."""
-    if recipe.tune.search != "optuna":
+    if recipe.tune.search in LISTED:
         return [spec.recipe(recipe) for spec in listed_trials(recipe)]
     corners = [
         (values["low"], values["high"]) if isinstance(values, dict) else values for values in recipe.tune.space.values()
@@ -127,7 +126,7 @@ def check_metric(recipe: Recipe, *, has_dev: bool = True) -> None:
                 f"{', '.join(HEADLINE)}; use SET/METRIC, e.g. dev/pool_map, and keep dev items (corpus.dev_ids or "
                 "corpus.dev_share)"
             )
-        if (recipe.tune.stops_early or recipe.tune.search == "optuna") and name != "dev":
+        if (recipe.tune.stops_early or recipe.tune.search not in LISTED) and name != "dev":
             raise ConfigError(
                 f"tune.metric={metric!r}: early stopping and optuna need a dev metric, which is scored on the way"
             )
@@ -173,6 +172,10 @@ def _random(recipe: Recipe) -> list[dict[str, Any]]:
         rng = np.random.default_rng((0, number))
         points.append({name: _draw(name, values, rng) for name, values in recipe.tune.space.items()})
     return points
+
+
+LISTED: dict[str, Callable[[Recipe], list[dict[str, Any]]]] = {"grid": _grid, "random": _random}
+"""`tune.search` -> the points of the study, known from the start; any other is a searcher, which learns from scores."""
 
 
 def _draw(name: str, values: Any, rng: np.random.Generator) -> Any:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from hbt_ray.cluster.capacity import check_capacity, driver_resources
 from hbt_ray.cluster.tasks import find_cause
 from hbt_ray.config import Recipe
-from hbt_ray.errors import HbtError
+from hbt_ray.errors import HbtError, one_line
 from hbt_ray.study.baselines import baseline_trials, controls, in_space
 from hbt_ray.study.directory import TrialResult
-from hbt_ray.study.points import TrialSpec, as_in_recipe, listed_trials
+from hbt_ray.study.points import LISTED, TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.study.recording import log_trial, mend_runs
 from hbt_ray.study.schedulers import PAIRS, make_scheduler
 from hbt_ray.study.study import Study
@@ -48,7 +48,7 @@ def run_study(study: Study, report: Report) -> tuple[list[TrialResult], list[Tri
     study.log.log_datasets(study.key, study.experiment.datasets)
     mend_runs(study, known, report)
     try:
-        _tune(study, report)
+        run_missing(study, report)
     except BaseException as error:
         study.log.finish_run(study.key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
@@ -66,7 +66,12 @@ def _stands(result: TrialResult, *, stops_early: bool) -> bool:
     return result.status == "finished" or (result.status == "stopped" and stops_early)
 
 
-def _tune(study: Study, report: Report) -> None:
+def run_missing(study: Study, report: Report, launch: Launch | None = None) -> None:
+    """Run the trials that have no result which stands, baselines first where others may be stopped.
+
+    `launch` runs a search in the place of Ray Tune.
+    """
+    launch = launch or _run
     recipe = study.recipe
     results = study.directory.results()
     known = _done(results, recipe)
@@ -76,8 +81,8 @@ def _tune(study: Study, report: Report) -> None:
         report(f"tune.max_concurrent={recipe.tune.max_concurrent} is lowered to {fitting}: no more trials fit at once")
     done = {result.spec.name for result in known}
     baselines = baseline_trials(recipe)
-    listed = [] if recipe.tune.search == "optuna" else listed_trials(recipe)
-    drawn = recipe.tune.num_samples * len(recipe.tune.seeds) if recipe.tune.search == "optuna" else 0
+    listed = listed_trials(recipe) if recipe.tune.search in LISTED else []
+    drawn = 0 if recipe.tune.search in LISTED else recipe.tune.num_samples * len(recipe.tune.seeds)
     together = {spec.name: spec for spec in (*listed, *baselines)}
     # Of the whole study, not of what is left: the trials share the cores by it, and a study that goes on after a stop
     # must compute with as many threads as before.
@@ -88,20 +93,20 @@ def _tune(study: Study, report: Report) -> None:
         first = [spec for spec in baselines if spec.name not in ended]
         if first:
             report(f"study {recipe.name}: {len(first)} baselines, which are trained to the end")
-            _run(study, _listed(first), concurrent, report)
+            launch(study, listed_search(first), concurrent, report, stops_early=False)
             known = _done(study.directory.results(), recipe)
             done = {result.spec.name for result in known}
     else:
         first, listed = [], sorted(together.values(), key=lambda spec: recipe.tune.seeds.index(spec.seed))
     if drawn:
-        search = _drawn(study, known, {spec.name for spec in baselines})
+        search = drawn_search(study, known, {spec.name for spec in baselines})
         num_trials = search.num_trials
     else:
         todo = [spec for spec in listed if spec.name not in done and spec not in first]
-        search, num_trials = _listed(todo), len(todo)
+        search, num_trials = listed_search(todo), len(todo)
     if num_trials > 0:
         report(f"study {recipe.name}: {num_trials} trials, {min(concurrent, num_trials)} at a time")
-        _run(study, search, concurrent, report, stops_early=recipe.tune.stops_early)
+        launch(study, search, concurrent, report, stops_early=recipe.tune.stops_early)
     elif not first:
         report(f"study {recipe.name}: nothing is left to run")
 
@@ -117,13 +122,20 @@ class Search:
     searcher: Any = None
 
 
-def _listed(specs: list[TrialSpec]) -> Search:
+class Launch(Protocol):
+    """Runs a search to its end, `concurrent` trials at a time."""
+
+    def __call__(self, study: Study, search: Search, concurrent: int, report: Report, *, stops_early: bool) -> None: ...
+
+
+def listed_search(specs: list[TrialSpec]) -> Search:
+    """These trials."""
     from ray import tune
 
     return Search(len(specs), {"trial": tune.grid_search([dict(spec.overrides) for spec in specs])})
 
 
-def _drawn(study: Study, known: list[TrialResult], baselines: set[str]) -> Search:
+def drawn_search(study: Study, known: list[TrialResult], baselines: set[str]) -> Search:
     """What is left of an Optuna study; its baselines come on top of what it draws."""
     from hbt_ray.study.optuna_search import make_searcher, num_complete
 
@@ -141,20 +153,19 @@ def _drawn(study: Study, known: list[TrialResult], baselines: set[str]) -> Searc
         and in_space(result.spec.point, recipe)
         and names.issuperset(TrialSpec.of(result.spec.point, seed).name for seed in recipe.tune.seeds)
     ]
-    told = drawn + whole
     cut_off = [result.spec for result in study.directory.results() if result.status == "stopped"]
     begun = [*study.directory.unfinished(), *(spec for spec in cut_off if spec.name not in names)]
     unfinished = [spec for spec in begun if spec.name not in baselines and in_space(spec.point, recipe)]
-    return Search(of_study - len(drawn), {}, num_asked, make_searcher(recipe, told, unfinished))
+    return Search(of_study - len(drawn), {}, num_asked, make_searcher(recipe, drawn + whole, unfinished))
 
 
-def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops_early: bool = False) -> None:
+def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops_early: bool) -> None:
     from ray import tune
 
     recipe = study.recipe
     session = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     trainable = tune.with_resources(
-        tune.with_parameters(_trial, study=study, concurrent=concurrent, session=session, stops_early=stops_early),
+        tune.with_parameters(run_trial, study=study, concurrent=concurrent, session=session, stops_early=stops_early),
         recipe.resources.of_worker if recipe.resources.alone else driver_resources(),
     )
     watch = make_watch(study, session, lambda config: trial_spec(config, recipe), report)
@@ -193,7 +204,7 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
         raise KeyboardInterrupt
 
 
-def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, stops_early: bool = False) -> None:
+def run_trial(config: dict[str, Any], study: Study, concurrent: int, session: str, stops_early: bool = False) -> None:
     """One trial: of one worker, it is trained here; of several, this starts Ray Train's workers and waits for them."""
     from ray import tune
     from ray.tune.integration.ray_train import TuneReportCallback
@@ -229,7 +240,7 @@ def _trial(config: dict[str, Any], study: Study, concurrent: int, session: str, 
     except Exception as error:
         # What ours says is final, and so is a failure after all of Ray Train's restarts; else another process may try.
         final = find_cause(error) is not None or not recipe.resources.alone
-        line = _error_line(error)
+        line = one_line(find_cause(error) or error, 500)
         study.directory.save(TrialResult(spec, "failed", 0, {}, error=line, session=session if final else ""))
         raise
     study.log.log_artifact_text(key, LOCATION, result.model + "\n")
@@ -242,8 +253,3 @@ def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:
         return TrialSpec(tuple(sorted(config["trial"].items())))
     point = as_in_recipe({name: config[name] for name in recipe.tune.space}, recipe)
     return TrialSpec.of(point, recipe.tune.seeds[int(config["__trial_index__"])])
-
-
-def _error_line(error: Exception) -> str:
-    found = find_cause(error) or error
-    return " ".join(str(found).split())[:500] or type(found).__name__

@@ -6,6 +6,7 @@ Trials are compared after as many pairs, which is after as many steps unless the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from hbt_ray.config import Recipe
@@ -18,8 +19,8 @@ def make_scheduler(recipe: Recipe) -> Any:
     """The Ray Tune scheduler of a study."""
     from ray.tune.schedulers import FIFOScheduler
 
-    tune = recipe.tune
-    return (_asha if tune.asha else _median)(recipe) if tune.stops_early else FIFOScheduler()
+    rules = [make for field, make in STOPPING.items() if getattr(recipe.tune, field)]
+    return rules[0](recipe) if rules else FIFOScheduler()
 
 
 def _asha(recipe: Recipe) -> Any:
@@ -47,6 +48,10 @@ def _median(recipe: Recipe) -> Any:
         min_samples_required=recipe.tune.median_min_trials,
         min_time_slice=math.inf,  # never pauses a trial for want of others to compare with
     )
+
+
+STOPPING: dict[str, Callable[[Recipe], Any]] = {"asha": _asha, "median_stopping": _median}
+"""Field of `tune` -> the scheduler that stops weak trials early by its rule."""
 
 
 def _grace(recipe: Recipe) -> int:
