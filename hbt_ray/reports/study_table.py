@@ -8,8 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from hbt_ray.study.directory import TrialResult
-from hbt_ray.study.trials import in_order
+from hbt_ray.study.trials import Trial, in_order
 
 COLUMNS = {
     "mono_map": "mono mAP",
@@ -20,7 +19,7 @@ COLUMNS = {
 
 
 def study_table(
-    name: str, results: Sequence[TrialResult], run_ids: dict[str, str], baselines: Mapping[str, str] | None = None
+    name: str, results: Sequence[Trial], run_ids: dict[str, str], baselines: Mapping[str, str] | None = None
 ) -> Table:
     """A row a trial: what it varied, the headline scores on set `name`, and its run id.
 

@@ -7,24 +7,17 @@ that does not is a control: it is shown and compared with, and takes no part in 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from hbt_ray.config import Recipe
 from hbt_ray.config.tune import BaselineName
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError, PlanError
 from hbt_ray.study.points import TrialSpec, allows, as_in_recipe, values_of
-from hbt_ray.study.trials import NAMES, NO_MIX
+from hbt_ray.study.trials import NAMES, NO_MIX, Trial
 from hbt_ray.training.experiment import check_plans
 
 EVERY: tuple[BaselineName, ...] = get_args(BaselineName)
-
-
-class HasSpec(Protocol):
-    """A trial's result."""
-
-    @property
-    def spec(self) -> TrialSpec: ...
 
 
 def baseline_trials(recipe: Recipe) -> list[TrialSpec]:
@@ -68,10 +61,10 @@ def baseline_of(spec: TrialSpec, recipe: Recipe) -> BaselineName | None:
     return next((name for name in names if baseline_point(recipe, name) == spec.point), None)
 
 
-def baseline_names(recipe: Recipe, results: Iterable[HasSpec]) -> dict[str, str]:
+def baseline_names(recipe: Recipe, trials: Iterable[Trial]) -> dict[str, str]:
     """Name of a trial -> name of the baseline that it is, for those that are one."""
-    found = {result.spec.name: baseline_of(result.spec, recipe) for result in results}
-    return {trial: NAMES[name] for trial, name in found.items() if name}
+    baselines = {trial.spec.name: baseline_of(trial.spec, recipe) for trial in trials}
+    return {trial: NAMES[name] for trial, name in baselines.items() if name}
 
 
 def check_baselines(recipe: Recipe, corpus: Corpus) -> None:

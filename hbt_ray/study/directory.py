@@ -10,35 +10,20 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from hbt_ray.config import Recipe
 from hbt_ray.config.checks import LATER
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import open_fs, read_json, write_json
 from hbt_ray.study.points import SEED, VARIABLE, TrialSpec
+from hbt_ray.study.trials import Trial
 
-Status = Literal["finished", "stopped", "failed"]
 RESULT, TRIAL, STUDY = "result.json", "trial.json", "study.json"
 VARIED = "varied"
 """In `study.json`: the fields of the search space."""
-
-
-@dataclass(frozen=True)
-class TrialResult:
-    """How a trial ended: `stopped` is early by a scheduler; `metrics` are of its last evaluation, at `step`.
-
-    `session` is the call of Ray Tune in which it failed for good.
-    """
-
-    spec: TrialSpec
-    status: Status
-    step: int
-    metrics: dict[str, float]
-    model: str = ""
-    error: str = ""
-    session: str = ""
+ENDED = ("status", "step", "metrics", "model", "error", "session")
+"""In `result.json`, beside the trial's `spec`."""
 
 
 class StudyDirectory:
@@ -106,26 +91,26 @@ class StudyDirectory:
         trees = [read_json(f"{self.path}/{name}/{TRIAL}") for name in left]
         return [TrialSpec(tuple(sorted(tree.items()))) for tree in trees if tree]
 
-    def result(self, spec: TrialSpec) -> TrialResult | None:
+    def result(self, spec: TrialSpec) -> Trial | None:
         """The result of a trial that has ended."""
         tree = read_json(f"{self.path}/{spec.name}/{RESULT}")
         return _from_tree(tree) if tree else None
 
-    def results(self) -> list[TrialResult]:
+    def results(self) -> list[Trial]:
         """The results of all trials that have ended."""
         fs, root = open_fs(self.path)
         names = [path.split("/")[-2] for path in sorted(fs.glob(f"{root}/*/{RESULT}"))]
         trees = [read_json(f"{self.path}/{name}/{RESULT}") for name in names]
         return [_from_tree(tree) for tree in trees if tree]
 
-    def save(self, result: TrialResult) -> None:
-        """Write a trial's result."""
-        location = f"{self.path}/{result.spec.name}/{RESULT}"
-        write_json(location, {**vars(result), "spec": dict(result.spec.overrides)})
+    def save(self, trial: Trial) -> None:
+        """Write down how a trial ended."""
+        location = f"{self.path}/{trial.spec.name}/{RESULT}"
+        write_json(location, {"spec": dict(trial.spec.overrides), **{name: getattr(trial, name) for name in ENDED}})
 
 
-def _from_tree(tree: dict[str, Any]) -> TrialResult:
-    return TrialResult(**{**tree, "spec": TrialSpec(tuple(sorted(tree["spec"].items())))})
+def _from_tree(tree: dict[str, Any]) -> Trial:
+    return Trial(**{**tree, "spec": TrialSpec(tuple(sorted(tree["spec"].items())))})
 
 
 def _varied_before(recipe: Recipe, theirs: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from hbt_ray.config.tune import ClaimConfig
 from hbt_ray.errors import ClusterError, ConfigError, one_line
-from hbt_ray.study.points import SEED, allows
+from hbt_ray.study.points import SEED, TrialSpec, allows
 from hbt_ray.study.trials import BASELINE_TAG, CONTROLS_TAG, NO_MIX, StudyData, Trial, TrialStatus
 from hbt_ray.tracking.handle import ERROR_TAG
 from hbt_ray.tracking.naming import flatten_params
@@ -197,19 +197,20 @@ def _trials(runs: Sequence[Run], config: Mapping[str, Any], is_outside: IsOutsid
     differ = {name for name in told if len({json.dumps(found.get(name)) for found in of_search}) > 1}
     varied = sorted(differ | {name for name in space if name.partition(".")[0] in SECTIONS})
     trials = []
-    for run, found, baseline, is_control in zip(runs, values, baselines, outside, strict=True):
+    for run, settings, baseline, is_control in zip(runs, values, baselines, outside, strict=True):
         tags = run.data.tags
         status: TrialStatus = "stopped" if EARLY_STOPPED_TAG in tags else STATUS[run.info.status]
+        point = {name: settings.get(name) for name in varied if _has(baseline, name)}
         trials.append(
             Trial(
-                run_id=str(run.info.run_id),
-                label=str(run.info.run_name),
-                point={name: found.get(name) for name in varied if _has(baseline, name)},
-                seed=int(tags.get("hbt.seed", found.get(SEED, 0))),
+                spec=TrialSpec.of(point, int(tags.get("hbt.seed", settings.get(SEED, 0)))),
                 status=status,
+                step=0,
                 metrics={name: value for name, value in run.data.metrics.items() if math.isfinite(value)},
-                config=found,
                 error=tags.get(ERROR_TAG, "") if status == "failed" else "",
+                run_id=str(run.info.run_id),
+                title=str(run.info.run_name),
+                config=settings,
                 baseline=baseline,
                 is_control=is_control,
             )

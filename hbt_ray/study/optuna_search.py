@@ -14,14 +14,14 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.repeater import TRIAL_INDEX
 
 from hbt_ray.config import Recipe
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.points import TrialSpec, is_whole
+from hbt_ray.study.trials import Trial
 
 SAMPLER_SEED = 0
 MAX_DRAWS = 64
 
 
-def make_searcher(recipe: Recipe, known: Sequence[TrialResult], unfinished: Sequence[TrialSpec]) -> Any:
+def make_searcher(recipe: Recipe, known: Sequence[Trial], unfinished: Sequence[TrialSpec]) -> Any:
     """A Ray Tune searcher over `tune.space`, for one metric or for the Pareto front of several.
 
     With several seeds a point is repeated and judged by its means. A point whose seeds are not all done is asked for
@@ -46,7 +46,7 @@ def make_searcher(recipe: Recipe, known: Sequence[TrialResult], unfinished: Sequ
     return SeedMeans(DistinctPoints(searcher, [point for point, _ in complete]), len(tune.seeds))
 
 
-def num_complete(known: Sequence[TrialResult], num_seeds: int) -> int:
+def num_complete(known: Sequence[Trial], num_seeds: int) -> int:
     """Points of which all seeds are done."""
     return sum(num >= num_seeds for num in Counter(_key(result.spec.point) for result in known).values())
 
@@ -151,7 +151,7 @@ def distributions(recipe: Recipe) -> dict[str, BaseDistribution]:
 
 
 def _by_point(
-    known: Sequence[TrialResult], metrics: Sequence[str], num_seeds: int
+    known: Sequence[Trial], metrics: Sequence[str], num_seeds: int
 ) -> tuple[list[tuple[dict[str, Any], list[float]]], dict[tuple[Any, ...], dict[str, Any]]]:
     """Points with all their seeds and the means of the metrics over them; and the points with some."""
     values: dict[tuple[Any, ...], list[list[float]]] = {}

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.study.baselines import baseline_of
-from hbt_ray.study.directory import Status, TrialResult
 from hbt_ray.study.points import TrialSpec
-from hbt_ray.study.trials import BASELINE_TAG, NO_MIX, scored_sets
+from hbt_ray.study.trials import BASELINE_TAG, NO_MIX, Trial, TrialStatus, scored_sets
 from hbt_ray.tracking.artifacts import LOCATION, log_config, log_scores
 from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded, RunLog
 from hbt_ray.tracking.naming import metric_name
@@ -19,7 +18,7 @@ from hbt_ray.training.kept_scores import has_scores, kept_scores
 if TYPE_CHECKING:
     from hbt_ray.study.study import Study
 
-ENDS: dict[Status, EndStatus] = {"finished": "finished", "stopped": "early_stopped", "failed": "failed"}
+ENDS: dict[TrialStatus, EndStatus] = {"finished": "finished", "stopped": "early_stopped", "failed": "failed"}
 """How a trial ended -> how its run ends."""
 
 
@@ -40,13 +39,13 @@ def log_trial(log: RunLog, study: Study, spec: TrialSpec) -> None:
     log.log_datasets(key, study.experiment.datasets)
 
 
-def log_end(log: RunLog, key: str, result: TrialResult) -> None:
+def log_end(log: RunLog, key: str, result: Trial) -> None:
     """End the run of a trial as its result says."""
     tags = {ERROR_TAG: result.error[:250]} if result.status == "failed" else None
     log.finish_run(key, ENDS[result.status], tags)
 
 
-def mend_runs(study: Study, results: Iterable[TrialResult], report: Callable[[str], None]) -> None:
+def mend_runs(study: Study, results: Iterable[Trial], report: Callable[[str], None]) -> None:
     """Record again what the store lacks of trials that have ended: a driver may be killed before it has sent it all.
 
     A run that is whole is left alone. What is asked of the store is how each run ended, which metrics and which
@@ -67,7 +66,7 @@ def mend_runs(study: Study, results: Iterable[TrialResult], report: Callable[[st
         report(f"MLflow: {len(mended)} runs of trials that have ended were not whole, and are recorded again")
 
 
-def _lacks(study: Study, result: TrialResult, found: Recorded | None) -> bool:
+def _lacks(study: Study, result: Trial, found: Recorded | None) -> bool:
     """Whether the store is without something that can be given to it."""
     from hbt_ray.retrieval.scoring.saved import FILE_NAME
 
@@ -80,7 +79,7 @@ def _lacks(study: Study, result: TrialResult, found: Recorded | None) -> bool:
     return not (wanted <= found.metrics and files <= found.artifacts)
 
 
-def _log_again(study: Study, result: TrialResult, report: Callable[[str], None]) -> None:
+def _log_again(study: Study, result: Trial, report: Callable[[str], None]) -> None:
     key, log = study.trial_key(result.spec), study.log
     log_trial(log, study, result.spec)
     if result.metrics:
@@ -98,7 +97,7 @@ def _log_again(study: Study, result: TrialResult, report: Callable[[str], None])
     log_end(log, key, result)
 
 
-def _kept(study: Study, result: TrialResult) -> list[str]:
+def _kept(study: Study, result: Trial) -> list[str]:
     """Sets of which a trial that ran to its end has kept its scores."""
     if result.status != "finished":
         return []

@@ -12,12 +12,11 @@ from hbt_ray.cluster.tasks import find_cause
 from hbt_ray.config import Recipe
 from hbt_ray.errors import HbtError, one_line
 from hbt_ray.study.baselines import baseline_trials, controls, in_space
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.points import LISTED, TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.study.recording import log_trial, mend_runs
 from hbt_ray.study.schedulers import PAIRS, make_scheduler
 from hbt_ray.study.study import Study
-from hbt_ray.study.trials import CONTROLS_TAG
+from hbt_ray.study.trials import CONTROLS_TAG, Trial
 from hbt_ray.study.watch import make_watch
 from hbt_ray.terminal import Report
 from hbt_ray.tracking.artifacts import LOCATION, log_config
@@ -27,7 +26,7 @@ from hbt_ray.training.run import RunSpec, ended, report_of
 from hbt_ray.training.trainer import fit
 
 
-def run_study(study: Study, report: Report) -> tuple[list[TrialResult], list[TrialResult]]:
+def run_study(study: Study, report: Report) -> tuple[list[Trial], list[Trial]]:
     """Run the trials that have no result yet.
 
     Returns:
@@ -57,12 +56,12 @@ def run_study(study: Study, report: Report) -> tuple[list[TrialResult], list[Tri
     return results, [result for result in results if result.status == "failed" and result not in before]
 
 
-def _done(results: list[TrialResult], recipe: Recipe) -> list[TrialResult]:
+def _done(results: list[Trial], recipe: Recipe) -> list[Trial]:
     """Results that stand: a trial that was stopped early is run on to its end where none is to be stopped."""
     return [result for result in results if _stands(result, stops_early=recipe.tune.stops_early)]
 
 
-def _stands(result: TrialResult, *, stops_early: bool) -> bool:
+def _stands(result: Trial, *, stops_early: bool) -> bool:
     return result.status == "finished" or (result.status == "stopped" and stops_early)
 
 
@@ -135,7 +134,7 @@ def listed_search(specs: list[TrialSpec]) -> Search:
     return Search(len(specs), {"trial": tune.grid_search([dict(spec.overrides) for spec in specs])})
 
 
-def drawn_search(study: Study, known: list[TrialResult], baselines: set[str]) -> Search:
+def drawn_search(study: Study, known: list[Trial], baselines: set[str]) -> Search:
     """What is left of an Optuna study; its baselines come on top of what it draws."""
     from hbt_ray.study.optuna_search import make_searcher, num_complete
 
@@ -241,10 +240,10 @@ def run_trial(config: dict[str, Any], study: Study, concurrent: int, session: st
         # What ours says is final, and so is a failure after all of Ray Train's restarts; else another process may try.
         final = find_cause(error) is not None or not recipe.resources.alone
         line = one_line(find_cause(error) or error, 500)
-        study.directory.save(TrialResult(spec, "failed", 0, {}, error=line, session=session if final else ""))
+        study.directory.save(Trial(spec, "failed", 0, {}, error=line, session=session if final else ""))
         raise
     study.log.log_artifact_text(key, LOCATION, result.model + "\n")
-    study.directory.save(TrialResult(spec, "finished", recipe.train.steps, result.metrics, result.model))
+    study.directory.save(Trial(spec, "finished", recipe.train.steps, result.metrics, result.model))
 
 
 def trial_spec(config: dict[str, Any], recipe: Recipe) -> TrialSpec:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from hbt_ray.retrieval.scoring.cells import headline_cells
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.retrieval.scoring.significance import same_set
 from hbt_ray.stats.resample import Cells
+from hbt_ray.study.points import TrialSpec
 
 NAMES: dict[str, str] = {
     "xx": "X-X",
@@ -35,32 +36,48 @@ FOUR = ("mono_map", "cross_map", "pool_map", "rank_distance")
 TrialStatus = Literal["finished", "stopped", "failed", "killed", "running"]
 
 
-class HasMetrics(Protocol):
-    """A trial, wherever it was read from."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]: ...
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Trial:
-    """One run of a study; `metrics` are the last of each name, such as `dev/pool_map`."""
+    """A trial of a study: how it ended and what it scored."""
 
-    run_id: str
-    label: str
-    point: Mapping[str, Any]
-    """What the trials of the study differ in, without the seed: dotted field -> value."""
-    seed: int
+    spec: TrialSpec
+    """What it varies, and its seed; as read from MLflow, the fields that tell the study's points apart."""
     status: TrialStatus
     """`stopped` is early, by the scheduler."""
+    step: int
+    """Of its last evaluation; 0 where that is not known."""
     metrics: Mapping[str, float]
-    config: Mapping[str, Any]
-    """All parameters: dotted field -> value."""
+    """Of the last evaluation, such as `dev/pool_map`."""
+    model: str = ""
+    """Where the model is."""
     error: str = ""
+    session: str = ""
+    """The call of Ray Tune in which it failed for good."""
+    run_id: str = ""
+    """In MLflow, with all below, as far as it was read from there."""
+    title: str = ""
+    """Name of the run."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """All parameters: dotted field -> value."""
     baseline: str = ""
-    """Which baseline of the study it is (`tuning.baselines.NAMES`); empty for any other trial."""
+    """Which baseline of the study it is (`NAMES`); empty for any other trial."""
     is_control: bool = False
     """Whether it lies outside of the search space, and is there to be compared with."""
+
+    @property
+    def point(self) -> dict[str, Any]:
+        """Dotted field -> value, without the seed."""
+        return self.spec.point
+
+    @property
+    def seed(self) -> int:
+        """Of its training."""
+        return self.spec.seed
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return self.title or self.spec.label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +107,7 @@ class StudyData:
         return [trial for trial in self.trials if trial.status in ("failed", "stopped")]
 
 
-def scored_sets(trials: Iterable[HasMetrics]) -> list[str]:
+def scored_sets(trials: Iterable[Trial]) -> list[str]:
     """Names of the sets that trials were scored on, dev first."""
     names = {name.rsplit("/", 1)[0] for trial in trials for name in trial.metrics if name.endswith("/pool_map")}
     return sorted(names, key=lambda name: (name != "dev", name))

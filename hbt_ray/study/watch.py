@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.recording import log_end
+from hbt_ray.study.trials import Trial
 from hbt_ray.training.state import MODEL, checkpoint_name
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def make_watch(
                 early = step < num_steps(spec)
                 metrics = {name: float(value) for name, value in last.items() if "/" in name and _is_number(value)}
                 model = f"{study.directory.path}/{spec.name}/{checkpoint_name(step)}/{MODEL}"
-                ended = TrialResult(spec, "stopped" if early else "finished", step, metrics, model)
+                ended = Trial(spec, "stopped" if early else "finished", step, metrics, model)
                 study.directory.save(ended)
                 if early:
                     report(f"{spec.label}: stopped early at step {step}")
@@ -76,7 +76,7 @@ def make_watch(
             spec = self._end(trial)
             known = study.directory.result(spec)
             line = known.error if known else "the trial's driver died; see the logs of the Ray session"
-            failed = TrialResult(spec, "failed", 0, {}, error=line, session=session)
+            failed = Trial(spec, "failed", 0, {}, error=line, session=session)
             study.directory.save(failed)
             log_end(study.log, study.trial_key(spec), failed)
             report(f"{spec.label}: FAILED: {line}")

@@ -7,6 +7,7 @@ import numpy as np
 from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.sets.parallel import parallel_set
+from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.trials import StudyData, Trial, from_scores
 from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
@@ -97,11 +98,11 @@ def made_study(name, points, *, scores, seeds=(0,), controls=None):
             metrics = {f"{each.name}/{key}": value for each in of_sets for key, value in each.headline().items()}
             trials.append(
                 Trial(
+                    TrialSpec.of({field: value for field, value in point.items() if field in points[0]}, seed),
+                    "finished",
+                    step=20,
                     run_id=run_id,
-                    label=f"{point} seed={seed}",
-                    point={field: value for field, value in point.items() if field in points[0]},
-                    seed=seed,
-                    status="finished",
+                    title=f"{point} seed={seed}",
                     metrics=metrics,
                     config={"plan.alpha_schedule": "constant", "train.steps": 20, **point},
                     baseline=baseline,

@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 
 from hbt_ray.config.load import build_recipe
-from hbt_ray.study.directory import StudyDirectory, TrialResult
+from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import listed_trials
 from hbt_ray.study.recording import log_trial
 from hbt_ray.study.study import Study
+from hbt_ray.study.trials import Trial
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
 from hbt_ray.training.kept_scores import keep_scores
@@ -38,7 +39,7 @@ def train(study, spec, *, begin=True, level=0.0):
     found = scores_of(spec, level)
     keep_scores(study.directory.of_trial(spec), found)
     metrics = {f"{found.name}/{name}": value for name, value in found.headline().items()}
-    result = TrialResult(spec, "finished", STEPS, metrics, f"{study.directory.of_trial(spec)}/model")
+    result = Trial(spec, "finished", STEPS, metrics, f"{study.directory.of_trial(spec)}/model")
     study.directory.save(result)
     return result
 

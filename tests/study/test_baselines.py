@@ -138,11 +138,10 @@ def test_an_untrained_control_has_no_spread_between_seeds():
         point = {} if baseline else {"plan.alpha": alpha}
         numbers = dict.fromkeys(("mono_map", "cross_map", "pool_map", "rank_distance"), value)
         return Trial(
+            TrialSpec.of(point, seed),
+            "finished",
+            step=steps,
             run_id=run,
-            label=run,
-            point=point,
-            seed=seed,
-            status="finished",
             metrics={f"dev/{name}": number for name, number in numbers.items()},
             config={"train.steps": steps},
             baseline=baseline,

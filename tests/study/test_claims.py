@@ -13,6 +13,7 @@ from hbt_ray.reports.study_page import report_files
 from hbt_ray.study import claims
 from hbt_ray.study.analysis import analyse, analyse_set
 from hbt_ray.study.arms import check_arms, find_arm
+from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.trials import Trial, points_on_set
 from tests.study.stores import made_study, made_up_scores
 
@@ -30,11 +31,10 @@ def study_of(numbers, sd=0.001, seeds=(0, 1, 2), more=()):
     scale = sd * np.array([1, 1, 1, 1000])
     trials = [
         Trial(
+            TrialSpec.of({"plan.alpha": alpha}, seed),
+            "finished",
+            step=10,
             run_id=f"{alpha}-{seed}",
-            label=f"{alpha} {seed}",
-            point={"plan.alpha": alpha},
-            seed=seed,
-            status="finished",
             metrics={
                 f"dev/{name}": float(value + noise)
                 for name, value, noise in zip(names, values, rng.normal(0, scale), strict=True)

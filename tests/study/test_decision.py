@@ -14,7 +14,6 @@ from hbt_ray.stats.crossed import draw_numbers, seed_spread
 from hbt_ray.stats.resample import Cells
 from hbt_ray.study.analysis import beaten_by, draw, pareto_front
 from hbt_ray.study.decision import decide, questions_needed, seeds_needed
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.trials import Trial, points_on_set, scored_sets
 
@@ -27,11 +26,10 @@ def trials_of(points, sd=0.0, seeds=(0, 1, 2)):
     steps = sd * steps / steps.std(ddof=1) if len(seeds) > 1 else np.zeros(1)
     return [
         Trial(
+            TrialSpec.of({"plan.alpha": alpha}, seed),
+            "finished",
+            step=10,
             run_id=f"{alpha}-{seed}",
-            label=f"alpha={alpha} seed={seed}",
-            point={"plan.alpha": alpha},
-            seed=seed,
-            status="finished",
             metrics={
                 "dev/mono_map": mono + step,
                 "dev/cross_map": 0.5,
@@ -149,7 +147,7 @@ def test_a_trial_without_one_of_the_numbers_is_left_out_with_a_note():
     del trials[0].metrics["dev/pool_map"]
     on_set, _ = decided(trials)
     assert [alpha_of(on_set, at) for at in range(len(on_set.points))] == [0.5, 1.0]
-    assert "alpha=0.0 seed=0" in on_set.notes[0]
+    assert "alpha=0 seed=0" in on_set.notes[0]
 
 
 def test_points_are_in_order_of_their_values_as_numbers():
@@ -260,7 +258,7 @@ def test_where_questions_hide_a_difference_no_number_of_seeds_helps():
 
 def result(point, score, seed=0, status="finished", **more):
     metrics = {} if score is None else {METRIC: score, **more}
-    return TrialResult(TrialSpec.of(point, seed), status, 10, metrics)
+    return Trial(TrialSpec.of(point, seed), status, 10, metrics)
 
 
 def alphas(scores, **more):

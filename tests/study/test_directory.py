@@ -5,8 +5,9 @@ import pytest
 
 from hbt_ray.config.load import build_recipe, override_recipe
 from hbt_ray.errors import ConfigError
-from hbt_ray.study.directory import StudyDirectory, TrialResult
+from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import TrialSpec
+from hbt_ray.study.trials import Trial
 
 RECIPE = build_recipe({"name": "s", "plan": {"source_weights": {"a": 1.5}}, "corpus": {"langs": ["en", "de"]}})
 
@@ -38,12 +39,12 @@ def test_two_studies_of_one_name_have_ids_of_their_own(tmp_path):
 
 def test_a_trial_is_unfinished_from_its_beginning_to_its_result(directory):
     spec = TrialSpec.of({"plan.alpha": 0.5}, seed=1)
-    directory.save(TrialResult(spec, "failed", 0, {}, error="x"))
+    directory.save(Trial(spec, "failed", 0, {}, error="x"))
     assert directory.unfinished() == []
     directory.begin(spec)
     assert directory.unfinished() == [spec]
     assert directory.result(spec) is None
-    directory.save(TrialResult(spec, "finished", 10, {}))
+    directory.save(Trial(spec, "finished", 10, {}))
     assert directory.unfinished() == []
 
 
@@ -120,16 +121,16 @@ def test_a_study_goes_on_where_a_section_has_got_a_field_since(tmp_path):
 
 def test_results_round_trip(directory):
     results = [
-        TrialResult(TrialSpec.of({"plan.alpha": 0.5}, 0), "finished", 200, {"dev/pool_map": 0.25}, model="/m"),
-        TrialResult(TrialSpec.of({"plan.alpha": 1.0}, 0), "stopped", 100, {"dev/pool_map": 0.125}),
-        TrialResult(TrialSpec.of({"plan.alpha": 0.0}, 3), "failed", 0, {}, error="no"),
+        Trial(TrialSpec.of({"plan.alpha": 0.5}, 0), "finished", 200, {"dev/pool_map": 0.25}, model="/m"),
+        Trial(TrialSpec.of({"plan.alpha": 1.0}, 0), "stopped", 100, {"dev/pool_map": 0.125}),
+        Trial(TrialSpec.of({"plan.alpha": 0.0}, 3), "failed", 0, {}, error="no"),
     ]
     for result in results:
         assert directory.result(result.spec) is None
         directory.save(result)
         assert directory.result(result.spec) == result
     assert sorted(directory.results(), key=str) == sorted(results, key=str)
-    directory.save(TrialResult(results[2].spec, "finished", 200, {"dev/pool_map": math.nan}))
+    directory.save(Trial(results[2].spec, "finished", 200, {"dev/pool_map": math.nan}))
     again = directory.result(results[2].spec)
     assert (again.status, math.isnan(again.metrics["dev/pool_map"])) == ("finished", True)
     assert len(directory.results()) == 3

@@ -6,11 +6,10 @@ from mlflow import MlflowClient
 from hbt_ray.config.load import override_recipe
 from hbt_ray.errors import ConfigError
 from hbt_ray.study.baselines import baseline_trials, controls
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.mlflow_reader import read_study
 from hbt_ray.study.points import listed_trials
 from hbt_ray.study.recording import log_end, log_trial
-from hbt_ray.study.trials import CONTROLS_TAG
+from hbt_ray.study.trials import CONTROLS_TAG, Trial
 from hbt_ray.tracking.artifacts import log_config
 from hbt_ray.tracking.runs import RunStore
 from tests.mlflow_store import fresh_store
@@ -39,7 +38,7 @@ def run(tmp_path, uri):
             if study.trial_key(spec) not in begun:
                 begun.add(study.trial_key(spec))
                 log_trial(study.log, study, spec)
-                log_end(study.log, study.trial_key(spec), TrialResult(spec, "finished", STEPS, {}))
+                log_end(study.log, study.trial_key(spec), Trial(spec, "finished", STEPS, {}))
         assert study.log.close(60)
         return read_study(uri, EXPERIMENT, recipe.name)
 

@@ -9,10 +9,10 @@ from ray.tune.search.repeater import TRIAL_INDEX
 
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ConfigError
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.optuna_search import make_searcher
 from hbt_ray.study.points import TrialSpec, check_metric
 from hbt_ray.study.schedulers import make_scheduler
+from hbt_ray.study.trials import Trial
 
 TWO = ["dev/pool_map", "dev/rank_distance"]
 
@@ -66,9 +66,7 @@ def test_of_several_metrics_the_front_is_sought():
 
 def test_what_is_known_is_told_with_all_its_metrics_and_not_asked_again():
     recipe = recipe_of(metric=TWO)
-    known = [
-        TrialResult(TrialSpec.of({"plan.alpha": alpha}, 0), "finished", 10, scores(alpha)) for alpha in (0.1, 0.3, 0.9)
-    ]
+    known = [Trial(TrialSpec.of({"plan.alpha": alpha}, 0), "finished", 10, scores(alpha)) for alpha in (0.1, 0.3, 0.9)]
     searcher = make_searcher(recipe, known, [TrialSpec.of({"plan.alpha": 0.7}, 0)])
     assert [trial.values for trial in study_of(searcher).get_trials() if trial.values] == [
         pytest.approx(list(result.metrics.values())) for result in known

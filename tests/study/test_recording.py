@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 
 from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_from_bytes
 from hbt_ray.study import run_study as module
-from hbt_ray.study.directory import TrialResult
 from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.recording import log_end, log_trial, mend_runs
 from hbt_ray.study.run_study import run_study
+from hbt_ray.study.trials import Trial
 from hbt_ray.tracking.handle import WriterStats
 from hbt_ray.tracking.runs import EARLY_STOPPED_TAG, RunStore
 from jobs import tune
@@ -42,9 +42,9 @@ def test_runs_get_what_they_lack_and_whole_ones_are_left_alone(tmp_path, uri, cl
     study.log.start_run(study.key, "mended", {"hbt.kind": "study", "hbt.study": "mended"})
     results = [train(study, open_), train(study, whole)]
     mend_runs(study, results[1:], print)
-    results.append(TrialResult(absent, "stopped", 5, {"dev/pool_map": 0.25}, "/m"))
+    results.append(Trial(absent, "stopped", 5, {"dev/pool_map": 0.25}, "/m"))
     log_trial(study.log, study, failed)
-    results.append(TrialResult(failed, "failed", 0, {}, error="the loss is NaN"))
+    results.append(Trial(failed, "failed", 0, {}, error="the loss is NaN"))
     results.append(train(study, bare))
     log_end(study.log, study.trial_key(bare), results[-1])  # its metrics were lost with the writer, its end was not
     assert study.log.flush(30)
@@ -100,13 +100,13 @@ def test_trials_that_failed_in_this_call_count_and_do_not_fail_the_study(tmp_pat
     study = open_study(tmp_path, uri, recipe_of("failing"))
     dropped, again, new = (TrialSpec.of({"plan.alpha": alpha}, 0) for alpha in (0.7, 0.5, 1.0))
     for spec in (dropped, again):
-        study.directory.save(TrialResult(spec, "failed", 0, {}, error="x", session="first"))
+        study.directory.save(Trial(spec, "failed", 0, {}, error="x", session="first"))
 
     def ends(study, report):
         train(study, TrialSpec.of({"plan.alpha": 0.0}, 0))
         for spec in (again, new):
             log_trial(study.log, study, spec)
-            study.directory.save(TrialResult(spec, "failed", 0, {}, error="x", session="second"))
+            study.directory.save(Trial(spec, "failed", 0, {}, error="x", session="second"))
 
     monkeypatch.setattr(module, "_tune", ends)
     results, failed = run_study(study, print)

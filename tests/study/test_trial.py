@@ -9,10 +9,11 @@ from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import HbtError
 from hbt_ray.study import run_study as module
 from hbt_ray.study.baselines import baseline_trials
-from hbt_ray.study.directory import StudyDirectory, TrialResult
+from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.run_study import drawn_search, run_missing, run_trial
 from hbt_ray.study.study import Study
+from hbt_ray.study.trials import Trial
 from hbt_ray.training.run import RunResult
 
 
@@ -121,8 +122,8 @@ def test_a_trial_that_was_stopped_early_runs_on_where_none_is_stopped(study, mon
     monkeypatch.setattr("ray.tune.report", told.append)
     train_by(monkeypatch, lambda spec: fitted.append(spec.name) or RunResult({}, "model"))
     spec, other = (TrialSpec.of({"plan.alpha": alpha}, 0) for alpha in (0.5, 0.25))
-    study.directory.save(TrialResult(spec, "stopped", 5, {"dev/pool_map": 0.25}))
-    study.directory.save(TrialResult(other, "finished", 10, {"dev/pool_map": 0.5}))
+    study.directory.save(Trial(spec, "stopped", 5, {"dev/pool_map": 0.25}))
+    study.directory.save(Trial(other, "finished", 10, {"dev/pool_map": 0.5}))
     for each in (spec, other):
         run_trial({"trial": dict(each.overrides)}, study, 1, "session", stops_early=stops_early)
     assert fitted == ([] if stops_early else [spec.name])
@@ -143,14 +144,14 @@ def test_which_of_the_stopped_trials_are_run_again(study, monkeypatch, tune, run
     recipe = build_recipe({"name": "s", "train": train, "tune": {"baselines": [], "space": space, **tune}})
     study = Study(recipe, study.experiment, study.directory, study.log, "0")
     for alpha, status in ((0.0, "stopped"), (0.5, "finished"), (1.0, "stopped")):
-        study.directory.save(TrialResult(TrialSpec.of({"plan.alpha": alpha}, 0), status, 5, {}))
+        study.directory.save(Trial(TrialSpec.of({"plan.alpha": alpha}, 0), status, 5, {}))
     ran = []
 
     def tune_run(study, search, concurrent, report, *, stops_early):
         specs = [TrialSpec(tuple(sorted(each.items()))) for each in search.space["trial"]["grid_search"]]
         ran.append([spec.label for spec in specs])
         for spec in specs:
-            study.directory.save(TrialResult(spec, "finished", 10, {}))
+            study.directory.save(Trial(spec, "finished", 10, {}))
 
     monkeypatch.setattr(module, "check_capacity", lambda resources, **kinds: 2)
     run_missing(study, lambda line: None, tune_run)
@@ -162,7 +163,7 @@ def test_optuna_asks_again_for_what_was_stopped_early(tmp_path):
     space = {"plan.alpha": {"low": 0.0, "high": 1.0}}
     recipe = build_recipe({"name": "s", "tune": {"search": "optuna", "space": space, "num_samples": 2}})
     directory = StudyDirectory(str(tmp_path))
-    directory.save(TrialResult(TrialSpec.of({"plan.alpha": 0.3}, 0), "stopped", 5, {"dev/pool_map": 0.3}))
+    directory.save(Trial(TrialSpec.of({"plan.alpha": 0.3}, 0), "stopped", 5, {"dev/pool_map": 0.3}))
     search = drawn_search(SimpleNamespace(recipe=recipe, directory=directory), [], set())
     assert search.num_trials == 2
     assert search.searcher.suggest("a") == {"plan.alpha": 0.3, "__trial_index__": 0}
@@ -199,9 +200,9 @@ def test_baselines_come_on_top_of_what_optuna_draws_and_are_told_to_it(tmp_path)
     )
     directory = StudyDirectory(str(tmp_path))
     baselines = baseline_trials(recipe)
-    known = [TrialResult(spec, "finished", 10, {"dev/pool_map": spec.point.get("plan.alpha", 0)}) for spec in baselines]
+    known = [Trial(spec, "finished", 10, {"dev/pool_map": spec.point.get("plan.alpha", 0)}) for spec in baselines]
     known = [result for result in known if result.spec.label != "alpha=0 seed=1"]  # X-Y failed with one seed
-    known.append(TrialResult(TrialSpec.of({"plan.alpha": 0.3}, 0), "finished", 10, {"dev/pool_map": 0.3}))
+    known.append(Trial(TrialSpec.of({"plan.alpha": 0.3}, 0), "finished", 10, {"dev/pool_map": 0.3}))
     search = drawn_search(SimpleNamespace(recipe=recipe, directory=directory), known, {spec.name for spec in baselines})
     assert (search.num_trials, search.num_asked) == (5, 6)  # three points with two seeds, of which one trial is known
     told = search.searcher._searcher._searcher._ot_study.get_trials()
