@@ -79,7 +79,7 @@ def test_runs_get_what_they_lack_and_whole_ones_are_left_alone(tmp_path, uri, cl
 def test_a_study_that_goes_on_is_whole_and_decided_though_its_trials_lost_their_ends(
     tmp_path, uri, client, monkeypatch
 ):
-    monkeypatch.setattr(module, "_tune", train_all)
+    monkeypatch.setattr(module, "run_missing", train_all)
     study = open_study(tmp_path, uri, recipe_of("killed"))
     (first, *_) = [TrialSpec.of({"plan.alpha": 0.0}, 0)]
     train(study, first, begin=False)  # and the driver was killed while the server was down
@@ -108,7 +108,7 @@ def test_trials_that_failed_in_this_call_count_and_do_not_fail_the_study(tmp_pat
             log_trial(study.log, study, spec)
             study.directory.save(Trial(spec, "failed", 0, {}, error="x", session="second"))
 
-    monkeypatch.setattr(module, "_tune", ends)
+    monkeypatch.setattr(module, "run_missing", ends)
     results, failed = run_study(study, print)
     assert len(results) == 4
     assert {result.spec for result in failed} == {again, new}
@@ -117,7 +117,7 @@ def test_trials_that_failed_in_this_call_count_and_do_not_fail_the_study(tmp_pat
     parent = client.get_run(study.log.run_id(study.key))
     assert (parent.info.status, parent.data.tags["hbt.failed_trials"]) == ("FINISHED", "2")
 
-    monkeypatch.setattr(module, "_tune", lambda study, report: None)
+    monkeypatch.setattr(module, "run_missing", lambda study, report: None)
     results, failed = run_study(study, print)
     assert failed == []
     tune.end_study(study, uri, 0)
@@ -126,7 +126,7 @@ def test_trials_that_failed_in_this_call_count_and_do_not_fail_the_study(tmp_pat
 
 
 def test_of_two_studies_of_one_name_each_job_decides_on_its_own(tmp_path, uri, client, monkeypatch):
-    monkeypatch.setattr(module, "_tune", train_all)
+    monkeypatch.setattr(module, "run_missing", train_all)
     older = open_study(tmp_path, uri, recipe_of("twice", space={"plan.alpha": [0.0, 0.25]}), "a")
     run_study(older, print)
     newer = open_study(tmp_path, uri, recipe_of("twice", space={"plan.alpha": [0.5, 0.75]}), "b")
