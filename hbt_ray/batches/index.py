@@ -48,11 +48,6 @@ class ItemIndex:
         shards = [shard.row_groups for shard in corpus.manifest.splits[split].shards]
         return ItemIndex(corpus.manifest.langs, shards, corpus.packed_coverage(split))
 
-    @staticmethod
-    def from_coverage(has_lang: np.ndarray, langs: Sequence[str], groups: Sequence[tuple[str, int]]) -> ItemIndex:
-        """An index of one shard from bool [num_items, num_langs] (tests, notebooks)."""
-        return ItemIndex(langs, [groups], np.packbits(has_lang, axis=1))
-
     def only(self, langs: Collection[str]) -> ItemIndex:
         """The same items, under the same numbers, with no other languages than `langs`; some may have none left."""
         kept = copy(self)

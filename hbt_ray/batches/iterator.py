@@ -57,13 +57,6 @@ def _open_plan(source: BatchSource) -> BatchPlan:
     return BatchPlan(index, source.plan, seed=source.seed, num_steps=source.num_steps)
 
 
-def local_slices(source: BatchSource, *, start: int = 0, rank: int = 0, world_size: int = 1) -> Iterator[Slice]:
-    """A rank's slices from step `start` on, read in this process (no Ray)."""
-    plan, reader = source.open()
-    for step in range(start, source.num_steps):
-        yield reader.slice(plan.step(step), rank, world_size)
-
-
 def chunk_steps(num_steps: int, world_size: int, batch_size: int) -> int:
     """Steps a block: enough rows to be worth a task, few enough blocks for their list to be small."""
     by_rows = BLOCK_ROWS * world_size // batch_size

@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from hbt_ray.batches.index import ItemIndex
-from hbt_ray.batches.mix import CROSS, Pool, StreamInfo, cross_mix, lang_weights, make_stream, mono_mix
+from hbt_ray.batches.mix import Pool, StreamInfo, lang_weights
+from hbt_ray.batches.pairing import MONO, PAIRINGS, Pairing
 from hbt_ray.batches.schedule import alpha_at
 from hbt_ray.batches.streams import Stream
 from hbt_ray.config import PlanConfig
@@ -55,8 +56,9 @@ class BatchPlan:
         self._weights = lang_weights(index, config)
         draws = np.random.Generator(np.random.Philox(key=seed)).random((num_steps, 2))
         self.monolingual = draws[:, 0] < alpha_at(config, num_steps)
-        mono = mono_mix(index, config) if self.monolingual.any() else Pool()
-        cross = cross_mix(index, config) if not self.monolingual.all() else Pool()
+        self._pairing = PAIRINGS[config.pairs]
+        mono = MONO.pool(index, config) if self.monolingual.any() else Pool()
+        cross = self._pairing.pool(index, config) if not self.monolingual.all() else Pool()
         self._check(mono, cross)
         self.streams: list[StreamInfo] = mono.streams + cross.streams
         self.notes = mono.notes + cross.notes
@@ -75,30 +77,22 @@ class BatchPlan:
         if not 0 <= step < self.num_steps:
             raise IndexError(f"step {step} of a plan of {self.num_steps} steps")
         number = int(self.stream_of[step])
-        info = self.streams[number]
-        items = self._stream(number).batch(int(self._batch_number[step]))
-        if info.kind == CROSS:
-            query, passage = self._draw_pairs(step, items)
-        else:
-            query = np.full(len(items), info.langs[0], np.int16)
-            passage = np.full(len(items), info.langs[-1], np.int16)
-        return StepPlan(step, bool(self.monolingual[step]), info.sources, items, query, passage)
+        info, monolingual = self.streams[number], bool(self.monolingual[step])
+        items = self._stream(number, monolingual).batch(int(self._batch_number[step]))
+        key = (self.seed, step)
+        query, passage = self._rows(monolingual).langs(self.index, info.langs, items, self._weights, key)
+        return StepPlan(step, monolingual, info.sources, items, query, passage)
 
     def passes(self) -> dict[StreamInfo, float]:
         """Stream -> how many times its items are gone through in the whole run."""
         counts = np.bincount(self.stream_of, minlength=len(self.streams)) * self.config.batch_size
         return {info: float(num / info.size) for info, num in zip(self.streams, counts, strict=True)}
 
-    def _make_stream(self, number: int) -> Stream:
-        return make_stream(self.index, self.streams[number], self.config, self.seed)
+    def _rows(self, monolingual: bool) -> Pairing:
+        return MONO if monolingual else self._pairing
 
-    def _draw_pairs(self, step: int, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A query language and another passage language for every row, among those the item has."""
-        uniforms = np.random.default_rng((self.seed, step)).random((2, len(items)))
-        weights = self.index.langs_of(items) * self._weights
-        query = _draw(weights, uniforms[0])
-        weights[np.arange(len(items)), query] = 0
-        return query.astype(np.int16), _draw(weights, uniforms[1]).astype(np.int16)
+    def _make_stream(self, number: int, monolingual: bool) -> Stream:
+        return self._rows(monolingual).stream(self.index, self.streams[number], self.config, self.seed)
 
     def _choose(self, uniforms: np.ndarray, mix: Pool, steps: np.ndarray) -> np.ndarray:
         """Stream (in `mix`) of each of `steps`; one that has reached `max_passes` is drawn no more."""
@@ -135,11 +129,10 @@ class BatchPlan:
                 f"{most} in all); lower plan.batch_size, or set plan.alpha=0"
             )
         if not self.monolingual.all() and not cross.streams:
-            num = int(self.index.pool_counts.sum())
-            what = "a language pair with that many items" if self.config.pairs == "single" else "that many such items"
+            num, needs = int(self.index.pool_counts.sum()), self._pairing.needs
             raise PlanError(
-                f"X-Y steps need items with two languages or more, and plan.batch_size={size} needs {what}; the corpus "
-                f"has {num} in all; set plan.alpha=1 for X-X only, or add translations"
+                f"X-Y steps need items with two languages or more, and plan.batch_size={size} needs {needs}; the "
+                f"corpus has {num} in all; set plan.alpha=1 for X-X only, or add translations"
             )
 
 
@@ -150,20 +143,12 @@ def _wanted_langs(index: ItemIndex, config: PlanConfig) -> set[str]:
     return wanted
 
 
-def _draw(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """int64 [n]: one column a row of `weights` [n, k], in proportion to the row's weights."""
-    cumulative = np.cumsum(weights, axis=1)
-    total = cumulative[:, -1]
-    at = np.minimum(uniforms * total, np.nextafter(total, 0))  # rounding must not reach the end
-    return np.asarray((cumulative <= at[:, None]).sum(axis=1), np.int64)
-
-
 def _draw_one(weights: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """int64 [n]: as `_draw`, with the same weights for all."""
     cumulative = np.cumsum(weights)
     total = cumulative[-1]
-    at = np.minimum(uniforms * total, np.nextafter(total, 0))
-    return np.asarray(np.searchsorted(cumulative, at, side="right"), np.int64)
+    places = np.minimum(uniforms * total, np.nextafter(total, 0))
+    return np.asarray(np.searchsorted(cumulative, places, side="right"), np.int64)
 
 
 def _occurrence(values: np.ndarray) -> np.ndarray:

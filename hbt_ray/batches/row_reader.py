@@ -87,22 +87,14 @@ class RowReader:
         parts = [np.zeros(0, np.int32)]
         if k:
             ids, digests = self._rows(items, langs, "negative"), self._texts(items, langs, "negative_hash")
-            for at, (((values, inner, outer), row), (of_row, begin, end)) in enumerate(zip(ids, digests, strict=True)):
+            for item, (((values, inner, outer), row), (of_row, begin, end)) in enumerate(
+                zip(ids, digests, strict=True)
+            ):
                 offsets = inner[outer[row] : outer[row + 1] + 1]
                 parts.append(values[offsets[0] : offsets[-1]])
-                lengths[at, : len(offsets) - 1] = np.diff(offsets)
-                hashes[at, : end - begin] = of_row[begin:end]
+                lengths[item, : len(offsets) - 1] = np.diff(offsets)
+                hashes[item, : end - begin] = of_row[begin:end]
         return np.concatenate(parts), lengths.ravel(), hashes.ravel()
-
-    def item_ids(self, items: np.ndarray) -> list[str]:
-        """The ids that the items have in the input."""
-        groups, rows = self._locate(items)
-        shards, where = self.index.group_shard[groups], self.index.group_row_group[groups]
-        tables = {
-            (s, g): self._file(int(s)).read_row_group(int(g), columns=["item_id"])["item_id"]
-            for s, g in set(zip(shards.tolist(), where.tolist(), strict=True))
-        }
-        return [tables[s, g][r].as_py() for s, g, r in zip(shards.tolist(), where.tolist(), rows.tolist(), strict=True)]
 
     def _locate(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         groups = self.index.group_of(items)

@@ -1,4 +1,4 @@
-"""Alpha as a function of the step."""
+"""Alpha, the probability that a step is monolingual, as a function of the step."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def alpha_at(config: PlanConfig, num_steps: int) -> np.ndarray:
 
 
 def _constant(config: PlanConfig, num_steps: int) -> np.ndarray:
+    """`alpha` at every step (the paper)."""
     return np.full(num_steps, config.alpha)
 
 
@@ -24,7 +25,7 @@ def _linear(config: PlanConfig, num_steps: int) -> np.ndarray:
 
 
 def _staged(config: PlanConfig, num_steps: int) -> np.ndarray:
-    """The alpha of the last stage that has begun; a stage begins at a share of the run."""
+    """The alpha of the last of `alpha_stages` that has begun; a stage begins at a share of the run, the first at 0."""
     starts = np.array([start for start, _ in config.alpha_stages])
     alphas = np.array([alpha for _, alpha in config.alpha_stages])
     share = np.arange(num_steps) / num_steps
@@ -36,3 +37,4 @@ SCHEDULES: dict[str, Callable[[PlanConfig, int], np.ndarray]] = {
     "linear": _linear,
     "staged": _staged,
 }
+"""Name in `plan.alpha_schedule` -> float64 [num_steps] of a configuration and a number of steps."""

@@ -9,7 +9,8 @@ CODES = ("ar", "de", "en", "hi", "th", "zh")
 
 
 def index_of(has_lang: np.ndarray, groups: list[tuple[str, int]]) -> ItemIndex:
-    return ItemIndex.from_coverage(has_lang, CODES[: has_lang.shape[1]], groups)
+    """An index of one shard from bool [num_items, num_langs]."""
+    return ItemIndex(CODES[: has_lang.shape[1]], [groups], np.packbits(has_lang, axis=1))
 
 
 def full_index(num_items: int, num_langs: int, *, group: int = 10, source: str = "s") -> ItemIndex:

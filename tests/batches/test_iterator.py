@@ -12,11 +12,10 @@ from hbt_ray.batches.iterator import (
     BatchSource,
     ChunkReader,
     chunk_steps,
-    local_slices,
     received_slices,
 )
 from hbt_ray.config import PlanConfig
-from tests.batches.compare import assert_same
+from tests.batches.compare import assert_same, local_slices
 
 NUM_STEPS = 23
 

@@ -1,39 +1,39 @@
 import dataclasses
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbt_ray.batches.mix import CROSS, MONO, PAIR, cross_mix, lang_weights, make_stream, mono_mix
+from hbt_ray.batches.mix import lang_weights
+from hbt_ray.batches.pairing import MONO, PAIRINGS
 from hbt_ray.config import PlanConfig
 from hbt_ray.errors import PlanError
 from tests.batches.cases import coverage, full_index, index_of, indexes, item_sources, sources_index
+
+MIXED = PAIRINGS["mixed"]
 
 
 def members(index, info):
     """The items a stream should have, from the coverage alone."""
     has = coverage(index)
-    rows = {
-        MONO: lambda: has[:, info.langs[0]],
-        CROSS: lambda: has.sum(axis=1) >= 2,
-        PAIR: lambda: has[:, list(info.langs)].all(axis=1),
-    }[info.kind]()
+    rows = has[:, list(info.langs)].all(axis=1) if info.langs else has.sum(axis=1) >= 2
     return np.flatnonzero(rows & np.isin(item_sources(index), info.sources))
 
 
-@given(indexes(), st.integers(2, 12), st.sampled_from(["mixed", "single"]))
+@given(indexes(), st.integers(2, 12), st.sampled_from(sorted(PAIRINGS)))
 @settings(max_examples=50, deadline=None)
 def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, pairs):
     config = PlanConfig(batch_size=batch_size, pairs=pairs)
-    mono, cross = mono_mix(index, config), cross_mix(index, config)
+    mono, cross = MONO.pool(index, config), PAIRINGS[pairs].pool(index, config)
     has = coverage(index)
-    for mix in (mono, cross):
+    for pairing, mix in ((MONO, mono), (PAIRINGS[pairs], cross)):
         taken = {}
         for info in mix.streams:
             expected = members(index, info)
             assert info.size == len(expected) >= batch_size
-            stream = make_stream(index, info, config, 0)
+            stream = pairing.stream(index, info, config, 0)
             one_pass = np.concatenate([stream.batch(k) for k in range(-(-info.size // batch_size))])[: info.size]
             assert sorted(one_pass.tolist()) == expected.tolist()
             taken.setdefault(info.langs, []).extend(expected.tolist())
@@ -43,10 +43,7 @@ def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, 
             assert mix.probabilities.sum() == pytest.approx(1, abs=1e-12)
             assert (mix.probabilities > 0).all()
         for langs, items in taken.items():  # no source is left out, however small
-            kind = mix.streams[0].kind
-            everything = dataclasses.replace(
-                mix.streams[0], kind=kind, langs=langs, sources=tuple(range(len(index.sources)))
-            )
+            everything = dataclasses.replace(mix.streams[0], langs=langs, sources=tuple(range(len(index.sources))))
             assert sorted(items) == members(index, everything).tolist()
     counts = has.sum(axis=0)
     assert {info.langs[0] for info in mono.streams} == set(np.flatnonzero(counts >= batch_size).tolist())
@@ -63,17 +60,17 @@ def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, 
 
 
 def test_small_sources_are_pooled_or_join_the_smallest_large_one():
-    pooled = cross_mix(sources_index({"big": 90, "mid": 40, "x": 6, "y": 7}), PlanConfig(batch_size=10))
+    pooled = MIXED.pool(sources_index({"big": 90, "mid": 40, "x": 6, "y": 7}), PlanConfig(batch_size=10))
     assert [(info.sources, info.size) for info in pooled.streams] == [((0,), 90), ((1,), 40), ((2, 3), 13)]
     np.testing.assert_allclose(pooled.probabilities, np.array([90, 40, 13]) / 143, rtol=1e-12)
-    joined = cross_mix(sources_index({"big": 90, "mid": 40, "x": 2, "y": 3}), PlanConfig(batch_size=10))
+    joined = MIXED.pool(sources_index({"big": 90, "mid": 40, "x": 2, "y": 3}), PlanConfig(batch_size=10))
     assert [(info.sources, info.size) for info in joined.streams] == [((0,), 90), ((1, 2, 3), 45)]
 
 
 def test_languages_are_alike_whatever_their_size():
     has = np.ones((100, 3), bool)
     has[20:, 1] = False
-    mix = mono_mix(index_of(has, [("a", 50), ("b", 50)]), PlanConfig(batch_size=10))
+    mix = MONO.pool(index_of(has, [("a", 50), ("b", 50)]), PlanConfig(batch_size=10))
     by_lang = {
         lang: sum(p for s, p in zip(mix.streams, mix.probabilities, strict=True) if s.langs == (lang,))
         for lang in range(3)
@@ -104,16 +101,16 @@ def test_a_very_small_temperature_is_the_largest_language_and_still_numbers(temp
 
 def test_source_weights_take_the_place_of_sizes():
     index = sources_index({"a": 90, "b": 40, "c": 20})
-    mix = cross_mix(index, PlanConfig(batch_size=10, source_weights={"a": 1, "b": 3, "c": 0}))
+    mix = MIXED.pool(index, PlanConfig(batch_size=10, source_weights={"a": 1, "b": 3, "c": 0}))
     assert [info.sources for info in mix.streams] == [(0,), (1,)]
     np.testing.assert_allclose(mix.probabilities, [0.25, 0.75], rtol=1e-12)
-    partly = cross_mix(index, PlanConfig(batch_size=10, source_weights={"a": 40}))
+    partly = MIXED.pool(index, PlanConfig(batch_size=10, source_weights={"a": 40}))
     np.testing.assert_allclose(partly.probabilities, [0.4, 0.4, 0.2], rtol=1e-12)
 
 
 def test_a_small_source_that_joins_does_not_undo_the_weight_of_the_one_it_joins():
     index = sources_index({"a": 9000, "b": 4000, "x": 3})
-    mix = cross_mix(index, PlanConfig(batch_size=10, source_weights={"a": 30, "b": 7}))
+    mix = MIXED.pool(index, PlanConfig(batch_size=10, source_weights={"a": 30, "b": 7}))
     assert [info.sources for info in mix.streams] == [(0,), (1, 2)]
     np.testing.assert_allclose(mix.probabilities, [0.75, 0.25], rtol=1e-12)
 
@@ -124,13 +121,18 @@ def test_a_source_of_weight_zero_is_as_if_it_were_not_there():
     index = index_of(has, [("a", 30), ("b", 30)])
     for pairs in ("mixed", "single"):
         config = PlanConfig(batch_size=5, source_weights={"b": 0}, pairs=pairs, lang_temperature=1.0)
-        for mix in (mono_mix(index, config), cross_mix(index, config)):
+        for mix in (MONO.pool(index, config), PAIRINGS[pairs].pool(index, config)):
             assert mix.notes == []
             assert {s for info in mix.streams for s in info.sources} == {0}
     assert lang_weights(index, config).tolist() == [1, 1, 0]
 
 
 def test_an_unknown_source_is_named_with_those_there_are():
-    for mix in (mono_mix, cross_mix):
+    for pairing in (MONO, *PAIRINGS.values()):
         with pytest.raises(PlanError, match=r"plan\.source_weights\.b: the corpus has no such source; it has s"):
-            mix(full_index(20, 2), PlanConfig(batch_size=4, source_weights={"b": 1}))
+            pairing.pool(full_index(20, 2), PlanConfig(batch_size=4, source_weights={"b": 1}))
+
+
+def test_every_pairing_can_be_asked_for_and_has_a_number_of_its_own():
+    assert set(get_args(get_type_hints(PlanConfig)["pairs"])) == set(PAIRINGS)
+    assert len({pairing.number for pairing in (MONO, *PAIRINGS.values())}) == 1 + len(PAIRINGS)

@@ -1,8 +1,10 @@
+from typing import get_args, get_type_hints
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hbt_ray.batches.schedule import alpha_at
+from hbt_ray.batches.schedule import SCHEDULES, alpha_at
 from hbt_ray.config import PlanConfig
 
 
@@ -21,3 +23,7 @@ def test_staged_changes_at_shares_of_the_run():
     config = PlanConfig(alpha_schedule="staged", alpha_stages=((0, 1.0), (0.3, 0.25), (0.7, 0.0)))
     assert alpha_at(config, 10).tolist() == [1.0] * 3 + [0.25] * 4 + [0.0] * 3
     assert alpha_at(config, 1).tolist() == [1.0]
+
+
+def test_every_schedule_can_be_asked_for():
+    assert set(get_args(get_type_hints(PlanConfig)["alpha_schedule"])) == set(SCHEDULES)

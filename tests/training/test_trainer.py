@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hbt_ray.batches.iterator import BatchSource, ChunkReader, local_slices, received_slices
+from hbt_ray.batches.iterator import BatchSource, ChunkReader, received_slices
 from hbt_ray.config.load import build_recipe
 from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.run import RESUME, ResumeRecord, RunSpec
 from hbt_ray.training.trainer import fit
+from tests.batches.compare import local_slices
 
 pytestmark = pytest.mark.ray
 
