@@ -11,8 +11,7 @@ from hbt_ray.config.gates import GatesConfig
 from hbt_ray.config.model import ModelConfig
 from hbt_ray.config.plan import PlanConfig
 from hbt_ray.config.recipe import Recipe
-from hbt_ray.config.resource import ResourceConfig
-from hbt_ray.config.tracking import TrackingConfig
+from hbt_ray.config.resource import ResourceConfig, TrackingConfig
 from hbt_ray.config.train import TrainConfig
 from hbt_ray.config.translate import TranslateConfig
 from hbt_ray.config.tune import TuneConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class CorpusConfig:
     max_passage_tokens: int = 256
     """Passages are cut to this many tokens, special tokens included."""
 
-    num_negatives: int = later(0)
+    num_negatives: int = 0
     """Hard negatives of each row that are kept and trained against, from the first of its `negatives`; 0: none."""
 
     def __post_init__(self) -> None:

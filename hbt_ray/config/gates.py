@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
 from hbt_ray.config.headline import HEADLINE
 
 
@@ -15,27 +15,27 @@ class GatesConfig:
 
     __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
 
-    model: str = later("")
+    model: str = ""
     """Registered model whose alias `champion` moves; empty is the MLflow experiment's name."""
-    sets: tuple[str, ...] = later(())
+    sets: tuple[str, ...] = ()
     """Sets on which every gate must be passed, e.g. [dev, xquad_r]; empty is the one that the study ranks points by."""
-    min_scores: tuple[str, ...] = later(())
+    min_scores: tuple[str, ...] = ()
     """Least headline numbers, as NAME>=VALUE, e.g. ["pool_map>=0.4", "mono_r1>=0.6"]."""
-    max_rank_distance: float | None = later(None)
+    max_rank_distance: float | None = None
     """Most places between the parallel answers of a question in the pool, mean over languages."""
-    min_worst_lang_map: float | None = later(None)
+    min_worst_lang_map: float | None = None
     """Least mAP in the pool of the language of questions that is served worst."""
-    min_worst_lang_recall: float | None = later(None)
+    min_worst_lang_recall: float | None = None
     """Least R@10 in the pool of the language of questions that is served worst."""
-    max_loss_per_language: float | None = later(0.0)
+    max_loss_per_language: float | None = 0.0
     """Against the champion: mAP that a language of questions may lose, in the pool and inside the language. More than
     this fails where it is more than chance (paired permutation test over questions, Holm over all languages)."""
-    min_questions: int = later(0)
+    min_questions: int = 0
     """Languages with fewer questions than this are not looked at by `max_loss_per_language`; any other in which so few
     were asked that even a loss on all of them could be chance fails it where it has lost."""
-    no_loss_in: tuple[str, ...] = later(("pool_map",))
+    no_loss_in: tuple[str, ...] = ("pool_map",)
     """Against the champion: headline numbers that must not be worse beyond chance (the same test)."""
-    level: float = later(0.05)
+    level: float = 0.05
     """Chance of a false alarm that each comparison with the champion may have, over all that it tests."""
 
     def __post_init__(self) -> None:

@@ -17,8 +17,8 @@ from hbt_ray.errors import ConfigError, one_line
 SECTIONS = frozenset(field.name for field in dataclasses.fields(Recipe) if field.name not in ("name", "workspace"))
 
 
-MAPPINGS = ("tune.space", "plan.source_weights")
-"""Fields that hold a mapping: `tune.space.plan.alpha=[0.2, 0.8]` sets its key `plan.alpha`."""
+MAPPINGS = ("tune.space", "plan.source_weights", "model.losses")
+"""Fields that hold a mapping: `tune.space.plan.alpha=[0.2, 0.8]` sets its key `plan.alpha`, and leaves the others."""
 
 
 @cache
@@ -64,8 +64,9 @@ def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = 
     for name, value in (overrides or {}).items():
         sections, field = _split(name)
         node = merged
-        for section in sections:
-            node = node.setdefault(section, {})
+        for depth, section in enumerate(sections, start=1):
+            mapping = ".".join(sections[:depth])
+            node = node.setdefault(section, _default(mapping) if mapping in MAPPINGS else {})
             if not isinstance(node, dict):
                 raise ConfigError(f"{name}: {section!r} is a field, not a section; fields are section.field")
         node[field] = value
@@ -73,6 +74,11 @@ def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = 
         return _adapter().validate_python(merged)
     except ValidationError as error:
         raise ConfigError(_one_line(error)) from None
+
+
+def _default(mapping: str) -> dict[str, Any]:
+    section, _, field = mapping.partition(".")
+    return dict(getattr(getattr(Recipe(), section), field))
 
 
 def _split(name: str) -> tuple[list[str], str]:

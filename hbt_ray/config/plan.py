@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class PlanConfig:
     """A stream (source x language) is drawn for at most this many passes; null is no cap."""
     shuffle_row_groups: int = 16
     """Rows are shuffled inside windows of this many row groups, so that reads stay local."""
-    langs: tuple[str, ...] = later(())
+    langs: tuple[str, ...] = ()
     """Languages (BCP-47) of the corpus to train in; empty is all. Scores are in all of them nevertheless."""
 
     def __post_init__(self) -> None:

@@ -8,15 +8,14 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, of_old, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.config.corpus import CorpusConfig
 from hbt_ray.config.evaluation import EvaluationConfig
 from hbt_ray.config.gates import GatesConfig
 from hbt_ray.config.model import ModelConfig
 from hbt_ray.config.plan import PlanConfig
-from hbt_ray.config.resource import ResourceConfig
-from hbt_ray.config.tracking import TrackingConfig
+from hbt_ray.config.resource import ResourceConfig, TrackingConfig
 from hbt_ray.config.train import TrainConfig
 from hbt_ray.config.translate import TranslateConfig
 from hbt_ray.config.tune import TuneConfig
@@ -69,13 +68,5 @@ class Recipe:
     def digest(self, *sections: str) -> str:
         """12 hex digits that identify the values of `sections` (all when none is named)."""
         resolved = self.resolved()
-        chosen = {name: self._of_old(name, resolved[name]) for name in sections or resolved}
-        if chosen.get("gates") == {}:  # a section of `later` fields alone
-            del chosen["gates"]
+        chosen = {name: resolved[name] for name in sections or resolved}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
-
-    def _of_old(self, name: str, resolved: Any) -> Any:
-        section = getattr(self, name)
-        if not dataclasses.is_dataclass(section):
-            return resolved
-        return {field: resolved[field] for field in of_old(section)}

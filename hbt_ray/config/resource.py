@@ -1,11 +1,11 @@
-"""Where a trial runs."""
+"""Where a trial runs, and where it is recorded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, later, require
+from hbt_ray.config.checks import FORBID_UNKNOWN, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class ResourceConfig:
     """Training workers of one trial; must divide plan.batch_size."""
     use_gpu: bool = False
     """One GPU a worker (NCCL); else CPU workers (gloo)."""
-    sharding: Literal["ddp", "fsdp"] = later("ddp")
+    sharding: Literal["ddp", "fsdp"] = "ddp"
     """`ddp`: every worker has the whole model; `fsdp`: a shard each (FSDP2), for encoders that do not fit."""
     cpus_per_worker: float = 0.5
     """CPUs that Ray reserves for a worker; a number, not a limit on threads."""
@@ -51,3 +51,20 @@ class ResourceConfig:
             "0 or above",
         )
         require(self.max_failures >= 0, "resources.max_failures", self.max_failures, "0 or above")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where runs are recorded."""
+
+    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
+
+    uri: str = ""
+    """MLflow tracking URI; empty is MLFLOW_TRACKING_URI, else a local SQLite file in the workspace."""
+    experiment: str = "hbt_ray"
+    """MLflow experiment."""
+    log_models: Literal["best", "all", "none"] = "best"
+    """Whose models go to MLflow with all their files: the recommended point's (one a seed), every finished trial's, or
+    none; the workspace keeps them all."""
+    system_metrics: bool = True
+    """Record CPU, memory, disk, network and GPUs of every node that trains, beside the training curves."""

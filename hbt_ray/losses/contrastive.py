@@ -1,32 +1,19 @@
-"""The contrastive loss of a step: negatives of all workers, from which rows that are none are taken out."""
+"""The loss of a step: the weighted sum of its terms, with negatives of all workers, and its gradients."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from hbt_ray.losses.info_nce import Columns, InfoNCE, info_nce
+from hbt_ray.errors import ConfigError
+from hbt_ray.losses import info_nce, symmetric
 from hbt_ray.losses.temperature import Temperature
+from hbt_ray.losses.terms import LossStats, LossTerm, StepVectors
 from hbt_ray.model.gather import gather_rows, sum_own_rows, world
 
-
-@dataclass(frozen=True, kw_only=True)
-class LossStats:
-    """What one loss says about this worker's n queries; detached, on the loss's device (no host sync)."""
-
-    row_loss: Tensor
-    """[n] float32: each query's own loss, for sums per language pair."""
-    row_correct: Tensor
-    """[n] bool: the positive scored strictly above every negative of the row."""
-    num_masked: Tensor
-    """0-dim int64: negatives taken out of this worker's [n, N] scores."""
-    temperature: Tensor
-    """0-dim float32: what the cosines were divided by."""
-
-    @property
-    def accuracy(self) -> Tensor:
-        """0-dim float32: share of queries whose positive came first in the batch, from 0 to 1."""
-        return self.row_correct.float().mean()
+LOSSES: dict[str, LossTerm] = {"info_nce": info_nce.TERM, "symmetric": symmetric.TERM}
+"""The terms by their names in `model.losses`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +22,7 @@ class LossGradients:
 
     Attributes:
         loss: 0-dim float32, the mean over this worker's rows.
-        stats: of the same rows, query to passage.
+        stats: of the first term that has any; else every row has the loss, and none is correct.
         queries, passages: float32 [n, d].
         negatives: float32 [n, k, d], or None where there are none.
         temperature: 0-dim float32, of this worker's loss.
@@ -50,24 +37,39 @@ class LossGradients:
 
 
 class ContrastiveLoss(nn.Module):
-    """Gather, loss and gradients in one place: what a training step calls with its own vectors.
+    """Gather, terms and gradients in one place: what a training step calls with its own vectors.
 
-    The loss knows its gradients in closed form and gives them instead of a graph, so that the vectors may come from
-    chunks whose activations are long gone (`hbt_ray.model.grad_cache`). Each worker's loss is the mean over its own
-    n queries, every worker has the same n, and gradients of parameters are averaged over workers (DDP): the result
-    is the gradient of one process on the global batch.
+    It gives gradients instead of a graph, so that the vectors may come from chunks whose activations are long gone
+    (`hbt_ray.model.grad_cache`). Each worker's loss is the mean over its own n rows, every worker has the same n, and
+    gradients of parameters are averaged over workers (DDP): the result is the gradient of one process on the global
+    batch.
     """
 
     def __init__(
-        self, *, temperature: float = 0.05, learned_temperature: bool = False, symmetric: bool = False, tile: int = 0
+        self,
+        losses: Mapping[str, float] | None = None,
+        *,
+        temperature: float = 0.05,
+        learned_temperature: bool = False,
+        tile: int = 0,
     ) -> None:
-        """`symmetric`: also passage to query, the mean of both; `tile`: as in `info_nce`."""
+        """
+        Args:
+            losses: term -> weight, above 0; None is `info_nce` alone.
+            temperature: as in `Temperature`, like `learned_temperature`.
+            learned_temperature: whether it is a parameter.
+            tile: similarities computed at once, 0 is a default of the device. Changes only memory and rounding.
+
+        Raises:
+            ConfigError: there is no such term, or the temperature is out of range.
+        """
         super().__init__()
+        self.losses = dict(losses or {"info_nce": 1.0})
+        if unknown := sorted(self.losses.keys() - LOSSES.keys()):
+            raise ConfigError(f"model.losses.{unknown[0]}: there is no such term; there are {', '.join(LOSSES)}")
         self.temperature = Temperature(temperature, learned=learned_temperature)
-        self.symmetric = symmetric
         self.tile = tile
 
-    @torch.no_grad()
     def forward(
         self,
         queries: Tensor,
@@ -84,79 +86,71 @@ class ContrastiveLoss(nn.Module):
 
         Args:
             queries, passages: [n, d] L2-normalised.
-            items: int64 [n]; rows of one item are never each other's negatives.
-            passage_hashes: int64 [n]; neither are rows that share the passage text. None: items alone decide.
+            items, passage_hashes, negatives, negative_hashes, negative_present: this worker's part of what
+                `StepVectors` has of all.
             weights: float32 [n] above 0; the loss of the global batch is then a weighted mean.
-            negatives: [n, k, d] L2-normalised, k wrong answers to each query (hard negatives). They are negatives
-                of all rows, of all workers, but of those whose passage reads like them.
-            negative_hashes: int64 [n, k], in the place of `passage_hashes` for them.
-            negative_present: bool [n, k], False where a row has fewer than k; None: all have k.
             in_place: the queries' gradient may take the queries' place.
         """
-        rank, world_size = world()
-        n = len(queries)
-        given = {
-            "passages": passages,
+        gathers = {texts for name in self.losses for texts in LOSSES[name].gathers}
+        named = {"passages": passages, "queries": queries, "negatives": negatives}
+        vectors = {name: tensor for name, tensor in named.items() if name in gathers and tensor is not None}
+        labels = {
             "items": items,
             "hashes": passage_hashes,
             "weights": weights,
-            "queries": queries if self.symmetric else None,
-            "negatives": negatives,
             "negative_hashes": negative_hashes,
             "negative_present": negative_present,
         }
-        present = {name: tensor for name, tensor in given.items() if tensor is not None}
+        present = vectors | {name: tensor for name, tensor in labels.items() if tensor is not None}
         everyone = dict(zip(present, gather_rows(list(present.values())), strict=True))
-        hashes = everyone.get("hashes")
-        tau = self.temperature().detach()
-        factors = None if weights is None else weights / everyone["weights"].mean()
-        positives = torch.arange(rank * n, rank * n + n, device=queries.device)
-
-        ahead = _with_negatives(everyone)
-        in_place &= not self.symmetric  # they are columns too
-        to = info_nce(queries, ahead, positives, temperature=tau, weights=factors, tile=self.tile, in_place=in_place)
-        num_rows = n * world_size
-        to_queries, to_columns = to.rows, [to.columns[:num_rows]]
-        to_own, loss, to_tau = None, to.loss, to.temperature
-        if self.symmetric:
-            columns = Columns(vectors=everyone["queries"], items=everyone["items"], hashes=hashes)
-            back = info_nce(passages, columns, positives, temperature=tau, weights=factors, tile=self.tile)
-            loss, to_tau = (loss + back.loss) / 2, (to_tau + back.temperature) / 2
-            to_queries, to_own = to_queries / 2, back.rows / 2
-            to_columns = [to_columns[0] / 2, back.columns / 2]
-        if negatives is not None:
-            to_columns.append(to.columns[num_rows:].view(num_rows, *negatives.shape[1:]) / (1 + self.symmetric))
-        own = sum_own_rows(to_columns)
+        rank, n = world()[0], len(queries)
+        leaves = {"queries": queries, "passages": passages, "temperature": self.temperature()}
+        leaves |= {f"all_{name}": everyone[name] for name in vectors}
+        leaves = {name: tensor.detach().requires_grad_() for name, tensor in leaves.items()}
+        step = StepVectors(
+            **dict.fromkeys(("all_queries", "all_passages", "all_negatives")) | leaves,  # type: ignore[arg-type]
+            all_items=everyone["items"],
+            all_hashes=everyone.get("hashes"),
+            all_negative_hashes=everyone.get("negative_hashes"),
+            all_negative_present=everyone.get("negative_present"),
+            positions=torch.arange(rank * n, rank * n + n, device=queries.device),
+            weights=None if weights is None else weights / everyone["weights"].mean(),
+            tile=self.tile,
+            in_place=in_place and len(self.losses) == 1,
+        )
+        with torch.enable_grad(), torch.autocast(queries.device.type, enabled=False):
+            results = [(weight, *LOSSES[name].function(step)) for name, weight in self.losses.items()]
+            loss = torch.stack([weight * value for weight, value, _ in results]).sum()
+            gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        stats = next((stats for _, _, stats in results if stats is not None), _no_stats(loss.detach(), n))
+        of = dict(zip(leaves, gradients, strict=True))
+        # a term may have made no use of them on this worker: all workers bring the same tensors nevertheless
+        summed = [_present(of[f"all_{name}"], leaves[f"all_{name}"]) for name in vectors]
+        from_all = dict(zip(vectors, sum_own_rows(summed), strict=True)) if vectors else {}
         return LossGradients(
-            loss=loss,
-            stats=_stats(to, tau),
-            queries=to_queries + own[1] if self.symmetric else to_queries,
-            passages=own[0] if to_own is None else own[0] + to_own,
-            negatives=None if negatives is None else own[-1],
-            temperature=to_tau,
+            loss=loss.detach(),
+            stats=stats,
+            queries=_total(queries, of["queries"], from_all.get("queries")),
+            passages=_total(passages, of["passages"], from_all.get("passages")),
+            negatives=None if negatives is None else _total(negatives, None, from_all.get("negatives")),
+            temperature=_present(of["temperature"], leaves["temperature"]),
         )
 
-    def surrogate(self, found: LossGradients) -> Tensor | float:
+    def surrogate(self, gradients: LossGradients) -> Tensor | float:
         """A scalar whose gradient is that of the loss's own parameters; 0 where it has none."""
-        return self.temperature() * found.temperature if self.temperature.learned else 0.0
+        return self.temperature() * gradients.temperature if self.temperature.learned else 0.0
 
 
-def _with_negatives(everyone: dict[str, Tensor]) -> Columns:
-    """Passages of all workers, and behind them their hard negatives, which are nobody's translation."""
-    vectors, items, hashes = everyone["passages"], everyone["items"], everyone.get("hashes")
-    if (negatives := everyone.get("negatives")) is None:
-        return Columns(vectors=vectors, items=items, hashes=hashes)
-    flat = negatives.reshape(-1, negatives.shape[-1])
-    nobody = items.new_full((len(flat),), -1)
-    if hashes is not None:
-        hashes = torch.cat([hashes, everyone["negative_hashes"].flatten()])
-    present = everyone.get("negative_present")
-    if present is not None:
-        present = torch.cat([present.new_ones(len(items)), present.flatten()])
-    return Columns(vectors=torch.cat([vectors, flat]), items=torch.cat([items, nobody]), hashes=hashes, present=present)
+def _no_stats(loss: Tensor, n: int) -> LossStats:
+    correct = torch.zeros(n, dtype=torch.bool, device=loss.device)
+    return LossStats(row_loss=loss.expand(n), row_correct=correct, num_masked=correct.sum())
 
 
-def _stats(found: InfoNCE, tau: Tensor) -> LossStats:
-    return LossStats(
-        row_loss=found.row_loss, row_correct=found.row_correct, num_masked=found.num_masked, temperature=tau
-    )
+def _present(gradient: Tensor | None, of: Tensor) -> Tensor:
+    return torch.zeros_like(of) if gradient is None else gradient
+
+
+def _total(of: Tensor, *gradients: Tensor | None) -> Tensor:
+    """Sum of the gradients that there are of a tensor."""
+    present = [gradient for gradient in gradients if gradient is not None]
+    return sum(present[1:], present[0]) if present else torch.zeros_like(of)

@@ -1,14 +1,23 @@
-"""InfoNCE with its gradients, in blocks of rows, so that the matrix of all similarities is never there at once.
+"""InfoNCE: each query finds its passage among those of all workers.
 
-A block of rows against all columns gives the row's whole softmax, so loss and gradients of a block are finished in
-one go: memory grows with rows x tile, not with rows x columns x the tensors that autograd would keep.
+L_i = -log( exp(q_i.p_i / tau) / sum over j in {i} and N_i of exp(q_i.p_j / tau) )
+
+N_i are the passages of the global batch and their hard negatives, but for those of the same item as p_i or with its
+text. Requires nothing of the corpus; hard negatives take part where it has them. Source: arXiv 1807.03748, eq. 4;
+in-batch negatives as in arXiv 2004.04906.
+
+Loss and gradients are computed in blocks of rows, so that the matrix of all similarities is never there at once. A
+block of rows against all columns gives the row's whole softmax, so a block is finished in one go: memory grows with
+rows x tile, not with rows x columns x the tensors that autograd would keep.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from hbt_ray.losses.terms import LossStats, LossTerm, StepVectors
 from hbt_ray.model.precision import at_least_float32
 
 TILE = {"cpu": 1 << 20, "cuda": 1 << 26}
@@ -31,103 +40,103 @@ class Columns:
     hashes: Tensor | None
     present: Tensor | None = None
 
+    def masked(self, positives: Tensor) -> Tensor:
+        """bool [n, N]: columns that are no negatives of the row, its positive (`positives` [n]) not among them."""
+        same = self.items[positives, None] == self.items[None, :]
+        if self.hashes is not None:
+            same |= self.hashes[positives, None] == self.hashes[None, :]
+        return same.scatter_(1, positives[:, None], False)
 
-@dataclass(frozen=True, kw_only=True)
-class InfoNCE:
-    """Loss of n rows and its gradients; all detached, on the rows' device.
 
-    Attributes:
-        loss: 0-dim float32, the mean of weight times row loss.
-        row_loss: float32 [n].
-        row_correct: bool [n], the positive scored strictly above every negative of the row.
-        num_masked: 0-dim int64, columns taken out of the rows' negatives.
-        rows, columns: float32 [n, d] and [N, d], gradients of `loss`.
-        temperature: 0-dim float32, gradient of `loss`.
+def query_to_passage(step: StepVectors) -> tuple[Tensor, LossStats]:
+    """The term: this worker's queries against the passages of all workers and their hard negatives."""
+    assert step.all_passages is not None
+    return contrast(step.queries, _passages(step.all_passages, step), step, in_place=step.in_place)
+
+
+TERM = LossTerm(function=query_to_passage, gathers=("passages", "negatives"))
+
+
+def _passages(vectors: Tensor, step: StepVectors) -> Columns:
+    """Passages of all workers, and behind them their hard negatives, which are nobody's translation."""
+    items, hashes, present = step.all_items, step.all_hashes, step.all_negative_present
+    if step.all_negatives is None:
+        return Columns(vectors=vectors, items=items, hashes=hashes)
+    flat = step.all_negatives.flatten(0, 1)
+    if hashes is not None:
+        assert step.all_negative_hashes is not None
+        hashes = torch.cat([hashes, step.all_negative_hashes.flatten()])
+    if present is not None:
+        present = torch.cat([present.new_ones(len(items)), present.flatten()])
+    nobody = items.new_full((len(flat),), -1)
+    return Columns(vectors=torch.cat([vectors, flat]), items=torch.cat([items, nobody]), hashes=hashes, present=present)
+
+
+def contrast(rows: Tensor, columns: Columns, step: StepVectors, *, in_place: bool = False) -> tuple[Tensor, LossStats]:
+    """InfoNCE of `rows` [n, d] against columns, where row i's positive is column `step.positions[i]`.
+
+    In float32, or float64 for vectors of float64. `in_place`: the rows' gradient takes the rows' place.
+    """
+    loss, row_loss, row_correct, num_masked = _InfoNCE.apply(  # type: ignore[no-untyped-call]
+        rows, columns.vectors, step.temperature, columns, step, in_place
+    )
+    return loss, LossStats(row_loss=row_loss, row_correct=row_correct, num_masked=num_masked)
+
+
+class _InfoNCE(torch.autograd.Function):
+    """The loss with its gradients, which are known as soon as it is: with P the softmax, dL_i/ds_ij = P_ij - [j = i].
+
+    The backward pass gives them once, and scales them where they are.
     """
 
-    loss: Tensor
-    row_loss: Tensor
-    row_correct: Tensor
-    num_masked: Tensor
-    rows: Tensor
-    columns: Tensor
-    temperature: Tensor
+    @staticmethod
+    def forward(
+        ctx: Any,
+        rows: Tensor,
+        vectors: Tensor,
+        temperature: Tensor,
+        columns: Columns,
+        step: StepVectors,
+        in_place: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        device, dtype = rows.device, at_least_float32(rows.dtype)
+        n, positives = len(rows), step.positions
+        vectors, tau = vectors.to(dtype), temperature.to(dtype)
+        factors = (torch.ones(n, device=device) if step.weights is None else step.weights).to(dtype) / n
+        row_loss, row_correct = rows.new_empty(n, dtype=dtype), torch.empty(n, dtype=torch.bool, device=device)
+        to_rows = rows.detach() if in_place and rows.dtype == dtype else rows.new_empty(rows.shape, dtype=dtype)
+        to_columns = torch.zeros_like(vectors)
+        to_tau, num_masked = torch.zeros_like(tau), torch.zeros((), dtype=torch.int64, device=device)
+        absent = None if columns.present is None else ~columns.present
+        height = max(1, (step.tile or TILE.get(device.type, TILE["cuda"])) // max(len(vectors), 1))
+        with torch.autocast(device.type, enabled=False):
+            for block in (slice(start, start + height) for start in range(0, n, height)):
+                part, index = rows[block].to(dtype), positives[block, None]
+                cosines = part @ vectors.T
+                masked = columns.masked(positives[block])
+                num_masked += masked.sum()
+                if absent is not None:
+                    masked |= absent
+                scores = (cosines / tau).masked_fill_(masked, -torch.inf)
+                best, positive = scores.scatter(1, index, -torch.inf).amax(1), scores.gather(1, index).squeeze(1)
+                # Strictly above, so that a collapsed encoder (all scores equal) counts as wrong, not as chance.
+                row_correct[block] = positive > best
+                total = scores.logsumexp(1)
+                row_loss[block] = total - positive
+                by_score = scores.sub_(total[:, None]).exp_()
+                by_score.scatter_add_(1, index, by_score.new_full(index.shape, -1.0))
+                by_score *= factors[block, None]
+                to_columns.addmm_(by_score.T, part)
+                torch.matmul(by_score, vectors, out=to_rows[block])  # the block's own rows are no longer needed
+                # by_score sums to 0 in a row, so any shift of the row may be taken out: less is lost to rounding
+                to_tau -= (by_score * (cosines - cosines.gather(1, index))).sum()
+            loss = (row_loss * factors).sum()
+            ctx.gradients = to_rows.div_(tau), to_columns.div_(tau), to_tau / tau.square()
+        ctx.mark_non_differentiable(row_loss, row_correct, num_masked)
+        return loss, row_loss, row_correct, num_masked
 
-
-@torch.no_grad()
-def info_nce(
-    rows: Tensor,
-    columns: Columns,
-    positives: Tensor,
-    *,
-    temperature: Tensor,
-    weights: Tensor | None = None,
-    tile: int = 0,
-    in_place: bool = False,
-) -> InfoNCE:
-    """-log softmax of each row's positive among the columns that are its negatives, in float32 (float64 for
-    vectors of float64).
-
-    L_i = -log( exp(r_i.c_p(i) / tau) / sum over j in {p(i)} and N_i of exp(r_i.c_j / tau) ), N_i the columns that
-    are neither of the same item as the positive nor read like it (arXiv 1807.03748, eq. 4; in-batch negatives as in
-    arXiv 2004.04906). With P the softmax, dL_i/ds_ij = P_ij - [j = p(i)].
-
-    Args:
-        rows: [n, d] L2-normalised.
-        columns: what the rows are compared with; the positives are among them.
-        positives: int64 [n], column of each row's positive.
-        temperature: tau, 0-dim, above 0.
-        weights: float32 [n], factor of each row's loss; None is 1 for all.
-        tile: similarities computed at once; 0 is TILE. It changes nothing but memory and rounding.
-        in_place: the rows' gradient takes the rows' place, where they are of the type that is computed in.
-    """
-    device = rows.device
-    n, num_columns = len(rows), len(columns.vectors)
-    dtype = at_least_float32(rows.dtype)
-    vectors = columns.vectors.to(dtype)
-    tau = temperature.to(dtype)
-    factors = (torch.ones(n, device=device) if weights is None else weights).to(dtype) / n
-    row_loss, row_correct = rows.new_empty(n, dtype=dtype), torch.empty(n, dtype=torch.bool, device=device)
-    to_rows = rows if in_place and rows.dtype == dtype else rows.new_empty(rows.shape, dtype=dtype)
-    to_columns = torch.zeros_like(vectors)
-    to_tau, num_masked = torch.zeros_like(tau), torch.zeros((), dtype=torch.int64, device=device)
-    absent = None if columns.present is None else ~columns.present
-    height = max(1, (tile or TILE.get(device.type, TILE["cuda"])) // max(num_columns, 1))
-    with torch.autocast(device.type, enabled=False):
-        for block in (slice(start, start + height) for start in range(0, n, height)):
-            own, index = rows[block].to(dtype), positives[block, None]
-            cosines = own @ vectors.T
-            masked = _masked(columns, positives[block])
-            num_masked += masked.sum()
-            if absent is not None:
-                masked |= absent
-            scores = (cosines / tau).masked_fill_(masked, -torch.inf)
-            best, positive = scores.scatter(1, index, -torch.inf).amax(1), scores.gather(1, index).squeeze(1)
-            # Strictly above, so that a collapsed encoder (all scores equal) counts as wrong, not as chance.
-            row_correct[block] = positive > best
-            total = scores.logsumexp(1)
-            row_loss[block] = total - positive
-            by_score = scores.sub_(total[:, None]).exp_()
-            by_score.scatter_add_(1, index, by_score.new_full(index.shape, -1.0))
-            by_score *= factors[block, None]
-            to_columns.addmm_(by_score.T, own)
-            torch.matmul(by_score, vectors, out=to_rows[block])  # the block's own rows are no longer needed
-            # by_score sums to 0 in a row, so any shift of the row may be taken out: less is lost to rounding
-            to_tau -= (by_score * (cosines - cosines.gather(1, index))).sum()
-        return InfoNCE(
-            loss=(row_loss * factors).sum(),
-            row_loss=row_loss,
-            row_correct=row_correct,
-            num_masked=num_masked,
-            rows=to_rows.div_(tau),
-            columns=to_columns.div_(tau),
-            temperature=to_tau / tau.square(),
-        )
-
-
-def _masked(columns: Columns, positives: Tensor) -> Tensor:
-    """bool [n, N]: columns that are no negatives of the row, its positive not among them."""
-    same = columns.items[positives, None] == columns.items[None, :]
-    if columns.hashes is not None:
-        same |= columns.hashes[positives, None] == columns.hashes[None, :]
-    return same.scatter_(1, positives[:, None], False)
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        to_rows, to_columns, to_tau = ctx.gradients
+        del ctx.gradients
+        return to_rows.mul_(gradients[0]), to_columns.mul_(gradients[0]), to_tau * gradients[0], None, None, None

@@ -7,16 +7,14 @@ name.
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from hbt_ray.config import Recipe
-from hbt_ray.config.checks import LATER
 from hbt_ray.errors import ConfigError
 from hbt_ray.storage import open_fs, read_json, write_json
-from hbt_ray.study.points import SEED, VARIABLE, TrialSpec
+from hbt_ray.study.points import SEED, TrialSpec
 from hbt_ray.study.trials import Trial
 
 RESULT, TRIAL, STUDY = "result.json", "trial.json", "study.json"
@@ -52,18 +50,20 @@ class StudyDirectory:
             study_id = secrets.token_hex(4)
             write_json(location, {"id": study_id, VARIED: sorted(recipe.tune.space), **mine})
             return study_id
-        before = theirs.get(VARIED) or _varied_before(recipe, theirs)
-        if before != sorted(recipe.tune.space):
+        before = theirs.get(VARIED, [])
+        if before and before != sorted(recipe.tune.space):
             raise ConfigError(
                 f"study {recipe.name!r} in {self.path} varies {', '.join(before)}, and tune.space has "
                 f"{', '.join(sorted(recipe.tune.space))}: other values of the same fields extend a study, other fields "
                 "make another one of all its trials; give that another name (name=...)"
             )
+        if not before or any(theirs.get(section, {}).keys() != mine[section].keys() for section in mine):
+            raise ConfigError(f"{location} is of another version of hbt_ray: give the study another name (name=...)")
         changed = [
-            f"{section}.{name}={mine[section][name]!r} (was {theirs.get(section, {}).get(name)!r})"
+            f"{section}.{name}={mine[section][name]!r} (was {theirs[section][name]!r})"
             for section in mine
             for name in mine[section]
-            if mine[section][name] != theirs.get(section, {}).get(name, _before(recipe, section, name))
+            if mine[section][name] != theirs[section][name]
         ]
         if changed:
             raise ConfigError(
@@ -111,27 +111,6 @@ class StudyDirectory:
 
 def _from_tree(tree: dict[str, Any]) -> Trial:
     return Trial(**{**tree, "spec": TrialSpec(tuple(sorted(tree["spec"].items())))})
-
-
-def _varied_before(recipe: Recipe, theirs: Mapping[str, Any]) -> list[str]:
-    """The fields that a study varies which did not write them down: those that its trials do not share."""
-    found = []
-    for section in VARIABLE:
-        for field in dataclasses.fields(getattr(recipe, section)):
-            name = f"{section}.{field.name}"
-            # one that the section got since need not be varied because it is not there
-            is_known = name in recipe.tune.space or not field.metadata.get(LATER)
-            if name != SEED and is_known and field.name not in theirs.get(section, {}):
-                found.append(name)
-    return sorted(found)
-
-
-def _before(recipe: Recipe, section: str, name: str) -> Any:
-    """What a study had for a field that its section got later; None for others."""
-    if (section, name) == ("tune", "scales_steps"):
-        return False
-    fields = dataclasses.fields(getattr(recipe, section)) if hasattr(recipe, section) else ()
-    return next((field.default for field in fields if field.name == name and field.metadata.get(LATER)), None)
 
 
 def _shared(recipe: Recipe) -> dict[str, dict[str, Any]]:

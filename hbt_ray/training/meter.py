@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hbt_ray.losses.contrastive import LossStats
+from hbt_ray.losses.terms import LossStats
 from hbt_ray.training.batch import Batch
 
 

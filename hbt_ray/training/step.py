@@ -12,7 +12,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 
-from hbt_ray.losses.contrastive import ContrastiveLoss, LossStats
+from hbt_ray.losses.contrastive import ContrastiveLoss
+from hbt_ray.losses.terms import LossStats
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.grad_cache import GradCache, num_recomputed
 from hbt_ray.model.precision import at_least_float32, autocast
@@ -109,13 +110,13 @@ class ContrastiveStep(nn.Module):
                 "negative_hashes": named.hashes,
                 "negative_present": named.present,
             }
-        found = self.loss(
+        result = self.loss(
             queries, passages, batch.items, batch.passage_hashes, weights=batch.weights, in_place=True, **hard
         )
-        queries.copy_(found.queries)  # gradients in the place of the vectors: a large batch needs no second buffer
-        passages.copy_(found.passages)
-        if named is not None and found.negatives is not None:
-            others.copy_(found.negatives.flatten(0, 1)[named.places])
+        queries.copy_(result.queries)  # gradients in the place of the vectors: a large batch needs no second buffer
+        passages.copy_(result.passages)
+        if named is not None and result.negatives is not None:
+            others.copy_(result.negatives.flatten(0, 1)[named.places])
         with unsynced(self.encoder.backbone):
             cache.backward(cache.vectors)
-        return cache.surrogate(cache.vectors) + self.loss.surrogate(found), found.loss, found.stats
+        return cache.surrogate(cache.vectors) + self.loss.surrogate(result), result.loss, result.stats

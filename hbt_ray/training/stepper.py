@@ -8,8 +8,9 @@ from torch import Tensor
 
 from hbt_ray.batches.slices import Slice
 from hbt_ray.config import Recipe
-from hbt_ray.losses.contrastive import ContrastiveLoss, LossStats
-from hbt_ray.model.compiled import Compiled, compile_encoder
+from hbt_ray.losses.contrastive import ContrastiveLoss
+from hbt_ray.losses.terms import LossStats
+from hbt_ray.model.compiled import compile_encoder
 from hbt_ray.model.dropout import use_fast_dropout
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
@@ -42,11 +43,9 @@ def load_encoder(recipe: Recipe, base: str) -> Encoder:
 
 
 def make_loss(recipe: Recipe) -> ContrastiveLoss:
-    """The loss that the recipe asks for; ConfigError where its temperature cannot be learned."""
+    """The loss that the recipe asks for; ConfigError for an unknown term or a temperature that cannot be learned."""
     model = recipe.model
-    return ContrastiveLoss(
-        temperature=model.temperature, learned_temperature=model.learn_temperature, symmetric=model.symmetric
-    )
+    return ContrastiveLoss(model.losses, temperature=model.temperature, learned_temperature=model.learn_temperature)
 
 
 class Stepper:
@@ -55,7 +54,7 @@ class Stepper:
     Attributes:
         module: encoder and loss.
         precision, chunking: what the recipe's `auto` came to.
-        compiled: what came of `train.compile`.
+        compiled: whether the encoder is, with `train.compile`.
         rank, world_size: of this worker.
         step: steps done, which is the number of the next one.
         lr: learning rate of the last step.
@@ -89,9 +88,9 @@ class Stepper:
         if device.type == "cpu":
             use_fast_dropout(encoder)
         self.precision = resolve_precision(device, recipe.train.precision)
-        self.compiled = Compiled(used=False, reason="not asked for")
-        if recipe.train.compile:
-            self.compiled = compile_encoder(encoder.train(), lambda: autocast(device, self.precision.name))
+        self.compiled = recipe.train.compile and compile_encoder(
+            encoder.train(), lambda: autocast(device, self.precision.name)
+        )
         self.chunking = chunking or self._choose_chunking(encoder, workers_on_node)
         self.module = ContrastiveStep(encoder, make_loss(recipe), kept_tokens=self.chunking.kept_tokens).to(device)
         self._parallel = share(self.module, recipe.resources.sharding)
@@ -133,13 +132,7 @@ class Stepper:
         """As rank 0 decides, so that a run goes on with one answer wherever its workers are."""
         chosen: list[Chunking | None] = [None]
         if self.rank == 0:
-            chosen[0] = choose_chunking(
-                self.recipe.train,
-                encoder,
-                self.device,
-                precision=self.precision.name,
-                workers_on_node=workers_on_node,
-            )
+            chosen[0] = choose_chunking(self.recipe.train, encoder, self.device, workers_on_node=workers_on_node)
         if self.world_size > 1:
             dist.broadcast_object_list(chosen, src=0)
         assert chosen[0] is not None

@@ -76,6 +76,14 @@ def test_overrides_come_on_top(tmp_path):
     assert recipe.name == "x"
 
 
+def test_an_override_sets_one_key_of_a_mapping(tmp_path):
+    recipe = load_recipe(write(tmp_path, ""), ["model.losses.symmetric=0.5", "plan.source_weights.a=2"])
+    assert recipe.model.losses == {"info_nce": 1.0, "symmetric": 0.5}
+    assert recipe.plan.source_weights == {"a": 2.0}
+    recipe = load_recipe(write(tmp_path, "model: {losses: {symmetric: 1}}"), ["model.losses.info_nce=0.5"])
+    assert recipe.model.losses == {"symmetric": 1.0, "info_nce": 0.5}
+
+
 def test_numbers_that_yaml_takes_for_strings(tmp_path):
     recipe = load_recipe(
         write(tmp_path, "train: {lr: 3e-5}\ntune: {search: random, space: {train.lr: {low: 1e-6, high: 1E-4}}}")
@@ -114,6 +122,8 @@ def test_an_override_that_is_not_yaml():
         ("plans: {}", r"^plans=\{\} is not allowed: unknown field; fields here: name, workspace, corpus, plan, "),
         ("plan: {alpha: many}", r"^plan\.alpha='many' is not allowed: .*number"),
         ("plan: {alpha: 2}", r"^plan\.alpha=2\.0 is not allowed: a probability, 0 to 1$"),
+        ("model: {losses: {}}", r"^model\.losses=\{\} is not allowed: one term or more"),
+        ("model: {losses: {info_nce: 0}}", r"^model\.losses\.info_nce=0\.0 is not allowed: a number above 0"),
         ("plan: {pairs: both}", r"^plan\.pairs='both' is not allowed: .*'mixed' or 'single'"),
         ("plan: 3", r"^plan=3 is not allowed: "),
         ("corpus: {langs: [en, no]}", r"^corpus\.langs\.1=False is not allowed: .*string"),

@@ -10,12 +10,13 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from hbt_ray.batches.iterator import BatchSource, local_slices
+from hbt_ray.batches.iterator import BatchSource
 from hbt_ray.config.load import build_recipe
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
 from hbt_ray.training.loop import Hooks, TrainLoop
+from tests.batches.compare import local_slices
 
 pytestmark = pytest.mark.ray  # the corpus is prepared with it
 
@@ -24,7 +25,7 @@ CURVE = 1e-4
 RECIPE = {
     "corpus": {"max_query_tokens": 32, "max_passage_tokens": 64},
     "plan": {"batch_size": 16},
-    "model": {"learn_temperature": True, "symmetric": True},
+    "model": {"learn_temperature": True, "losses": {"info_nce": 0.5, "symmetric": 0.5}},
     "train": {
         "steps": STEPS,
         "lr": 3e-3,

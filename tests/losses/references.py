@@ -1,0 +1,51 @@
+"""Every term of the loss in plain PyTorch, all similarities at once, for vectors of float64 of the whole batch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The global batch, as one process sees it."""
+
+    queries: Tensor
+    passages: Tensor
+    negatives: Tensor
+    """[N, k, d], k may be 0."""
+    negative_hashes: Tensor
+    negative_present: Tensor
+    items: Tensor
+    hashes: Tensor
+    weights: Tensor
+    """[N], their mean is 1."""
+    temperature: Tensor
+
+
+def cross_entropy(rows: Tensor, columns: Tensor, masked: Tensor, batch: Whole) -> Tensor:
+    """Weighted mean over rows whose positives are the first columns, in their order; `masked` takes others out."""
+    scores = (rows @ columns.T / batch.temperature).masked_fill(masked, -torch.inf)
+    losses = torch.nn.functional.cross_entropy(scores, torch.arange(len(rows)), reduction="none")
+    return (losses * batch.weights).mean()
+
+
+def alike(batch: Whole) -> Tensor:
+    """bool [N, N]: rows, not the row itself, of one item or one passage text."""
+    same = (batch.items[:, None] == batch.items) | (batch.hashes[:, None] == batch.hashes)
+    return same.fill_diagonal_(False)
+
+
+def info_nce(batch: Whole) -> Tensor:
+    hashes, present = batch.negative_hashes.flatten(), batch.negative_present.flatten()
+    masked = torch.cat([alike(batch), (batch.hashes[:, None] == hashes) | ~present], dim=1)
+    return cross_entropy(batch.queries, torch.cat([batch.passages, batch.negatives.flatten(0, 1)]), masked, batch)
+
+
+def symmetric(batch: Whole) -> Tensor:
+    return cross_entropy(batch.passages, batch.queries, alike(batch), batch)
+
+
+REFERENCES: dict[str, Callable[[Whole], Tensor]] = {"info_nce": info_nce, "symmetric": symmetric}
+"""Name in `LOSSES` -> the same loss."""
