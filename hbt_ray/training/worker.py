@@ -70,7 +70,7 @@ def _used(loop: TrainLoop) -> dict[str, str]:
     stepper = loop.stepper
     used = {"precision_used": stepper.precision.name, "why": stepper.precision.reason}
     if loop.recipe.train.compile:
-        used["compile_used"] = f"{stepper.compiled.used}: {stepper.compiled.reason}"
+        used["compile_used"] = str(stepper.compiled)
     return used | {f"{name}_used": str(value) for name, value in vars(stepper.chunking).items()}
 
 
