@@ -52,12 +52,12 @@ class Stream:
     def batch(self, number: int) -> np.ndarray:
         """int64 [batch_size]: the items of the stream's `number`-th batch."""
         start = number * self._batch_size
-        first, at = divmod(start, self.size)
-        left = self.size - at
+        first, position = divmod(start, self.size)
+        left = self.size - position
         if left >= self._batch_size:
-            return self._slice(first, at, at + self._batch_size)
+            return self._slice(first, position, position + self._batch_size)
         rest = self._slice(first + 1, 0, self._batch_size - left)
-        return np.concatenate([self._slice(first, at, self.size), rest])
+        return np.concatenate([self._slice(first, position, self.size), rest])
 
     def _slice(self, pass_: int, start: int, stop: int) -> np.ndarray:
         """Positions `start` to `stop` of a pass, items put off from its head in place."""
@@ -117,7 +117,7 @@ class Stream:
     def _order_groups(self, pass_: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """First position of every window (and the end), and the row groups of each."""
         order = np.random.default_rng((*self._key, pass_)).permutation(len(self._groups))
-        windows = [order[at : at + self._window] for at in range(0, len(order), self._window)]
+        windows = [order[first : first + self._window] for first in range(0, len(order), self._window)]
         sizes = [int(self._counts[window].sum()) for window in windows]
         return np.r_[0, np.cumsum(sizes)].astype(np.int64), [self._groups[window] for window in windows]
 

@@ -79,8 +79,8 @@ class PackedChunk:
     def positions(self) -> Tensor:
         """int64 [T]: positions counted from 0 in each text."""
         starts = np.cumsum(self._lengths) - self._lengths
-        made = np.arange(len(self.input_ids)) - np.repeat(starts, self._lengths)
-        return torch.from_numpy(made).to(self.rows.device)
+        positions = np.arange(len(self.input_ids)) - np.repeat(starts, self._lengths)
+        return torch.from_numpy(positions).to(self.rows.device)
 
     @property
     def _lengths(self) -> npt.NDArray[np.int64]:
@@ -118,20 +118,20 @@ def make_chunks(
     offsets = np.r_[0, np.cumsum(lengths, dtype=np.int64)]
 
     def tensor(array: npt.NDArray[Any]) -> Tensor:
-        made = torch.from_numpy(array)
-        return made.pin_memory() if pin else made
+        copied = torch.from_numpy(array)
+        return copied.pin_memory() if pin else copied
 
     chunks: list[Chunk] = []
     for rows in cut:
-        own = lengths[rows].astype(np.int64)
-        starts = np.cumsum(own) - own
-        flat = values[np.arange(int(own.sum())) + np.repeat(offsets[rows] - starts, own)].astype(np.int32)
+        sizes = lengths[rows].astype(np.int64)
+        starts = np.cumsum(sizes) - sizes
+        flat = values[np.arange(int(sizes.sum())) + np.repeat(offsets[rows] - starts, sizes)].astype(np.int32)
         if packed:
-            blocks = tuple((len(list(run)), int(length)) for length, run in groupby(own.tolist()))
+            blocks = tuple((len(list(run)), int(length)) for length, run in groupby(sizes.tolist()))
             chunks.append(PackedChunk(tensor(rows), tensor(flat), blocks))
         else:
-            ids = pad_ragged(flat, own, pad_id)[0].astype(np.int32)
-            chunks.append(PaddedChunk(tensor(rows), tensor(ids), tensor(own)))
+            ids = pad_ragged(flat, sizes, pad_id)[0].astype(np.int32)
+            chunks.append(PaddedChunk(tensor(rows), tensor(ids), tensor(sizes)))
     return chunks
 
 
@@ -149,10 +149,10 @@ def cut_packed(lengths: npt.NDArray[np.integer[Any]], token_budget: int) -> list
     # Chunks of equal shares: a full one and a small rest would take longer than two halves.
     target = -(-total // -(-total // token_budget))
     chunks, start, size = [], 0, 0
-    for at, length in enumerate(lengths[order].tolist()):
+    for place, length in enumerate(lengths[order].tolist()):
         # Past the share, or over the budget with this text; the share is passed by one text at most.
-        if at > start and (size >= target or size + length > token_budget):
-            chunks.append(order[start:at])
-            start, size = at, 0
+        if place > start and (size >= target or size + length > token_budget):
+            chunks.append(order[start:place])
+            start, size = place, 0
         size += length
     return [*chunks, order[start:]]

@@ -34,8 +34,8 @@ def _packaged(module: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError(f"model.base='package:{module}': no such package is installed (pip install it)")
-    found = sorted(path.parent for path in Path(spec.submodule_search_locations[0]).glob("**/config.json"))
-    roots = [path for path in found if (path / "modules.json").exists() or (path / "model.safetensors").exists()]
+    directories = sorted(path.parent for path in Path(spec.submodule_search_locations[0]).glob("**/config.json"))
+    roots = [path for path in directories if (path / "modules.json").exists() or (path / "model.safetensors").exists()]
     if not roots:
         raise ConfigError(f"model.base='package:{module}': the package carries no model directory (config.json)")
     return str(roots[0])

@@ -47,7 +47,7 @@ def sum_own_rows(tensors: Sequence[Tensor]) -> list[Tensor]:
     if world_size == 1:
         return list(tensors)
     packed = torch.cat([tensor.view(len(tensor), -1) for tensor in tensors], dim=1).contiguous()
-    own = packed.new_empty(len(packed) // world_size, packed.shape[1])
-    _reduce_scatter(own, packed)
-    parts = torch.split(own, [tensor[0].numel() for tensor in tensors], dim=1)
+    rows = packed.new_empty(len(packed) // world_size, packed.shape[1])
+    _reduce_scatter(rows, packed)
+    parts = torch.split(rows, [tensor[0].numel() for tensor in tensors], dim=1)
     return [part.reshape(-1, *tensor.shape[1:]) for part, tensor in zip(parts, tensors, strict=True)]

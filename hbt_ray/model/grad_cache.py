@@ -89,5 +89,5 @@ class GradCache:
             with self._context():
                 self._kept.append(self._encode(len(self._rows) - 1))
         rows = self._rows[len(self._rows) - len(self._kept) :]
-        parts = [(vectors * gradients[own]).sum() for vectors, own in zip(self._kept, rows, strict=True)]
+        parts = [(vectors * gradients[texts]).sum() for vectors, texts in zip(self._kept, rows, strict=True)]
         return torch.stack(parts).sum()

@@ -145,10 +145,10 @@ def read_json(source: str, filename: str) -> Any:
     if Path(source).is_dir():
         path = Path(source) / filename
     else:
-        found = _hub_file(source, filename)
-        if found is None:
+        file = _hub_file(source, filename)
+        if file is None:
             return None
-        path = found
+        path = file
     if not path.is_file():
         return None
     try:

@@ -29,8 +29,8 @@ PACKABLE = ("bert", "roberta", "xlm-roberta", "camembert")
 def packs(model: PreTrainedModel) -> bool:
     """Whether `model` was loaded with this implementation and its architecture can take packed texts."""
     config = model.config
-    own = config._attn_implementation == NAME and config.model_type in PACKABLE
-    return own and not getattr(config, "is_decoder", False)
+    can_pack = config._attn_implementation == NAME and config.model_type in PACKABLE
+    return can_pack and not getattr(config, "is_decoder", False)
 
 
 def first_position(model: PreTrainedModel) -> int:
@@ -107,9 +107,9 @@ class _DropoutAttention(torch.autograd.Function):
         query, key, value, kept, *weights = ctx.saved_tensors
         blocks: tuple[Block, ...] = ctx.blocks
         gradient = (gradients[0] * (1 / (1 - ctx.p))).transpose(0, 1)
-        found = [gradients[0].new_empty(gradients[0].shape) for _ in range(3)]
+        results = [gradients[0].new_empty(gradients[0].shape) for _ in range(3)]
         ins = zip(*(_texts(states, blocks) for states in (query, key, value, gradient)), strict=True)
-        outs = zip(*(_rows(states, blocks) for states in found), strict=True)
+        outs = zip(*(_rows(states, blocks) for states in results), strict=True)
         done = 0
         for (q, k, v, g), (to_q, to_k, to_v), weight in zip(ins, outs, weights, strict=True):
             keep = kept[done : done + weight.numel()].view(weight.shape).to(weight.dtype)
@@ -119,9 +119,9 @@ class _DropoutAttention(torch.autograd.Function):
             by_score = torch.ops.aten._softmax_backward_data(by_weight, weight, -1, weight.dtype)
             to_q.copy_(torch.matmul(by_score, k))
             to_k.copy_(torch.matmul(by_score.transpose(-1, -2), q))
-        found[0].mul_(ctx.scale)
-        found[1].mul_(ctx.scale)
-        return *(states.transpose(0, 1) for states in found), None, None, None
+        results[0].mul_(ctx.scale)
+        results[1].mul_(ctx.scale)
+        return *(states.transpose(0, 1) for states in results), None, None, None
 
 
 def _rows(states: Tensor, blocks: tuple[Block, ...]) -> Iterator[Tensor]:

@@ -1,6 +1,5 @@
 """Ragged token rows <-> rectangles: padding, and cutting rows into chunks that waste little of it (NumPy)."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -58,13 +57,3 @@ def chunk_by_tokens(lengths: IntArray, token_budget: int) -> list[npt.NDArray[np
         chunks.append(order[start:stop])
         start = stop
     return chunks
-
-
-def padding_share(lengths: IntArray, chunks: Iterable[IntArray]) -> float:
-    """Share of the padded tokens of these chunks that is padding, from 0 to 1 (0 where there are none)."""
-    tokens = padded = 0
-    for chunk in chunks:
-        rows = lengths[chunk]
-        tokens += int(rows.sum())
-        padded += len(rows) * int(rows.max(initial=0))
-    return 1.0 - tokens / padded if padded else 0.0

@@ -70,8 +70,8 @@ def _bf16_hardware(device: torch.device) -> tuple[bool, str]:
             "AMX": getattr(torch.cpu, "_is_amx_tile_supported", bool)(),
             "AVX512-BF16": getattr(torch.cpu, "_is_avx512_bf16_supported", bool)(),
         }
-        found = [name for name, present in has.items() if present]
-        return bool(found), f"the CPU has {found[0] if found else 'neither AMX nor AVX512-BF16'}"
+        features = [name for name, present in has.items() if present]
+        return bool(features), f"the CPU has {features[0] if features else 'neither AMX nor AVX512-BF16'}"
     return False, f"bf16 is not used on device type {device.type!r}"
 
 

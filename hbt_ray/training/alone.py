@@ -37,8 +37,8 @@ def fit_alone(spec: RunSpec, log: RunLog, report: Report) -> RunResult:
     from hbt_ray.training.place import Place
     from hbt_ray.training.worker import train_worker
 
-    if found := ended(spec):
-        return found
+    if result := ended(spec):
+        return result
     place = Place(
         rank=0,
         world_size=1,

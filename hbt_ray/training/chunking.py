@@ -16,7 +16,12 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.model.encoder import Encoder
 
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
-"""NUMBERS"""
+"""Tokens of a chunk with `auto`.
+
+One thread of an AVX512 CPU does 39,430 tokens/s at 1,024 and 32,966 at 2,048 with a layer of 96, and 756, 886, 814 and
+912 at 512, 1,024, 2,048 and 4,096 with MiniLM (6 layers of 384): more takes memory and gains at most 3%. For GPUs the
+number is not measured: 64 texts of 256 tokens, whose activations take about 16 GB in XLM-R base in float32.
+"""
 MEMORY_SHARE = 0.25
 
 
@@ -51,10 +56,12 @@ def choose_chunking(
     wanted = config.packing == "on" or (config.packing == "auto" and device.type == "cpu" and not config.compile)
     packed = wanted and encoder.packs
     in_memory = tokens_in_memory(encoder, device, workers_on_node)
-    budget, kept = config.token_budget, config.kept_tokens
-    if budget == "auto":
-        budget = max(1, min(TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cuda"]), in_memory))
-    return Chunking(token_budget=budget, kept_tokens=in_memory if kept == "auto" else kept, packed=packed)
+    usual = max(1, min(TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cuda"]), in_memory))
+    return Chunking(
+        token_budget=usual if config.token_budget == "auto" else config.token_budget,
+        kept_tokens=in_memory if config.kept_tokens == "auto" else config.kept_tokens,
+        packed=packed,
+    )
 
 
 def tokens_in_memory(encoder: Encoder, device: torch.device, workers_on_node: int) -> int:

@@ -80,9 +80,9 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     sets = tuple(absolute_set(name) for name in recipe.evaluation.sets)
     datasets = []
     for name in sets:
-        found = load_set(name)
-        datasets.append(set_dataset(found, name))
-        for note in found.notes:
+        retrieval_set = load_set(name)
+        datasets.append(set_dataset(retrieval_set, name))
+        for note in retrieval_set.notes:
             report(f"note: {name}: {note}")
     config = resolve_input(recipe.corpus, workspace, report)
     base = resolve_base(recipe, config, workspace, report)

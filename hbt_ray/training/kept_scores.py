@@ -12,11 +12,11 @@ if TYPE_CHECKING:  # imports the search, which trial drivers do without
 FOLDER = "scores"
 
 
-def keep_scores(directory: str, found: Scores) -> None:
+def keep_scores(directory: str, scores: Scores) -> None:
     """Write the scores on one set, by question, into the directory (or URL) of their run."""
     from hbt_ray.retrieval.scoring.saved import scores_to_bytes
 
-    write_whole(_place(directory, found.name), scores_to_bytes(found))
+    write_whole(_place(directory, scores.name), scores_to_bytes(scores))
 
 
 def kept_scores(directory: str, name: str) -> Scores | None:

@@ -82,9 +82,9 @@ class TrainLoop:
 
     def restore(self, directory: Path) -> None:
         """Go on from a checkpoint."""
-        own = self.stepper
-        state = load_checkpoint(directory, own.module, own.optimizer, own.scheduler, digest=self.digest)
-        own.step, self.metrics = state.step, state.metrics
+        stepper = self.stepper
+        state = load_checkpoint(directory, stepper.module, stepper.optimizer, stepper.scheduler, digest=self.digest)
+        stepper.step, self.metrics = state.step, state.metrics
 
     def run(self, slices: Iterator[Slice], hooks: Hooks) -> dict[str, float]:
         """Train on `slices`, which begin at `step`, to the end; returns the metrics of the last evaluation.
@@ -139,24 +139,25 @@ class TrainLoop:
             hooks.curve(self.step, point)
 
     def _checkpoint(self, hooks: Hooks) -> None:
-        own = self.stepper
+        stepper = self.stepper
         state = RunState(
             step=self.step,
             seed=self.recipe.train.seed,
             digest=self.digest,
-            world_size=own.world_size,
+            world_size=stepper.world_size,
             metrics=self.metrics,
             scored=self.recipe.digest("evaluation"),
-            threads=torch.get_num_threads() if own.device.type == "cpu" else 0,
-            chunking=vars(own.chunking),
+            threads=torch.get_num_threads() if stepper.device.type == "cpu" else 0,
+            chunking=vars(stepper.chunking),
             version=VERSION,
         )
         # all ranks bring their shards of a sharded model; a whole one is on rank 0 anyway
-        weights = take_weights(own.module, own.optimizer) if self.rank == 0 or own.module.equal_chunks else None
+        bring = self.rank == 0 or stepper.module.equal_chunks
+        weights = take_weights(stepper.module, stepper.optimizer) if bring else None
         hooks.checkpoint(
             self.step,
             self.metrics,
-            lambda directory: save_checkpoint(directory, own.module, weights, own.scheduler, state),
+            lambda directory: save_checkpoint(directory, stepper.module, weights, stepper.scheduler, state),
         )
 
     def _due(self, every: int) -> bool:

@@ -63,8 +63,8 @@ def _checkpoint(spec: RunSpec) -> Iterator[Path | None]:
 
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:  # unless the run has had one worker so far, of which Ray Train knows nothing
-        with last_checkpoint(spec) as found:
-            yield found
+        with last_checkpoint(spec) as directory:
+            yield directory
         return
     with checkpoint.as_directory() as directory:
         yield Path(directory)

@@ -18,7 +18,7 @@ from hbt_ray.languages import canonical_lang
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
 from hbt_ray.model.precision import autocast
-from hbt_ray.model.roles import ROLES
+from hbt_ray.model.roles import ROLES, Role
 from hbt_ray.retrieval.scoring.score import Scores, score
 from hbt_ray.retrieval.sets.catalog import load_set
 from hbt_ray.retrieval.sets.parallel import parallel_set
@@ -41,7 +41,7 @@ def dev_set(corpus: Corpus, config: EvaluationConfig) -> ScoredSet | None:
         return None
     reader = RowReader(corpus, index, "dev")
     wanted = [canonical_lang(code) for code in config.dev_langs] or list(index.langs)
-    kept = [at for at, code in enumerate(index.langs) if code in wanted]
+    kept = [lang for lang, code in enumerate(index.langs) if code in wanted]
     items = np.random.default_rng(0).permutation(index.num_items)
     items = items[index.langs_of(items)[:, kept].any(axis=1)]
     items = np.sort(items[: config.max_dev_items or None])
@@ -49,11 +49,11 @@ def dev_set(corpus: Corpus, config: EvaluationConfig) -> ScoredSet | None:
     if not has.any():
         return None
     used = np.flatnonzero(has.any(axis=0))
-    has, kept = has[:, used], [kept[at] for at in used]
+    has, kept = has[:, used], [kept[lang] for lang in used]
     groups = np.zeros(has.shape, np.int64)
     rows, columns = np.nonzero(has)
     groups[rows, columns] = reader.hashes(items[rows], np.asarray(kept)[columns])
-    dev = parallel_set("dev", tuple(index.langs[at] for at in kept), has, groups)
+    dev = parallel_set("dev", tuple(index.langs[lang] for lang in kept), has, groups)
     row_items, row_langs = items[np.asarray(dev.query_keys)], np.asarray(kept)[dev.query_langs]
     texts = {}
     for role in ROLES:
@@ -64,13 +64,12 @@ def dev_set(corpus: Corpus, config: EvaluationConfig) -> ScoredSet | None:
 
 def text_set(name: str, encoder: Encoder) -> ScoredSet:
     """The set that `KIND:DIRECTORY` names, tokenised for `encoder`."""
-    found = load_set(name)
-    assert found.queries is not None
-    assert found.passages is not None
-    queries, passages = encoder.tokenize(found.queries, "query"), encoder.tokenize(found.passages, "passage")
-    return ScoredSet(
-        found, [np.asarray(ids, np.int32) for ids in queries], [np.asarray(ids, np.int32) for ids in passages]
-    )
+    retrieval_set = load_set(name)
+    assert retrieval_set.queries is not None
+    assert retrieval_set.passages is not None
+    texts: dict[Role, Sequence[str]] = {"query": retrieval_set.queries, "passage": retrieval_set.passages}
+    queries, passages = ([np.asarray(ids, np.int32) for ids in encoder.tokenize(texts[role], role)] for role in ROLES)
+    return ScoredSet(retrieval_set, queries, passages)
 
 
 def score_set(encoder: Encoder, scored: ScoredSet, *, token_budget: int, precision: str) -> Scores | None:
@@ -87,16 +86,16 @@ def _encode_share(encoder: Encoder, texts: Sequence[np.ndarray], token_budget: i
     """[n, dim] on every rank: rank r encodes rows r, r + W, ... of the rows sorted by length."""
     rank, world_size = world()
     order = np.argsort([len(text) for text in texts], kind="stable")
-    own = order[rank::world_size]
+    share = order[rank::world_size]
     with autocast(encoder.device, precision):
-        vectors = encoder.encode_tokens([texts[at] for at in own], token_budget=token_budget)
+        vectors = encoder.encode_tokens([texts[text] for text in share], token_budget=token_budget)
     if world_size == 1:
         out = np.empty_like(vectors)
-        out[own] = vectors
+        out[share] = vectors
         return out
     most = -(-len(texts) // world_size)
     padded = torch.zeros(most, vectors.shape[1], device=encoder.device)
-    padded[: len(own)] = torch.from_numpy(vectors).to(encoder.device)
+    padded[: len(share)] = torch.from_numpy(vectors).to(encoder.device)
     parts = [torch.empty_like(padded) for _ in range(world_size)]
     dist.all_gather(parts, padded)
     out = np.empty((len(texts), vectors.shape[1]), np.float32)

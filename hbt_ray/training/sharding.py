@@ -112,9 +112,9 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], *, partly: bool = 
     Raises:
         ConfigError: weights that the module does not have, or of another shape.
     """
-    own = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    wrong = [name for name, tensor in state.items() if own.get(name) != tuple(tensor.shape)]
-    if wrong or not (partly or own.keys() == state.keys()):
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    wrong = [name for name, tensor in state.items() if shapes.get(name) != tuple(tensor.shape)]
+    if wrong or not (partly or shapes.keys() == state.keys()):
         raise ConfigError(f"the checkpoint is of another model ({', '.join(wrong[:3]) or 'weights are missing'})")
     set_model_state_dict(module, dict(state), options=StateDictOptions(full_state_dict=True, strict=not partly))
 

@@ -30,8 +30,8 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
 
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", POLL_S)
     recipe, resources = spec.recipe, spec.recipe.resources
-    if found := ended(spec):
-        return found
+    if result := ended(spec):
+        return result
     write_json(f"{spec.directory}/{ERROR}", {})
     trainer = TorchTrainer(
         _worker,

@@ -81,7 +81,7 @@ def _watched(spec: RunSpec, log: RunLog, loop: TrainLoop, place: Place) -> Abstr
     node = f"node_{place.node_rank}"
     log.log_params(spec.key, {"system": {node: ray.util.get_node_ip_address()}})
     return system_metrics(
-        lambda step, found: log.log_metrics(spec.key, [{"step": step, **found}]), lambda: loop.step, node
+        lambda step, values: log.log_metrics(spec.key, [{"step": step, **values}]), lambda: loop.step, node
     )
 
 
@@ -114,14 +114,14 @@ def _hooks(spec: RunSpec, log: RunLog, place: Place) -> Hooks:
     def curve(step: int, point: Mapping[str, float]) -> None:
         log.log_metrics(spec.key, [{"step": step, **point}])
 
-    def scores(step: int, found: Scores) -> None:
-        headline = {f"{found.name}/{name}": value for name, value in found.headline().items()}
+    def scored(step: int, scores: Scores) -> None:
+        headline = {f"{scores.name}/{name}": value for name, value in scores.headline().items()}
         log.log_metrics(spec.key, [{"step": step, **headline}])
         if step == spec.recipe.train.steps:
-            keep_scores(spec.directory, found)
-            log_scores(log, spec.key, found, spec.name)
+            keep_scores(spec.directory, scores)
+            log_scores(log, spec.key, scores, spec.name)
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
         place.report(report_of(spec, step, metrics), checkpoint_name(step), save)
 
-    return Hooks(curve, scores, checkpoint)
+    return Hooks(curve, scored, checkpoint)

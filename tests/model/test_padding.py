@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hbt_ray.model.padding import chunk_by_tokens, pad_ragged, padding_share
+from hbt_ray.model.padding import chunk_by_tokens, pad_ragged
 
 rows_of_tokens = st.lists(st.lists(st.integers(5, 99), min_size=1, max_size=9), max_size=12)
 
@@ -37,11 +37,6 @@ def test_chunks_name_each_row_once_and_keep_the_budget(lengths, budget):
     assert longest == sorted(longest, reverse=True)
 
 
-def test_padding_share():
-    lengths = np.array([4, 2, 1, 1])
-    assert padding_share(lengths, [np.arange(4)]) == pytest.approx(0.5)
-    # Chunks of lengths [4], [2, 1], [1]: 8 tokens in 9 places.
-    assert padding_share(lengths, chunk_by_tokens(lengths, 4)) == pytest.approx(1 / 9)
-    assert padding_share(lengths, []) == 0.0
+def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValueError, match="token_budget is 0"):
-        chunk_by_tokens(lengths, 0)
+        chunk_by_tokens(np.array([4, 2]), 0)
