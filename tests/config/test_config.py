@@ -185,6 +185,7 @@ OTHER = {
     "tune.search": "random",
     "tune.space": {"plan.alpha": [0.3]},
     "tune.seeds": [1, 2],
+    "tune.claims": [{"metric": "pool_map", "above": "X-X", "below": "X-Y", "text": "X-X is better."}],
     "tune.baselines": ["xx"],
     "train.token_budget": 512,
     "train.kept_tokens": 4096,
