@@ -7,11 +7,13 @@ class Metric(NamedTuple):
     """A headline number for readers."""
 
     title: str
+    """Its name in tables and sentences."""
     about: str
     """What it says, in one line."""
     digits: int = 4
     """Decimals that are printed."""
     lower_is_better: bool = False
+    """Whether less of it is better."""
 
 
 GAIN = "Answers among the first 10, the higher the better, over the best order."
