@@ -5,22 +5,39 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/(test|tests|testing)/' .venv/lib || true
 
-.PHONY: tune test drills lint setup dev clean bench-eval bench-train bench-prepare
+# Runs one target after the other whatever fails, names those that did, and fails if there was one.
+EVERY = failed=; for group in $(1); do $(MAKE) --no-print-directory $$group || failed="$$failed $$group"; done; \
+	[ -z "$$failed" ] || { echo "FAILED:$$failed"; exit 1; }
+LINT := rules format types
+
+.PHONY: tune test quick ray drills lint $(LINT) setup dev clean bench-eval bench-train bench-prepare
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
 	$(BIN)/python jobs/tune.py --recipe jobs/recipes/sample.yaml
 
-test: .venv/.dev lint  ## lint, types and every test: those with a Ray cluster one after the other, which is theirs
+test: .venv/.dev  ## lint, types and every test; what fails hides nothing of the rest
+	@$(call EVERY,$(LINT) quick ray)
+
+quick: .venv/.dev  ## the tests without a Ray cluster, by two processes
 	$(BIN)/python -m pytest -m 'not ray and not drill' -n $(or $(WORKERS),2) --dist loadfile
+
+ray: .venv/.dev  ## the tests with a Ray cluster, which is theirs: one after the other
 	$(BIN)/python -m pytest -m 'ray and not drill'
 
 drills: .venv/.dev  ## whole jobs, mostly killed ones: minutes each
 	$(BIN)/python -m pytest -m drill
 
-lint: .venv/.dev
+lint: .venv/.dev  ## rules, format and types
+	@$(call EVERY,$(LINT))
+
+rules: .venv/.dev
 	$(BIN)/ruff check .
+
+format: .venv/.dev
 	$(BIN)/ruff format --check .
+
+types: .venv/.dev
 	$(BIN)/mypy
 
 bench-eval: .venv/.runtime  ## scoring beyond encoding, and a large search; DATA=DIRECTORY for the real sets
