@@ -16,6 +16,8 @@ from hbt_ray.translation.translator import batches
 from tests.translation import toy
 
 ENGINES = ("ctranslate2", "transformers")
+LEAST_LEAD = 1e-3
+"""In logits, of the token that is written: of random weights some come to a tie, which each engine rounds its way."""
 CASES = [("m2m_100", "zh"), ("nllb", "zh-Hant"), ("marian", "de"), ("marian-mul", "zh")]
 
 
@@ -51,17 +53,17 @@ def test_long_sentences_are_cut_into_pieces_and_nothing_is_lost(toy_model, load,
     assert "".join(part.text for part in parts) == " ".join(words)
     assert {part.text for part in parts if part.kind == "sentence"} == set(encoded)
     assert max(map(len, encoded.values())) <= 8
-    # The toy model was taught sentences with a mark at the end; pieces have none, so a word may differ here and there.
     done = translator([" ".join(words)], "de").texts[0].split()
-    right = [toy.WORDS[word] for word in words]
-    assert sum(word in done for word in set(right)) == len(set(right))
-    assert abs(len(done) - len(right)) < 60
+    assert done == [toy.WORDS[word] for word in words]
 
 
 @pytest.mark.parametrize(("family", "lang"), CASES)
 def test_both_engines_write_the_same_tokens(random_models, load, sentences, family, lang):
-    texts = [*sentences[:40], "the </s> cat __de__ <pad> >>deu<< deu_Latn sees.", ">>> 1 << 2 cat"]
-    fast, slow = (load(random_models[family], engine=engine, max_output_ratio=1.0)(texts, lang) for engine in ENGINES)
+    texts = [*sentences[:60], "the </s> cat __de__ <pad> >>deu<< deu_Latn sees.", ">>> 1 << 2 cat"]
+    fast, slow = (load(random_models[family], engine=engine, max_output_ratio=1.0) for engine in ENGINES)
+    texts = [text for text in texts if toy.lead(slow, text, lang) > LEAST_LEAD]
+    assert len(texts) >= 40
+    fast, slow = fast(texts, lang), slow(texts, lang)
     assert fast == slow
     assert len(set(fast.texts)) >= 5  # it is not the same for all
     assert fast.num_new_tokens > 200
@@ -72,10 +74,12 @@ def test_settings_of_decoding_count_and_are_the_same_in_both_engines(toy_model, 
     beams = [load(toy_model, engine=engine, beam_size=3)(sentences[:60], "de") for engine in ENGINES]
     assert beams[0].texts == beams[1].texts == plain.texts  # the model is sure of itself
     for engine in ENGINES:
-        once = load(toy_model, engine=engine, no_repeat_ngram=1)(["cat cat cat cat."], "de").texts[0].split()
-        assert len(once) == len(set(once))
-    int8 = load(toy_model, precision="int8")(sentences[:60], "de")
-    assert sum(a == b for a, b in zip(int8.texts, plain.texts, strict=True)) >= 55
+        for ngram, differ in ((0, False), (1, True)):
+            translator = load(toy_model, engine=engine, no_repeat_ngram=ngram)
+            codec = translator._codec
+            (written,) = translator._engine(codec.encode(["cat cat cat cat."], "de"), codec.prefix("de"), 8)
+            assert (len(written.ids) == len(set(written.ids))) == differ
+    assert load(toy_model, precision="int8")(sentences[:60], "de").texts == plain.texts
 
 
 def test_an_output_without_end_is_counted(random_models, load):
