@@ -73,7 +73,7 @@ def figure_svg(figure: Figure, label: str) -> str:
     box, body = re.findall(r'<svg[^>]* viewBox="([^"]*)"[^>]*>(.*)</svg>', buffer.getvalue(), re.DOTALL)[0]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'<g id="[\w.]+_\d+">', "<g>", body)  # names of matplotlib's, the same in every figure of a page
-    body = re.sub(r'<g id="([^"]*)">', r"<g><title>\1</title>", body)
+    body = re.sub(r"<g id=([\"'])(.*?)\1>", r"<g><title>\2</title>", body)
     body = body.replace("xlink:href", "href")
     for name, (light, _) in COLOURS.items():
         body = body.replace(light, f"var(--{name})")

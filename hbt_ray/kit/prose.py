@@ -1,13 +1,24 @@
 """How numbers, and pieces of sentences, are written in every report, table and message."""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from hbt_ray.config.headline import METRICS
 
+Level = Literal["good", "fair", "poor", "plain"]
+
 NUM_NAMED = 4
 """Names that a sentence lists before it counts the rest."""
+
+
+class Statement(NamedTuple):
+    """One line of a summary; its level gives the colour of the topic."""
+
+    topic: str
+    level: Level
+    text: str
 
 
 def number(metric: str, value: float) -> str:
@@ -57,5 +68,5 @@ def capital(sentence: str) -> str:
 
 
 def lower(sentence: str) -> str:
-    """With a small first letter, to stand inside another sentence."""
-    return sentence[0].lower() + sentence[1:]
+    """With a small first letter, to stand inside another sentence; `R@1` and `X-X` stay."""
+    return sentence[0].lower() + sentence[1:] if sentence[1:2].islower() else sentence

@@ -3,21 +3,18 @@
 The adjectives are rules of thumb, stated in `RULES`; the numbers stand beside them wherever they are used.
 """
 
-from typing import Literal, NamedTuple
-
 import numpy as np
 
 from hbt_ray.arrays import FloatArray
 from hbt_ray.config.headline import METRICS
 from hbt_ray.evaluation.record import Comparison, Evaluation
-from hbt_ray.kit.prose import listed, number
+from hbt_ray.kit.prose import Level, Statement, listed, number
 from hbt_ray.languages import code_and_name, in_lang
 from hbt_ray.retrieval.scoring.bias import worst_lang, worst_pair
 from hbt_ray.retrieval.scoring.distinct import num_passage_langs, num_query_langs
 from hbt_ray.retrieval.scoring.metrics import nan_mean
 from hbt_ray.retrieval.scoring.score import Scores
 
-Level = Literal["good", "fair", "poor", "plain"]
 GOOD_MAP, FAIR_MAP = 0.7, 0.4
 HOLDS, LOSES = 0.9, 0.7
 OWN_GOOD, OWN_FAIR = 0.1, 0.3
@@ -40,14 +37,6 @@ WORDS: dict[str, dict[Level, str]] = {
     "Across": {"good": "holds", "fair": "loses", "poor": "breaks down"},
     "Pool": {"good": "holds", "fair": "loses", "poor": "breaks down"},
 }
-
-
-class Statement(NamedTuple):
-    """One line of a summary."""
-
-    topic: str
-    level: Level
-    text: str
 
 
 def summary(evaluation: Evaluation) -> list[Statement]:

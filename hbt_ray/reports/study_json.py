@@ -24,10 +24,10 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
         "said": {
             "line": recommendation_line(analysis),
             "reason": reason(analysis),
-            "findings": [found._asdict() for found in findings(analysis)],
+            "findings": [statement._asdict() for statement in findings(analysis)],
             "caveats": caveats(analysis),
         },
-        "sets": {found.on_set.name: _set_tree(found) for found in analysis.sets},
+        "sets": {scored.on_set.name: _set_tree(scored) for scored in analysis.sets},
         "controls": {
             control.name: {
                 "point": labels[control.at],
@@ -88,13 +88,13 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
             "mono_tests": _tests(decision.mono_tests, labels),
             "forgone": _tests(decision.forgone, labels),
             "rivals": _tests(decision.rivals, labels),
-            "outlook": [{**asdict(found), "other": labels[found.other]} for found in decision.outlook],
+            "outlook": [{**asdict(needed), "other": labels[needed.other]} for needed in decision.outlook],
         }
     return tree
 
 
-def _set_tree(found: SetAnalysis) -> dict[str, Any]:
-    on_set = found.on_set
+def _set_tree(scored: SetAnalysis) -> dict[str, Any]:
+    on_set = scored.on_set
     return {
         "by_question": on_set.by_question,
         "num_questions": on_set.num_questions,
@@ -106,10 +106,10 @@ def _set_tree(found: SetAnalysis) -> dict[str, Any]:
                 "control": point.control,
                 "seeds": [trial.seed for trial in point.trials],
                 "means": dict(zip(on_set.metrics, point.means.tolist(), strict=True)),
-                "intervals": {metric: list(ends[at]) for metric, ends in found.intervals.items()},
-                "front": found.front[at],
-                "front_share": found.front_share[at],
-                "beaten_by": [on_set.points[other].label for other in found.beaten_by[at]],
+                "intervals": {metric: list(ends[at]) for metric, ends in scored.intervals.items()},
+                "front": scored.front[at],
+                "front_share": scored.front_share[at],
+                "beaten_by": [on_set.points[other].label for other in scored.beaten_by[at]],
             }
             for at, point in enumerate(on_set.points)
         ],

@@ -50,50 +50,52 @@ def _context(analysis: StudyAnalysis) -> dict[str, Any]:
         "facts": _facts(analysis),
         "metrics": {**METRICS, OVERALL: ("mAP overall", "")},
         "four": [metric for metric in FOUR if metric in analysis.main.on_set.metrics],
-        "charts": [(found, _charts(analysis, found)) for found in analysis.sets],
-        "chosen_in": {found.on_set.name: chosen_on(analysis, found) for found in analysis.sets},
+        "charts": [(scored, _charts(analysis, scored)) for scored in analysis.sets],
+        "chosen_in": {scored.on_set.name: chosen_on(analysis, scored) for scored in analysis.sets},
         "shown": shown,
         "tests": _tests(analysis),
-        "places": places(analysis),
+        "places": _places(analysis),
         "gain_scale": _gain_scale(analysis),
         "has_known": analysis.main.draws.known,
     }
 
 
-def _charts(analysis: StudyAnalysis, found: SetAnalysis) -> list[tuple[Chart, str]]:
+def _charts(analysis: StudyAnalysis, scored: SetAnalysis) -> list[tuple[Chart, str]]:
     """Each chart with its drawing for a page."""
-    drawn = charts(found, chosen_on(analysis, found)).values()
+    drawn = charts(scored, chosen_on(analysis, scored)).values()
     return [(chart, figure_svg(chart.figure, f"{chart.heading}, {chart.note}")) for chart in drawn]
 
 
 def chart_files(analysis: StudyAnalysis) -> dict[str, bytes]:
     """`SET/CHART.png` -> the chart, with its heading."""
     files = {}
-    for found in analysis.sets:
-        for name, chart in charts(found, chosen_on(analysis, found)).items():
+    for scored in analysis.sets:
+        for name, chart in charts(scored, chosen_on(analysis, scored)).items():
             chart.figure.suptitle(f"{chart.heading} ({chart.note})", fontsize=10)
-            files[f"{found.on_set.name}/{name}.png"] = figure_png(chart.figure)
+            files[f"{scored.on_set.name}/{name}.png"] = figure_png(chart.figure)
     return files
 
 
-def chosen_on(analysis: StudyAnalysis, found: SetAnalysis) -> int | None:
+def chosen_on(analysis: StudyAnalysis, scored: SetAnalysis) -> int | None:
     """Position of the recommended point among those of another set; None where it is not scored there."""
     point = analysis.recommended
-    same = [at for at, other in enumerate(found.on_set.points) if point is not None and other.values == point.values]
+    same = [at for at, other in enumerate(scored.on_set.points) if point is not None and other.values == point.values]
     return same[0] if same else None
 
 
-def places(analysis: StudyAnalysis) -> dict[int, str]:
+def _places(analysis: StudyAnalysis) -> dict[int, str]:
     """Point -> what became of it in the choice."""
     decision = analysis.decision
     if decision is None:
         return {}
-    said = {at: "control" for at, point in enumerate(analysis.main.on_set.points) if point.control}
-    said |= dict.fromkeys(decision.left_out, "trials failed or were stopped")
-    said |= dict.fromkeys(decision.excluded, "loses inside a language")
+    places = {at: "control" for at, point in enumerate(analysis.main.on_set.points) if point.control}
+    places |= dict.fromkeys(decision.left_out, "trials failed or were stopped")
+    places |= dict.fromkeys(decision.excluded, "loses inside a language")
     for at, row in decision.rivals.items():
-        said[at] = "behind" if row.better else "not tested" if row.verdict == "unknown" else "not told apart"
-    return said | {decision.recommended: "recommended"}
+        places[at] = (
+            "behind" if row.better else "not tested" if row.verdict == "unknown" else "not significantly behind"
+        )
+    return places | {decision.recommended: "recommended"}
 
 
 def _tests(analysis: StudyAnalysis) -> list[tuple[str, Mapping[int, Difference]]]:
@@ -129,8 +131,8 @@ def _facts(analysis: StudyAnalysis) -> dict[str, str]:
         "plan.batch_size": "batch",
         "train.lr": "learning rate",
     }
-    fixed = {name: label for name, label in names.items() if name not in varied and name in study.config}
-    return facts | {label: shown(study.config[name]) for name, label in fixed.items()}
+    fixed = [name for name in names if name not in varied and name in study.config]
+    return facts | {names[name]: shown(study.config[name]) for name in fixed}
 
 
 def _gain_scale(analysis: StudyAnalysis) -> float:

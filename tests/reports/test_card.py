@@ -14,6 +14,7 @@ from hbt_ray.reports.corpus_card import (
     source_rows,
     stated_licences,
 )
+from tests.reports.test_evaluation_page import Page
 
 TOKENS = {"mean": 12.34, "p50": 12.0, "p95": 20.0, "max": 32.0, "cut": 0.015}
 
@@ -40,7 +41,7 @@ def card(langs=("de", "en", "zh"), **more):
     )  # fmt: skip
 
 
-def test_the_three_forms_say_the_same():
+def test_the_three_forms_say_the_same(same_words):
     found = card_files(card())
     tree = json.loads(found["card.json"])
     assert tree["coverage"] == [[1000, 500, 500], [500, 1001, 500], [500, 500, 1002]]
@@ -59,6 +60,7 @@ def test_the_three_forms_say_the_same():
             "1,002",
         ):
             assert part in text, (form, part)  # fmt: skip
+    same_words("corpus_card.txt", [*found["card.md"].splitlines(), *Page(found["card.html"]).text])
     assert "faq-&lt;b&gt;" in found["card.html"]
     assert "/data/a &amp; b" in found["card.html"]
 

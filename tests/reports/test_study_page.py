@@ -1,5 +1,6 @@
 """The decision report from real MLflow stores, on studies whose truth is known."""
 
+import html
 import json
 import re
 import sys
@@ -11,11 +12,12 @@ from mlflow import MlflowClient
 from hbt_ray.reports.study_charts import charts
 from hbt_ray.reports.study_output import report_study
 from hbt_ray.reports.study_page import report_files
-from hbt_ray.reports.study_wording import findings, recommendation_line, title
+from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
 from hbt_ray.retrieval.scoring.significance import compare
 from hbt_ray.study.analysis import analyse
 from hbt_ray.study.mlflow_reader import read_study
 from hbt_ray.study.trial_scores import read_trial_scores
+from tests.reports.test_evaluation_page import Page
 from tests.study.stores import ALPHAS, EXPERIMENT, LANGS, made_study, made_up_scores, trade_scores, write_study
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "jobs"))
@@ -40,8 +42,9 @@ def analysed(uri, name, set_name=""):
     return analyse(study, lambda trials, found: read_trial_scores(study, trials, found), set_name)
 
 
-def text_of(analysis):
-    return " ".join(found.text for found in findings(analysis))
+def levels(analysis):
+    """Topic -> level of the findings."""
+    return {statement.topic: statement.level for statement in findings(analysis)}
 
 
 def test_a_study_is_read_from_the_store_alone(trade):
@@ -64,9 +67,9 @@ def test_planted_differences_are_found(trade):
     decision, points = analysis.decision, analysis.main.on_set.points
     alphas = [point.values["plan.alpha"] for point in points]
     assert analysis.recommended.values == {"plan.alpha": 0.5}
-    assert title(analysis) == "Not complete: alpha = 0.5 leads what has run to the end"
-    assert findings(analysis)[0].text.startswith("Not complete: alpha = 0.25 takes no part, for trials failed")
-    assert recommendation_line(analysis).endswith("the study's command runs those that failed again")
+    assert title(analysis).startswith("Not complete: alpha = 0.5")
+    assert levels(analysis) == {"How sure": "poor", "Against X-X": "good", "Against X-Y": "good", "Languages": "good"}
+    assert "NOT COMPLETE" in recommendation_line(analysis)
     assert [alphas[at] for at in decision.excluded] == [0.0]
     assert [alphas[at] for at in decision.left_out] == [0.25]
     assert decision.state == "clear"
@@ -82,7 +85,6 @@ def test_planted_differences_are_found(trade):
     assert set(gains["pool_map"]) == set(LANGS)
     assert {row.verdict for row in gains["pool_map"].values()} == {"better"}
     assert {row.verdict for row in gains["mono_map"].values()} == {"not significant"}
-    assert "ahead of each of them beyond chance" in recommendation_line(analysis)
     assert recommendation_line(analysis).startswith("recommended alpha = 0.5")
 
 
@@ -107,8 +109,8 @@ def test_models_that_are_alike_are_called_noise(tmp_path):
     assert analysis.decision.excluded == ()
     assert len(analysis.decision.open_rivals) == 4
     assert title(analysis).startswith("Not settled")
-    assert "The differences between the points are noise" in text_of(analysis)
-    assert re.search(r"more seeds? a point|more seeds alone|100 seeds a point", text_of(analysis))
+    assert levels(analysis)["How sure"] == "fair"
+    assert "To settle it" in levels(analysis)
     verdicts = [row.verdict for kinds in analysis.gains.values() for rows in kinds.values() for row in rows.values()]
     assert set(verdicts) == {"not significant"}
 
@@ -125,9 +127,9 @@ def test_a_small_difference_asks_for_more_seeds(tmp_path):
     assert analysis.decision.state == "noise"
     (outlook,) = analysis.decision.outlook
     assert 3 <= outlook.seeds <= 100
-    assert f"about {outlook.seeds - 2} more seeds a point would settle it" in text_of(analysis).replace(
-        "About", "about"
-    )
+    (text,) = [statement.text for statement in findings(analysis) if statement.topic == "To settle it"]
+    assert f"bout {outlook.seeds - 2} more seed" in text
+    assert f"bout {outlook.seeds - 2} more seed" in recommendation_line(analysis)
 
 
 def test_with_one_seed_questions_are_tested_and_seeds_are_said_to_be_unknown(tmp_path):
@@ -135,9 +137,9 @@ def test_with_one_seed_questions_are_tested_and_seeds_are_said_to_be_unknown(tmp
     assert not analysis.decision.seeds_known
     assert 0.0 not in {analysis.recommended.values["plan.alpha"]}
     assert analysis.decision.excluded
-    files = report_files(analysis)
-    assert "nothing is known of how other seeds would have come out" in files["report.html"]
-    assert "train at least 3 seeds" in text_of(analysis)
+    assert levels(analysis)["How sure"] == "fair"
+    assert "tune.seeds" in recommendation_line(analysis) + findings(analysis)[0].text
+    assert caveats(analysis)[0] in html.unescape(report_files(analysis)["report.html"])
 
 
 def test_without_scores_by_question_seeds_alone_are_tested(tmp_path):
@@ -153,7 +155,7 @@ def test_without_scores_by_question_seeds_alone_are_tested(tmp_path):
 def test_single_runs_without_scores_by_question_are_not_called_sure(tmp_path):
     analysis = analysed(write_study(tmp_path, "bare", ALPHAS, scores=trade_scores, by_question=False), "bare")
     assert title(analysis).startswith("Best of single runs")
-    assert "no difference here can be told from chance" in text_of(analysis)
+    assert levels(analysis)["How sure"] == "poor"
     assert {row.verdict for control in analysis.controls for row in control.differences.values()} == {"unknown"}
     files = report_files(analysis)
     assert "nan" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", files["report.html"], flags=re.DOTALL)
@@ -174,7 +176,8 @@ def test_other_spaces_and_studies_without_a_baseline(tmp_path):
     rates = [{"train.lr": lr} for lr in (1e-4, 5e-4)]
     analysis = analysed(write_study(tmp_path, "rates", rates, scores=same, seeds=(0, 1)), "rates")
     assert analysis.base is None
-    assert "no X-X baseline" in text_of(analysis)
+    assert levels(analysis)["Against X-X"] == "plain"
+    assert analysis.control("X-X") is None
     assert analysis.main.front == (True, True)
     assert "point, see the table" in report_files(analysis)["report.html"]
 
@@ -242,23 +245,43 @@ def test_what_the_rule_costs_is_said():
     points = [{"plan.alpha": alpha} for alpha in (0.5, 1.0)]
     analysis = analyse(*made_study("price", points, scores=scores, seeds=SEEDS, controls={}))
     assert analysis.recommended.values == {"plan.alpha": 1.0}
+    assert analysis.base == analysis.decision.recommended
     (forgone,) = analysis.decision.forgone.values()
-    text, gain = text_of(analysis), f"(+{forgone.difference:.4f})"
-    assert (
-        f"alpha = 0.5 is better in mAP in the pool {gain}, and out of the choice for mAP inside a language (-" in text
-    )
-    assert "The recommended point is the X-X baseline itself." in text
+    by_topic = {statement.topic: statement for statement in findings(analysis)}
+    assert by_topic["Left by the rule"].level == "fair"
+    assert f"(+{forgone.difference:.4f})" in by_topic["Left by the rule"].text
+    assert by_topic["Against X-X"].level == "plain"
     assert f"(alpha = 0.5: +{forgone.difference:.4f} in dev/pool_map)" in recommendation_line(analysis)
     assert report_files(analysis)["report.html"].count("Left by the rule") == 1
     assert json.loads(report_files(analysis)["decision.json"])["recommended"]["forgone"][0]["point"] == "alpha = 0.5"
+
+
+def test_words(same_words):
+    """All sentences of the page of one study, and of the decisions of others."""
+
+    def alike(point, seed):
+        return [made_up_scores(1000 * seed + round(100 * point["plan.alpha"]), noise=0.8, bias=0.1, num_items=60)]
+
+    studies = [
+        with_controls(source=(0.6, 0.05)),
+        with_controls(source=(0.75, 0.1)),
+        analyse(*made_study("alike", ALPHAS, scores=alike, seeds=SEEDS)),
+        analyse(*made_study("one", ALPHAS, scores=trade_scores)),
+        analyse(*made_study("alone", ALPHAS[2:3], scores=trade_scores)),
+    ]
+    lines = []
+    for analysis in studies:
+        texts = [statement.text for statement in findings(analysis)]
+        lines += [title(analysis), recommendation_line(analysis), reason(analysis), *texts, *caveats(analysis)]
+    same_words("study.txt", [*lines, *Page(report_files(studies[0])["report.html"]).text])
 
 
 def test_a_control_that_wins_is_said_to_win_and_is_still_not_recommended():
     analysis = with_controls(source=(0.6, 0.05))
     assert analysis.recommended.values == {"plan.alpha": 0.5}
     assert [control.name for control in analysis.winners] == ["source language only"]
-    assert title(analysis) == "No point beats source language only; best of the search: alpha = 0.5"
-    assert "source language only is ahead of it in mAP in the pool, beyond chance" in text_of(analysis)
+    assert title(analysis).startswith("No point beats source language only")
+    assert levels(analysis)["Not beaten"] == levels(analysis)["Against source language only"] == "poor"
     assert recommendation_line(analysis).endswith("NOT AHEAD of the controls: source language only")
 
 
@@ -266,7 +289,8 @@ def test_a_control_that_is_level_is_not_called_beaten():
     analysis = with_controls(source=(0.75, 0.1))
     assert title(analysis).endswith("alpha = 0.5")
     assert analysis.winners == []
-    assert "it cannot be told from source language only in mAP in the pool" in text_of(analysis)
+    assert [control.name for control in analysis.unbeaten] == ["source language only"]
+    assert levels(analysis)["Not beaten"] == "fair"
 
 
 def test_a_control_that_has_come_into_the_space_takes_part(tmp_path):
