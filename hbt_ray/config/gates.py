@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
+
+from hbt_ray.config.checks import require, section
 from hbt_ray.config.headline import HEADLINE
 
 
+@section("gates")
 @dataclass(frozen=True, kw_only=True)
 class GatesConfig:
     """Conditions of `jobs/promote.py`: a model that meets all of them becomes the champion; null or [] is no gate."""
-
-    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
 
     model: str = ""
     """Registered model whose alias `champion` moves; empty is the MLflow experiment's name."""
@@ -21,34 +22,29 @@ class GatesConfig:
     """Sets on which every gate must be passed, e.g. [dev, xquad_r]; empty is the one that the study ranks points by."""
     min_scores: tuple[str, ...] = ()
     """Least headline numbers, as NAME>=VALUE, e.g. ["pool_map>=0.4", "mono_r1>=0.6"]."""
-    max_rank_distance: float | None = None
+    max_rank_distance: NonNegativeFloat | None = None
     """Most places between the parallel answers of a question in the pool, mean over languages."""
-    min_worst_lang_map: float | None = None
+    min_worst_lang_map: NonNegativeFloat | None = None
     """Least mAP in the pool of the language of questions that is served worst."""
-    min_worst_lang_recall: float | None = None
+    min_worst_lang_recall: NonNegativeFloat | None = None
     """Least R@10 in the pool of the language of questions that is served worst."""
-    max_loss_per_language: float | None = 0.0
+    max_loss_per_language: NonNegativeFloat | None = 0.0
     """Against the champion: mAP that a language of questions may lose, in the pool and inside the language. More than
     this fails where it is more than chance (paired permutation test over questions, Holm over all languages)."""
-    min_questions: int = 0
+    min_questions: NonNegativeInt = 0
     """Languages with fewer questions than this are not looked at by `max_loss_per_language`; any other in which so few
     were asked that even a loss on all of them could be chance fails it where it has lost."""
     no_loss_in: tuple[str, ...] = ("pool_map",)
     """Against the champion: headline numbers that must not be worse beyond chance (the same test)."""
-    level: float = 0.05
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Chance of a false alarm that each comparison with the champion may have, over all that it tests."""
 
     def __post_init__(self) -> None:
         require(not set("/:") & set(self.model), "gates.model", self.model, "a name without / and :")
         for text in self.min_scores:
             self._parsed(text)
-        for name in ("max_rank_distance", "min_worst_lang_map", "min_worst_lang_recall", "max_loss_per_language"):
-            value = getattr(self, name)
-            require(value is None or value >= 0, f"gates.{name}", value, "0 or above, or null (no gate)")
-        require(self.min_questions >= 0, "gates.min_questions", self.min_questions, "0 or above")
         for name in self.no_loss_in:
             require(name in HEADLINE, "gates.no_loss_in", name, f"some of {', '.join(HEADLINE)}")
-        require(0 < self.level < 1, "gates.level", self.level, "a probability between 0 and 1")
 
     @property
     def compares(self) -> bool:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
 from hbt_ray.config import Recipe
 from hbt_ray.errors import ConfigError, one_line
@@ -19,11 +17,6 @@ SECTIONS = frozenset(field.name for field in dataclasses.fields(Recipe) if field
 
 MAPPINGS = ("tune.space", "plan.source_weights", "model.losses")
 """Fields that hold a mapping: `tune.space.plan.alpha=[0.2, 0.8]` sets its key `plan.alpha`, and leaves the others."""
-
-
-@cache
-def _adapter() -> TypeAdapter[Recipe]:
-    return TypeAdapter(Recipe)
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -60,7 +53,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Validate a nested mapping, with dotted `overrides` put on top, as a `Recipe`."""
-    merged = {key: {} if node is None and key in SECTIONS else node for key, node in _copy(tree).items()}
+    merged = {str(key): {} if node is None and key in SECTIONS else node for key, node in _copy(tree).items()}
     for name, value in (overrides or {}).items():
         sections, field = _split(name)
         node = merged
@@ -70,10 +63,7 @@ def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = 
             if not isinstance(node, dict):
                 raise ConfigError(f"{name}: {section!r} is a field, not a section; fields are section.field")
         node[field] = value
-    try:
-        return _adapter().validate_python(merged)
-    except ValidationError as error:
-        raise ConfigError(_one_line(error)) from None
+    return Recipe(**merged)
 
 
 def _default(mapping: str) -> dict[str, Any]:
@@ -111,27 +101,3 @@ def _number(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _one_line(error: ValidationError) -> str:
-    """The first problem, as `section.field=value: what is wrong`; more are counted."""
-    problems = error.errors()
-    first = problems[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, ConfigError):
-        line = str(cause)
-    else:
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        kind = "unknown field" if "extra" in first["type"] or "unexpected" in first["type"] else first["msg"]
-        line = f"{where}={first['input']!r} is not allowed: {kind}{_known_fields(first['loc'], kind)}"
-    return line + (f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else "")
-
-
-def _known_fields(loc: tuple[int | str, ...], kind: str) -> str:
-    if kind != "unknown field":
-        return ""
-    node: Any = Recipe()
-    for part in loc[:-1]:
-        node = getattr(node, str(part), None)
-    names = [field.name for field in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
-    return f"; fields here: {', '.join(names)}" if names else ""

@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from hbt_ray.config.checks import require, section
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.config.corpus import CorpusConfig
 from hbt_ray.config.evaluation import EvaluationConfig
@@ -21,11 +21,10 @@ from hbt_ray.config.translate import TranslateConfig
 from hbt_ray.config.tune import TuneConfig
 
 
+@section("")
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A whole experiment."""
-
-    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
 
     name: str = "study"
     """Name of the study or run: the same name resumes it."""

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Literal
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from hbt_ray.config.checks import ShareBelowOne, require, section
 
 
+@section("train")
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Optimisation."""
 
-    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
-
-    steps: int = 1000
+    steps: NonNegativeInt = 1000
     """Optimiser steps; 0 trains nothing, and scores the base model as it came."""
-    lr: float = 3e-5
+    lr: PositiveFloat = 3e-5
     """Peak learning rate of AdamW."""
-    weight_decay: float = 0.01
+    weight_decay: NonNegativeFloat = 0.01
     """Decoupled weight decay (not on biases and norms)."""
-    warmup: float = 0.1
+    warmup: ShareBelowOne = 0.1
     """Share of the steps over which the learning rate rises from 0."""
     decay: Literal["linear", "cosine", "constant"] = "linear"
     """Shape of the learning rate after warm-up; linear and cosine end at 0."""
-    clip: float = 1.0
+    clip: NonNegativeFloat = 1.0
     """Largest gradient norm; 0 is no clipping."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """`auto` is bf16 autocast where the hardware has it."""
@@ -38,26 +39,17 @@ class TrainConfig:
     """Texts one after the other instead of padded: `auto` is on on CPUs, where the model's architecture can."""
     compile: bool = False
     """Run the encoder through torch.compile (padded chunks); where that fails, the run says so and goes on without."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Decides the plan, dropout and every other draw."""
-    log_every: int = 10
+    log_every: PositiveInt = 10
     """Steps between two points of the training curves."""
-    eval_every: int = 0
+    eval_every: NonNegativeInt = 0
     """Steps between two dev evaluations (each with a checkpoint); 0 is at the end only."""
-    checkpoint_every: int = 0
+    checkpoint_every: NonNegativeInt = 0
     """Steps between two checkpoints besides those of evaluations; 0 is none besides."""
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0, "train.steps", self.steps, "0 (no training) or above")
-        require(self.lr > 0, "train.lr", self.lr, "above 0")
-        require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or above")
-        require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the steps, 0 to below 1")
-        require(self.clip >= 0, "train.clip", self.clip, "0 (off) or above")
         for name, least in (("token_budget", 64), ("kept_tokens", 0)):
             value = getattr(self, name)
             require(value == "auto" or value >= least, f"train.{name}", value, f"at least {least}, or auto")
         require(not (self.compile and self.packing == "on"), "train.packing", self.packing, "auto or off with compile")
-        require(0 <= self.seed < 2**63, "train.seed", self.seed, "0 to 2^63 - 1")
-        require(self.log_every >= 1, "train.log_every", self.log_every, "at least 1")
-        for name in ("eval_every", "checkpoint_every"):
-            require(getattr(self, name) >= 0, f"train.{name}", getattr(self, name), "0 (off) or above")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from hbt_ray.config.checks import FORBID_UNKNOWN, require
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from hbt_ray.config.checks import require, section
 from hbt_ray.config.headline import HEADLINE
 
 BaselineName = Literal["xx", "xy", "source", "untrained"]
@@ -14,11 +16,10 @@ OVERALL = "overall_map"
 """Mean of mAP inside a language, across languages and in the pool, for claims."""
 
 
+@section("tune.claims")
 @dataclass(frozen=True, kw_only=True)
 class ClaimConfig:
     """A sentence about two arms of a study, that its report holds against the scores."""
-
-    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
 
     metric: str
     """Headline number, or overall_map."""
@@ -36,17 +37,18 @@ class ClaimConfig:
         require(bool(self.text.strip()), "tune.claims.text", self.text, "a sentence")
 
 
+@section("tune")
 @dataclass(frozen=True, kw_only=True)
 class TuneConfig:
     """The study: which points of which fields are tried."""
 
-    __pydantic_config__: ClassVar[Any] = FORBID_UNKNOWN
-
     search: Literal["grid", "random", "optuna"] = "grid"
     """`grid` takes every combination; `random` and `optuna` draw `num_samples` points."""
-    space: dict[str, Any] = field(default_factory=lambda: {"plan.alpha": [0.0, 0.5, 1.0]})
+    space: Annotated[dict[str, Any], Field(min_length=1)] = field(
+        default_factory=lambda: {"plan.alpha": [0.0, 0.5, 1.0]}
+    )
     """Field -> list of values, or {low, high, log, step} for a range (`random` and `optuna` only)."""
-    num_samples: int = 8
+    num_samples: PositiveInt = 8
     """Points drawn by `random` and `optuna`."""
     seeds: tuple[int, ...] = (0,)
     """Every point is trained once a seed."""
@@ -64,15 +66,15 @@ class TuneConfig:
     asha: bool = False
     """Stop weak trials early (asynchronous successive halving on `metric`); baselines are trained to the end. With one
     seed: find a region so, and give its points more seeds in a study of its own."""
-    asha_grace_steps: int = 0
+    asha_grace_steps: NonNegativeInt = 0
     """Steps before which no trial is stopped, by `median_stopping` too; 0 is one evaluation."""
-    asha_reduction: float = 3.0
+    asha_reduction: Annotated[float, Field(gt=1)] = 3.0
     """One of this many trials goes on at each rung."""
     median_stopping: bool = False
     """Stop a trial early whose best `metric` so far is below the median of the others' means up to that step."""
-    median_min_trials: int = 3
+    median_min_trials: PositiveInt = 3
     """Other trials that must have come as far before `median_stopping` stops one."""
-    max_concurrent: int = 0
+    max_concurrent: NonNegativeInt = 0
     """Trials at once; 0 is as many as fit with all their workers and data tasks."""
 
     @property
@@ -96,8 +98,6 @@ class TuneConfig:
         return self.equal_compute and "plan.batch_size" in self.space and "train.steps" not in self.space
 
     def __post_init__(self) -> None:
-        require(bool(self.space), "tune.space", self.space, "at least one field")
-        require(self.num_samples >= 1, "tune.num_samples", self.num_samples, "at least 1")
         require(len(set(self.seeds)) == len(self.seeds) >= 1, "tune.seeds", self.seeds, "distinct seeds")
         require(len(set(self.baselines)) == len(self.baselines), "tune.baselines", self.baselines, "distinct names")
         require(len(set(self.metrics)) == len(self.metrics) >= 1, "tune.metric", self.metric, "one, or distinct ones")
@@ -108,14 +108,6 @@ class TuneConfig:
         require(one_seed, "tune.seeds", self.seeds, "one seed with early stopping, which judges single trials")
         steps = "train.steps" not in self.space or not self.stops_early
         require(steps, "tune.space", "train.steps", "no train.steps with early stopping, which compares after as many")
-        require(self.median_min_trials >= 1, "tune.median_min_trials", self.median_min_trials, "at least 1")
-        require(self.asha_reduction > 1, "tune.asha_reduction", self.asha_reduction, "above 1")
-        require(
-            self.max_concurrent >= 0,
-            "tune.max_concurrent",
-            self.max_concurrent,
-            "0 (as many as fit) or above",
-        )
         for name, values in self.space.items():
             trained = not name.startswith("resources.")
             require(trained, "tune.space", name, "no resources.*, which are the same for all trials: room is made once")

@@ -1,63 +1,64 @@
 import dataclasses
 import json
+import pickle
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hbt_ray.config import Recipe
+from hbt_ray.config import CorpusConfig, PlanConfig, Recipe, TrainConfig
 from hbt_ray.config.load import build_recipe, override_recipe
 from hbt_ray.errors import ConfigError
 
 NAN = float("nan")
 BAD = [
-    ("corpus.dev_share", -0.1, "a share from 0 to below 1"),
-    ("corpus.dev_share", 1.0, "a share from 0 to below 1"),
-    ("corpus.max_query_tokens", 3, "at least 4"),
-    ("corpus.max_passage_tokens", 0, "at least 4"),
-    ("corpus.input", "", "`sample` or a path"),
-    ("plan.alpha", -0.01, "a probability, 0 to 1"),
-    ("plan.alpha", NAN, "a probability, 0 to 1"),
-    ("plan.alpha_end", 1.01, "a probability, 0 to 1"),
-    ("plan.batch_size", 1, "at least 2"),
-    ("plan.lang_temperature", 0.0, "above 0, or null"),
-    ("plan.max_passes", -1.0, "above 0, or null"),
-    ("plan.shuffle_row_groups", 0, "at least 1"),
+    ("corpus.dev_share", -0.1, "0 or above"),
+    ("corpus.dev_share", 1.0, "below 1"),
+    ("corpus.max_query_tokens", 3, "4 or above"),
+    ("corpus.max_passage_tokens", 0, "4 or above"),
+    ("corpus.input", "", "it is empty"),
+    ("plan.alpha", -0.01, "0 or above"),
+    ("plan.alpha", NAN, "a finite number"),
+    ("plan.alpha_end", 1.01, "at most 1"),
+    ("plan.batch_size", 1, "2 or above"),
+    ("plan.lang_temperature", 0.0, "above 0"),
+    ("plan.max_passes", -1.0, "above 0"),
+    ("plan.shuffle_row_groups", 0, "above 0"),
     ("plan.source_weights", {"a": -2.0}, "0 or above"),
-    ("plan.source_weights", {"a": NAN}, "0 or above"),
-    ("plan.alpha_stages", [[0, 2.0]], "pairs (start from 0 to below 1, alpha from 0 to 1)"),
+    ("plan.source_weights", {"a": NAN}, "a finite number"),
+    ("plan.alpha_stages", [[0, 2.0]], "at most 1"),
     ("plan.alpha_stages", [[0, 0.5], [0, 0.1]], "rising, distinct starts"),
     ("plan.alpha_stages", [[0.5, 0.5], [0.2, 0.1]], "rising, distinct starts"),
     ("plan.alpha_schedule", "staged", "first stage at 0"),
-    ("model.base", "", "`tiny`, a Hugging Face name, or a model directory"),
-    ("model.temperature", 0.0, "above 0, at most 1"),
-    ("train.steps", -1, "0 (no training) or above"),
+    ("model.base", "", "it is empty"),
+    ("model.temperature", 0.0, "above 0"),
+    ("train.steps", -1, "0 or above"),
     ("train.lr", 0.0, "above 0"),
     ("train.weight_decay", -0.1, "0 or above"),
-    ("train.warmup", 1.0, "a share of the steps, 0 to below 1"),
-    ("train.clip", -1.0, "0 (off) or above"),
+    ("train.warmup", 1.0, "below 1"),
+    ("train.clip", -1.0, "0 or above"),
     ("train.token_budget", 63, "at least 64, or auto"),
-    ("train.seed", -1, "0 to 2^63 - 1"),
-    ("train.log_every", 0, "at least 1"),
-    ("train.eval_every", -1, "0 (off) or above"),
-    ("train.checkpoint_every", -1, "0 (off) or above"),
-    ("evaluation.max_dev_items", -1, "0 (all) or above"),
-    ("evaluation.token_budget", 100, "at least 512"),
+    ("train.seed", -1, "0 or above"),
+    ("train.log_every", 0, "above 0"),
+    ("train.eval_every", -1, "0 or above"),
+    ("train.checkpoint_every", -1, "0 or above"),
+    ("evaluation.max_dev_items", -1, "0 or above"),
+    ("evaluation.token_budget", 100, "512 or above"),
     ("evaluation.sets", ["xquad"], "KIND:DIRECTORY"),
-    ("resources.num_workers", 0, "at least 1"),
+    ("resources.num_workers", 0, "above 0"),
     ("resources.num_workers", 3, "a multiple of resources.num_workers=3"),
     ("resources.cpus_per_worker", 0.0, "above 0"),
     ("resources.cpus_per_data_task", 0.0, "above 0"),
     ("resources.threads_per_worker", -1, "0 or above"),
     ("resources.max_failures", -1, "0 or above"),
-    ("tune.space", {}, "at least one field"),
+    ("tune.space", {}, "it is empty"),
     (
         "tune.space",
         {"resources.num_workers": [1, 2]},
         "no resources.*, which are the same for all trials: room is made once",
     ),
-    ("tune.num_samples", 0, "at least 1"),
+    ("tune.num_samples", 0, "above 0"),
     ("tune.seeds", [], "distinct seeds"),
     ("tune.seeds", [1, 1], "distinct seeds"),
     ("tune.asha_reduction", 1.0, "above 1"),
@@ -65,33 +66,36 @@ BAD = [
     ("tune.metric", [], "one, or distinct ones"),
     ("tune.metric", ["dev/pool_map", "dev/pool_map"], "one, or distinct ones"),
     ("tune.metric", ["dev/pool_map", "dev/mono_map"], "with search=optuna and no early stopping several"),
-    ("tune.median_min_trials", 0, "at least 1"),
-    ("tune.max_concurrent", -1, "0 (as many as fit) or above"),
-    ("corpus.num_negatives", -1, "0 (none) or above"),
-    ("clean.max_copied", 1.5, "a share, 0 to 1"),
-    ("clean.max_lost_numbers", -0.1, "a share, 0 to 1"),
-    ("clean.min_confidence", 0.3, "0.5 to below 1"),
-    ("clean.max_jaccard", 0.0, "above 0, at most 1"),
+    ("tune.median_min_trials", 0, "above 0"),
+    ("tune.max_concurrent", -1, "0 or above"),
+    ("corpus.num_negatives", -1, "0 or above"),
+    ("clean.max_copied", 1.5, "at most 1"),
+    ("clean.max_lost_numbers", -0.1, "0 or above"),
+    ("clean.min_confidence", 0.3, "0.5 or above"),
+    ("clean.max_jaccard", 0.0, "above 0"),
+    ("clean.max_jaccard", 1.1, "at most 1"),
+    ("train.seed", 2**63, "below 9.22337e+18"),
+    ("model.losses", {"info_nce": float("inf")}, "a finite number"),
     ("clean.max_length_ratio", 1.0, "above 1"),
-    ("clean.min_similarity", 1.5, "a cosine, -1 to 1"),
-    ("clean.min_letters", 0, "at least 1"),
+    ("clean.min_similarity", 1.5, "at most 1"),
+    ("clean.min_letters", 0, "above 0"),
     ("clean.rules", ["markup", "markup"], "distinct rules"),
     ("clean.check_against", ["xquad"], "KIND:DIRECTORY"),
-    ("translate.model", "", "a model directory or hub name"),
-    ("translate.beam_size", 0, "at least 1"),
-    ("translate.token_budget", 63, "at least 64"),
-    ("translate.rows_per_shard", 0, "at least 1"),
-    ("translate.max_sentence_tokens", 7, "at least 8"),
-    ("translate.max_output_ratio", 0.5, "at least 1"),
+    ("translate.model", "", "it is empty"),
+    ("translate.beam_size", 0, "above 0"),
+    ("translate.token_budget", 63, "64 or above"),
+    ("translate.rows_per_shard", 0, "above 0"),
+    ("translate.max_sentence_tokens", 7, "8 or above"),
+    ("translate.max_output_ratio", 0.5, "1 or above"),
     ("translate.repetition_penalty", 0.0, "above 0"),
     ("translate.tokens_per_second", -1.0, "0 or above"),
     ("gates.model", "a/b", "a name without / and :"),
     ("gates.min_scores", ["pool_map>0.4"], "NAME>=VALUE"),
     ("gates.min_scores", ["rank_distance>=4"], "NAME>=VALUE"),
-    ("gates.max_rank_distance", -1.0, "0 or above, or null (no gate)"),
-    ("gates.max_loss_per_language", NAN, "0 or above, or null (no gate)"),
+    ("gates.max_rank_distance", -1.0, "0 or above"),
+    ("gates.max_loss_per_language", NAN, "a finite number"),
     ("gates.no_loss_in", ["map"], "some of mono_map"),
-    ("gates.level", 1.0, "a probability between 0 and 1"),
+    ("gates.level", 1.0, "below 1"),
     ("name", "a b", "letters, digits"),
     ("name", "", "letters, digits"),
 ]
@@ -102,14 +106,26 @@ def test_a_value_out_of_range_is_named_with_what_is_allowed(field, value, allowe
     with pytest.raises(ConfigError) as caught:
         build_recipe({}, {field: value})
     message = str(caught.value)
-    told = {"plan.source_weights": "plan.source_weights.a", "resources.num_workers": "resources.num_workers"}
-    told["plan.alpha_schedule"] = "plan.alpha_stages"
-    assert told.get(field, field) in message
+    where = {"plan.source_weights": "plan.source_weights.a", "plan.alpha_schedule": "plan.alpha_stages"}
+    assert where.get(field, field) in message
     assert " is not allowed: " in message
     assert allowed in message
     if isinstance(value, float | str) and field != "plan.alpha_schedule":
         assert repr(value) in message
     assert "\n" not in message
+
+
+def test_a_section_made_in_python_is_checked_like_one_of_a_recipe():
+    with pytest.raises(ConfigError, match=r"^train\.lr=0 is not allowed: above 0$"):
+        TrainConfig(lr=0)
+    with pytest.raises(ConfigError, match=r"^plan\.alhpa=1 is not allowed: unknown field; fields here: alpha, "):
+        PlanConfig(alhpa=1)
+    with pytest.raises(ConfigError, match=r"^plan\.alpha=2 is not allowed: at most 1$"):
+        dataclasses.replace(PlanConfig(), alpha=2)
+    recipe = Recipe(train=TrainConfig(lr=1), corpus=CorpusConfig(langs=["de"]))
+    assert (recipe.train.lr, recipe.corpus.langs) == (1.0, ("de",))
+    assert pickle.loads(pickle.dumps(recipe)) == recipe
+    assert hash(recipe.corpus) == hash(CorpusConfig(langs=("de",)))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +259,7 @@ def test_every_field_has_a_docstring():
     for node in nodes:
         if isinstance(node, ast.ClassDef) and node.name != "Recipe":  # whose sections say it themselves
             for field, after in zip(node.body, [*node.body[1:], None], strict=True):
-                if isinstance(field, ast.AnnAssign) and field.target.id != "__pydantic_config__":
+                if isinstance(field, ast.AnnAssign):
                     assert isinstance(after, ast.Expr), f"{node.name}.{field.target.id} has no docstring"
 
 

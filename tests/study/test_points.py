@@ -90,7 +90,7 @@ def test_whole_bounds_of_a_real_field_are_a_real_range():
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"plan.alpha": [0.5, 1.5]}, r"plan\.alpha=1\.5 is not allowed: a probability, 0 to 1"),
+        ({"plan.alpha": [0.5, 1.5]}, r"plan\.alpha=1\.5 is not allowed: at most 1"),
         ({"plan.alhpa": [0.5]}, r"plan\.alhpa=0\.5 is not allowed: unknown field"),
         ({"plan.alpha": {"low": 0.0, "high": 2.0}}, r"plan\.alpha=2\.0 is not allowed"),
         ({"train.steps": {"low": -5, "high": 20}}, r"train\.steps=-5 is not allowed"),
