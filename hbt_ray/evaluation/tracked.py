@@ -58,5 +58,4 @@ def log_evaluation(log: RunLog, key: str, evaluation: Evaluation, report_html: s
     log.log_artifact_text(key, REPORT_PATH, report_html)
     intervals = {row.metric: [row.low, row.high] for row in evaluation.intervals}
     log.log_artifact_text(key, f"{scores.name}/scores.json", json_text({**scores.to_json(), "intervals": intervals}))
-    title = f"{scores.name}: mAP of {evaluation.model}"
-    log_matrix(log, key, scores.langs, scores.map_matrix, title, name=f"{scores.name}/map_matrix")
+    log_matrix(log, key, scores, evaluation.model)

@@ -6,12 +6,9 @@ Figures are drawn by the caller, not by the writer's thread, which has every tri
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from hbt_ray.storage import json_text
 from hbt_ray.tracking.handle import RunLog
@@ -23,12 +20,11 @@ LOCATION = "model.txt"
 """Artifact of a run: directory or URL of its model."""
 
 
-def log_config(log: RunLog, key: str, config: Mapping[str, Any]) -> None:
+def log_config(log: RunLog, key: str, config: dict[str, Any]) -> None:
     """The resolved settings, nested as in a recipe: as parameters and as `config/resolved.yaml`, `.json`."""
-    plain = dict(config)
-    log.log_params(key, plain)
-    log.log_artifact_text(key, "config/resolved.json", json_text(plain))
-    log.log_artifact_text(key, "config/resolved.yaml", yaml.safe_dump(plain, allow_unicode=True, sort_keys=False))
+    log.log_params(key, config)
+    log.log_artifact_text(key, "config/resolved.json", json_text(config))
+    log.log_artifact_text(key, "config/resolved.yaml", yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
 
 
 def log_scores(log: RunLog, key: str, scores: Scores, label: str) -> None:
@@ -37,32 +33,25 @@ def log_scores(log: RunLog, key: str, scores: Scores, label: str) -> None:
 
     log.log_artifact_text(key, f"{scores.name}/scores.json", json.dumps(scores.to_json(), indent=1))
     log.log_artifact_bytes(key, f"{scores.name}/{FILE_NAME}", scores_to_bytes(scores))
-    title = f"{scores.name}: mAP of {label}"
-    log_matrix(log, key, scores.langs, scores.map_matrix, title, name=f"{scores.name}/map_matrix")
+    log_matrix(log, key, scores, label)
 
 
-def log_matrix(
-    log: RunLog, key: str, langs: Sequence[str], values: NDArray[Any], title: str, name: str = "map_matrix"
-) -> None:
-    """mAP of every query language (row) on every passage language (column), as `name`.json and `name`.png.
+def log_matrix(log: RunLog, key: str, scores: Scores, label: str) -> None:
+    """mAP of every query language (row) on every passage language (column), as `map_matrix.json` and `.png` of the set.
 
-    Args:
-        log: where the run is recorded.
-        key: of the run.
-        langs: the L language codes.
-        values: [L, L]; NaN where a pair has no queries (null in the JSON).
-        title: of the figure.
-        name: path inside the run's artifacts, without ending.
+    A pair without queries is null in the JSON; `label` names the run in the figure.
     """
     # Trial drivers draw nothing.
     from hbt_ray.kit.figures import figure_png
     from hbt_ray.kit.matrix import matrix_figure
 
+    name = f"{scores.name}/map_matrix"
     table = {
         "rows": "query language",
         "columns": "passage language",
-        "langs": list(langs),
-        "values": np.asarray(values, dtype=float).tolist(),
+        "langs": list(scores.langs),
+        "values": scores.map_matrix.tolist(),
     }
     log.log_artifact_text(key, f"{name}.json", json_text(table))
-    log.log_artifact_bytes(key, f"{name}.png", figure_png(matrix_figure(langs, values, title)))
+    figure = matrix_figure(scores.langs, scores.map_matrix, f"{scores.name}: mAP of {label}")
+    log.log_artifact_bytes(key, f"{name}.png", figure_png(figure))

@@ -14,7 +14,6 @@ from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 from hbt_ray.retrieval.sets.set_digest import set_digest
 
 DIGEST_CHARS = 12
-DEV = "dev"
 NOT_OF_ITEMS = ("tokenizer", "hard negatives")
 """Parts of a corpus's fingerprint that do not decide what its dev items are."""
 
@@ -52,7 +51,7 @@ def corpus_datasets(corpus: Corpus, config: EvaluationConfig) -> list[DatasetInf
         num_items = min(dev.num_items, config.max_dev_items or dev.num_items)
         datasets.append(
             DatasetInfo(
-                name=DEV,
+                name="dev",
                 digest=dev_digest(corpus, config),
                 context="evaluation",
                 source=corpus.directory,

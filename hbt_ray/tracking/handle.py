@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hbt_ray.tracking.dataset_info import DatasetInfo
 
 logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 REPLY_MARGIN_S = 5.0  # for Ray itself, on top of the time that a caller allows the store
 
@@ -37,20 +38,6 @@ END_STATUS: dict[EndStatus, str] = {
 
 ERROR_TAG = "hbt.error"
 """Why a run failed; gone when it is taken up again."""
-
-
-class RunLog(Protocol):
-    """Where runs are recorded: `RunWriter` inside a process, `WriterHandle` inside a Ray job; see `Recorder`."""
-
-    def start_run(
-        self, key: str, name: str, tags: Mapping[str, str] | None = None, parent_key: str | None = None
-    ) -> None: ...
-    def log_params(self, key: str, params: Mapping[str, Any]) -> None: ...
-    def log_metrics(self, key: str, rows: Iterable[Row]) -> None: ...
-    def log_datasets(self, key: str, datasets: Sequence[DatasetInfo]) -> None: ...
-    def log_artifact_text(self, key: str, path: str, text: str) -> None: ...
-    def log_artifact_bytes(self, key: str, path: str, content: bytes) -> None: ...
-    def finish_run(self, key: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +67,11 @@ class WriterStats:
     """Whether the last attempt failed and is being repeated."""
 
 
-class Recorder(ABC):
-    """The calls of `RunLog`. Their arguments are made plain here, once: safe to keep, to pickle and to send twice."""
+class RunLog(ABC):
+    """Where runs are recorded: `RunWriter` inside a process, `WriterHandle` inside a Ray job.
+
+    Arguments are made plain here, once: safe to keep, to pickle and to send twice.
+    """
 
     @abstractmethod
     def send(self, method: str, key: str, *arguments: Any) -> None:
@@ -121,7 +111,7 @@ class Recorder(ABC):
 
 
 @dataclass(frozen=True)
-class WriterHandle(Recorder):
+class WriterHandle(RunLog):
     """A `RunWriter` for any process of the job, its methods here; picklable, for arguments of Ray workers."""
 
     actor: Any
@@ -133,41 +123,39 @@ class WriterHandle(Recorder):
             logger.warning("tracking: %s was not sent: %s", method, one_line(error))
 
     def run_id(self, key: str, timeout: float = 10.0) -> str | None:
-        answer: str | None = self._ask("run_id", None, timeout, key, timeout)
-        return answer
+        return self._ask("run_id", None, timeout, key, timeout)
 
     def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded] | None:
         """None where there is no answer within a minute, and a second for each run."""
-        answer: dict[str, Recorded] | None = self._ask("recorded", None, 60.0 + len(wanted), dict(wanted))
-        return answer
+        return self._ask("recorded", None, 60.0 + len(wanted), dict(wanted))
 
     def latest(self) -> dict[str, dict[str, float]]:
         """Empty where the actor does not answer at once."""
-        answer: dict[str, dict[str, float]] = self._ask("latest", {}, 1.0)
-        return answer
+        return self._ask("latest", {}, 1.0)
 
     def flush(self, timeout: float = 60.0) -> bool:
         """Waits until everything that this process has sent is in the store; False if it is not in time."""
-        return bool(self._ask("flush", False, timeout, timeout))
+        return self._ask("flush", False, timeout, timeout)
 
     def stats(self) -> WriterStats | None:
         """None where the actor is gone."""
-        answer: WriterStats | None = self._ask("stats", None, 10.0)
-        return answer
+        return self._ask("stats", None, 10.0)
 
     def close(self, timeout: float = 60.0) -> bool:
         """Flushes and ends the actor. For the process that started it, at the end of the job."""
-        done = bool(self._ask("close", False, timeout, timeout))
+        done = self._ask("close", False, timeout, timeout)
         ray.kill(self.actor)
         return done
 
-    def _ask(self, method: str, missing: Any, timeout: float, *arguments: Any) -> Any:
+    def _ask(self, method: str, missing: Answer, timeout: float, *arguments: Any) -> Answer:
         """Asks and waits. `append` first: whatever this process sent before has then been taken in."""
         deadline = time.monotonic() + timeout + REPLY_MARGIN_S
         try:
             ray.get(self.actor.append.remote("stats"), timeout=deadline - time.monotonic())
-            answer = self.actor.wait.remote(method, *arguments)
-            return ray.get(answer, timeout=max(0.0, deadline - time.monotonic()))
+            answer: Answer = ray.get(
+                self.actor.wait.remote(method, *arguments), timeout=max(0.0, deadline - time.monotonic())
+            )
+            return answer
         except (RayError, GetTimeoutError) as error:
             logger.warning("tracking: no answer to %s: %s", method, one_line(error))
             return missing

@@ -31,7 +31,7 @@ AFTER_S = 2.0
 
 @dataclass(frozen=True)
 class Record:
-    """A call of `RunStore` for the run of a key; see `handle.Recorder`."""
+    """A call of `RunStore` for the run of a key; see `handle.RunLog`."""
 
     method: str
     key: str
@@ -112,6 +112,10 @@ class Journal:
                 self._on_disk = False
 
     def replace(self, records: Iterable[Record]) -> None:
-        """The file holds exactly these."""
-        write_whole(str(self._path), b"".join(record.to_line() for record in records))
-        self._on_disk = True
+        """The file holds exactly these; none is no file."""
+        lines = b"".join(record.to_line() for record in records)
+        if lines:
+            write_whole(str(self._path), lines)
+            self._on_disk = True
+        else:
+            self.clear()

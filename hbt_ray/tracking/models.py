@@ -52,7 +52,12 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
         MlflowException: the store refuses or does not answer.
     """
     with local_model(location) as directory:
-        _check_code(directory, location)
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        if config.get("auto_map"):
+            raise ConfigError(
+                f"model {location!r} names code of its own (auto_map in config.json), which MLflow would run wherever "
+                "the model is loaded; it is not logged. Use it from its directory, or set tracking.log_models=none"
+            )
         digest = model_fingerprint(directory)[:12]
         known = [model for model in logged_models(client, run_id) if model.tags.get(FILES_TAG) == digest]
         if known:
@@ -63,8 +68,8 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
         )
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                written = _write(Path(scratch) / NAME, directory, model, run_id)
-                client.log_model_artifacts(model.model_id, str(written))
+                _write(f"{scratch}/{NAME}", directory, model, run_id)
+                client.log_model_artifacts(model.model_id, f"{scratch}/{NAME}")
         except BaseException:
             client.finalize_logged_model(model.model_id, "FAILED")
             raise
@@ -146,16 +151,7 @@ def local_model(location: str) -> Iterator[Path]:
         yield Path(scratch) / NAME
 
 
-def _check_code(directory: Path, location: str) -> None:
-    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    if config.get("auto_map"):
-        raise ConfigError(
-            f"model {location!r} names code of its own (auto_map in config.json), which MLflow would run wherever the "
-            "model is loaded; it is not logged. Use it from its directory, or set tracking.log_models=none"
-        )
-
-
-def _write(target: Path, directory: Path, logged: LoggedModel, run_id: str) -> Path:
+def _write(target: str, directory: Path, logged: LoggedModel, run_id: str) -> None:
     import mlflow.sentence_transformers as flavour
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import get_verbosity, set_verbosity
@@ -170,9 +166,13 @@ def _write(target: Path, directory: Path, logged: LoggedModel, run_id: str) -> P
         dim = int(model.encode([EXAMPLE], prompt_name="query", show_progress_bar=False).shape[1])
         flavour.save_model(
             model,
-            str(target),
+            target,
             mlflow_model=description,
-            signature=signature(dim),
+            signature=ModelSignature(
+                inputs=Schema([ColSpec("string")]),
+                outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, dim))]),
+                params=ParamSchema([ParamSpec("prompt_name", "string", "query")]),
+            ),
             input_example=([EXAMPLE], {"prompt_name": "query"}),
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
         )
@@ -180,16 +180,6 @@ def _write(target: Path, directory: Path, logged: LoggedModel, run_id: str) -> P
         set_verbosity(verbosity)
     # The files as training wrote them, which sentence-transformers would write anew without what it does not know:
     # the lengths by role, and the card.
-    data = target / flavour.SENTENCE_TRANSFORMERS_DATA_PATH
+    data = f"{target}/{flavour.SENTENCE_TRANSFORMERS_DATA_PATH}"
     shutil.rmtree(data)
     shutil.copytree(directory, data)
-    return target
-
-
-def signature(dim: int) -> ModelSignature:
-    """Texts in, vectors [n, dim] out, and the role of the texts as a parameter."""
-    return ModelSignature(
-        inputs=Schema([ColSpec("string")]),
-        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, dim))]),
-        params=ParamSchema([ParamSpec("prompt_name", "string", "query")]),
-    )

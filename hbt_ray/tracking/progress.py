@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from hbt_ray.tracking.handle import WriterHandle
 
@@ -13,13 +13,30 @@ INTERVAL_S = 15.0
 
 
 @contextmanager
+def every(seconds: float, look: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, call `look` again and again, from a thread that mostly sleeps."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(seconds):
+            look()
+
+    thread = threading.Thread(target=work, name="hbt-look", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=1.0)
+
+
 def progress(
     log: WriterHandle,
     num_steps: Callable[[str], int],
     report: Callable[[str], None],
     *,
     label: Callable[[str], str] = lambda key: key.rsplit("/", 1)[-1],
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """While the block runs, report step, loss and speed of every run whose training advanced.
 
     Args:
@@ -28,21 +45,13 @@ def progress(
         report: receives lines such as `alpha=0.5: step 40/100, loss 1.234, 21.0 pairs/s`, from a thread.
         label: how a run is called, from its key.
     """
-    done = threading.Event()
     seen: dict[str, float] = {}
 
     def look() -> None:
-        while not done.wait(INTERVAL_S):
-            for key, row in log.latest().items():
-                if "train/loss" in row and row["step"] != seen.get(key):
-                    seen[key] = row["step"]
-                    speed = f"loss {row['train/loss']:.3f}, {row['train/pairs_per_s']:,.1f} pairs/s"
-                    report(f"{label(key)}: step {row['step']:.0f}/{num_steps(key)}, {speed}")
+        for key, row in log.latest().items():
+            if "train/loss" in row and row["step"] != seen.get(key):
+                seen[key] = row["step"]
+                speed = f"loss {row['train/loss']:.3f}, {row['train/pairs_per_s']:,.1f} pairs/s"
+                report(f"{label(key)}: step {row['step']:.0f}/{num_steps(key)}, {speed}")
 
-    thread = threading.Thread(target=look, daemon=True, name="progress")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(timeout=INTERVAL_S)
+    return every(INTERVAL_S, look)

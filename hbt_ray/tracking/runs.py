@@ -12,6 +12,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -50,20 +51,16 @@ class RunStore:
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         self.tracking_uri = tracking_uri
         self.experiment = experiment
-        self._opened: MlflowClient | None = None
-        self._known_experiment: str | None = None
         self._created: set[str] = set()  # runs made by this process: nothing was logged to them before us
         self._steps: dict[tuple[str, str], set[int]] = {}  # (run, metric) -> steps that are in the store
         self._num_nonfinite: dict[str, int] = {}
 
-    @property
+    @cached_property
     def client(self) -> MlflowClient:
         """The MLflow client; opening a SQLite store creates or migrates its tables."""
-        if self._opened is None:
-            if database := sqlite_path(self.tracking_uri):
-                database.parent.mkdir(parents=True, exist_ok=True)
-            self._opened = MlflowClient(tracking_uri=self.tracking_uri)
-        return self._opened
+        if database := sqlite_path(self.tracking_uri):
+            database.parent.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self.tracking_uri)
 
     def ping(self) -> None:
         """One cheap question, which raises where the store does not answer."""
@@ -86,7 +83,7 @@ class RunStore:
             all_tags["mlflow.parentRunId"] = parent
         run = self._find(key)
         if run is None:
-            created = self.client.create_run(self._experiment_id(), run_name=name, tags=all_tags)
+            created = self.client.create_run(self._experiment_id, run_name=name, tags=all_tags)
             self._created.add(created.info.run_id)
             return str(created.info.run_id)
         run_id = str(run.info.run_id)
@@ -107,21 +104,20 @@ class RunStore:
 
         `wanted`: key -> folders of artifacts to look into, such as `dev`; the root is looked at in any case.
         """
-        runs = {}
-        for key, folders in wanted.items():
-            run = self._find(key)
-            if run is not None:
-                run_id = str(run.info.run_id)
-                paths = [
-                    item.path for folder in (None, *folders) for item in self.client.list_artifacts(run_id, folder)
-                ]
-                runs[key] = Recorded(
-                    status=str(run.info.status),
-                    early_stopped=EARLY_STOPPED_TAG in run.data.tags,
-                    metrics=frozenset(run.data.metrics),
-                    artifacts=frozenset(paths),
-                )
-        return runs
+        runs = {key: run for key in wanted if (run := self._find(key))}
+        return {
+            key: Recorded(
+                status=str(run.info.status),
+                early_stopped=EARLY_STOPPED_TAG in run.data.tags,
+                metrics=frozenset(run.data.metrics),
+                artifacts=frozenset(
+                    item.path
+                    for folder in (None, *wanted[key])
+                    for item in self.client.list_artifacts(run.info.run_id, folder)
+                ),
+            )
+            for key, run in runs.items()
+        }
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Nested settings as parameters `section.field`.
@@ -181,8 +177,9 @@ class RunStore:
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch) / target.name
             local.write_bytes(content)
-            folder = None if target.parent == PurePosixPath(".") else str(target.parent)
-            self.client.log_artifact(run_id, str(local), artifact_path=folder)
+            self.client.log_artifact(
+                run_id, str(local), artifact_path=str(target.parent) if target.parent.name else None
+            )
 
     def finish(self, run_id: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
         """Ends a run. `early_stopped` ends as FINISHED with the tag `hbt.early_stopped`."""
@@ -190,39 +187,38 @@ class RunStore:
         self._set_tags(run_id, {**(tags or {}), **stopped})
         self.client.set_terminated(run_id, END_STATUS[status])
 
+    @cached_property
     def _experiment_id(self) -> str:
-        if self._known_experiment is None:
-            experiment = self.client.get_experiment_by_name(self.experiment)
-            if experiment is not None and experiment.lifecycle_stage == "deleted":
-                logger.warning("MLflow experiment %r was deleted; it is restored", self.experiment)
-                self.client.restore_experiment(experiment.experiment_id)
-            self._known_experiment = str(experiment.experiment_id) if experiment else self._create_experiment()
-        return self._known_experiment
-
-    def _create_experiment(self) -> str:
-        try:
-            location = artifact_location(self.tracking_uri)
-            return str(self.client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT_TAGS))
-        except MlflowException as error:
-            experiment = self.client.get_experiment_by_name(self.experiment)
-            if error.error_code == "RESOURCE_ALREADY_EXISTS" and experiment is not None:
-                return str(experiment.experiment_id)  # another study was quicker
-            raise
+        experiment = self.client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            try:
+                return str(
+                    self.client.create_experiment(
+                        self.experiment, artifact_location=artifact_location(self.tracking_uri), tags=EXPERIMENT_TAGS
+                    )
+                )
+            except MlflowException:
+                experiment = self.client.get_experiment_by_name(self.experiment)
+                if experiment is None:
+                    raise  # else another study was quicker
+        if experiment.lifecycle_stage == "deleted":
+            logger.warning("MLflow experiment %r was deleted; it is restored", self.experiment)
+            self.client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
 
     def _find(self, key: str) -> Run | None:
         if "'" in key or '"' in key or "\\" in key:
             raise ValueError(f"run key {key!r}: quotes and backslashes are not allowed; rename the study")
         runs = self.client.search_runs(
-            [self._experiment_id()], f"tags.`{KEY_TAG}` = '{key}'", max_results=1, order_by=["start_time ASC"]
+            [self._experiment_id], f"tags.`{KEY_TAG}` = '{key}'", max_results=1, order_by=["start_time ASC"]
         )
         return runs[0] if runs else None
 
     def _logged_steps(self, run_id: str, name: str) -> set[int]:
-        known = self._steps.get((run_id, name))
-        if known is None:
+        if (run_id, name) not in self._steps:
             history = [] if run_id in self._created else self.client.get_metric_history(run_id, name)
-            known = self._steps[run_id, name] = {int(metric.step) for metric in history}
-        return known
+            self._steps[run_id, name] = {int(metric.step) for metric in history}
+        return self._steps[run_id, name]
 
     def _set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         entries = [RunTag(name, str(value)[:MAX_VALUE_CHARS]) for name, value in tags.items()]

@@ -26,7 +26,7 @@ from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri
 from hbt_ray.tracking.writer import RunWriter
 
-CLOSE_S = 300.0
+READY_S, CLOSE_S = 60.0, 300.0
 # MLflow waits 120 s for an answer and asks 8 times before it reports a failure; the writer repeats by itself
 # and should notice sooner. Only the actor's process is affected, and the user's own settings stay.
 REQUEST_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -51,9 +51,7 @@ class WriterActor:
         return getattr(self._writer, method)(*arguments)
 
 
-def get_or_start_writer(
-    tracking_uri: str, experiment: str, name: str, *, unsent: str = "", ready_timeout_s: float = 60.0
-) -> WriterHandle:
+def get_or_start_writer(tracking_uri: str, experiment: str, name: str, *, unsent: str = "") -> WriterHandle:
     """The writer of a study: started beside the caller the first time, found by name afterwards.
 
     Call it first in the job's driver, and hand the result to whatever runs elsewhere. The actor takes no CPU
@@ -64,7 +62,6 @@ def get_or_start_writer(
         experiment: MLflow experiment, created if missing.
         name: of the study; one writer for each.
         unsent: file for the records that the store has not taken, which are sent first; empty: none.
-        ready_timeout_s: seconds to wait for the actor's process.
 
     Raises:
         ClusterError: the actor did not come up in time.
@@ -74,10 +71,10 @@ def get_or_start_writer(
     options = remote.options(name=f"hbt-tracking-{name}", get_if_exists=True, scheduling_strategy=node)
     actor = options.remote(tracking_uri, experiment, unsent)
     try:
-        ray.get(actor.append.remote("stats"), timeout=ready_timeout_s)
+        ray.get(actor.append.remote("stats"), timeout=READY_S)
     except (RayError, GetTimeoutError) as error:
         raise ClusterError(
-            f"tracking writer {name!r} did not start within {ready_timeout_s:g} s ({one_line(error)}). See the actor's "
+            f"tracking writer {name!r} did not start within {READY_S:g} s ({one_line(error)}). See the actor's "
             "log in the Ray session's logs directory; check that hbt_ray and mlflow can be imported on the driver's "
             "node."
         ) from error

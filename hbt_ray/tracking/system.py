@@ -8,13 +8,14 @@ costs a worker about 2 s and 44 MB, and they warn at every sample of a GPU in sl
 from __future__ import annotations
 
 import os
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import psutil
+
+from hbt_ray.tracking.progress import every
 
 SAMPLE_S = 10.0
 """Seconds between two samples; what is logged is the mean of the samples since the last step that was logged."""
@@ -71,11 +72,7 @@ class SystemSampler:
 
 @contextmanager
 def system_metrics(
-    publish: Callable[[int, Mapping[str, float]], None],
-    step: Callable[[], int],
-    node: str,
-    *,
-    sample_s: float | None = None,
+    publish: Callable[[int, Mapping[str, float]], None], step: Callable[[], int], node: str
 ) -> Iterator[None]:
     """Sample this machine while the block runs, in a thread that mostly sleeps.
 
@@ -83,26 +80,18 @@ def system_metrics(
         publish: receives (step, metrics) at most once a step, and never waits.
         step: of the training, now.
         node: which machine it is, a part of the metrics' names.
-        sample_s: seconds between two samples; None: `SAMPLE_S`.
     """
-    pause = SAMPLE_S if sample_s is None else sample_s
-    done = threading.Event()
+    sampler, last = SystemSampler(), step()
 
-    def watch() -> None:
-        sampler, last = SystemSampler(), step()
-        while not done.wait(pause):
-            sampler.sample()
-            if (now := step()) != last:
-                last = now
-                publish(now, {f"system/{node}/{name}": value for name, value in sampler.take().items()})
+    def look() -> None:
+        nonlocal last
+        sampler.sample()
+        if (now := step()) != last:
+            last = now
+            publish(now, {f"system/{node}/{name}": value for name, value in sampler.take().items()})
 
-    thread = threading.Thread(target=watch, name="hbt-system-metrics", daemon=True)
-    thread.start()
-    try:
+    with every(SAMPLE_S, look):
         yield
-    finally:
-        done.set()
-        thread.join(timeout=1.0)
 
 
 def _nvml() -> Any:

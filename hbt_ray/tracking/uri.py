@@ -61,54 +61,42 @@ def check_tracking(tracking_uri: str, timeout_s: float = 5.0) -> None:
             request.
     """
     scheme = tracking_uri.partition(":")[0].lower() if ":" in tracking_uri else ""
-    if scheme in ("", "file"):
-        raise ClusterError(
-            f"tracking URI {tracking_uri!r}: MLflow answers 'The filesystem tracking backend (e.g., "
-            "'./mlruns') is in maintenance mode'. Use sqlite:////absolute/path/mlflow.db or the http(s) "
-            "address of an MLflow server; `mlflow migrate-filestore` moves existing runs."
-        )
+    kind = scheme.partition("+")[0]
     known = sorted({*SERVERS, *DATABASE_ENGINES, *(plugin.name for plugin in entry_points(group=PLUGINS))})
-    if scheme.partition("+")[0] not in known:
-        raise ClusterError(
-            f"tracking URI {tracking_uri!r}: MLflow has no store {scheme!r}; it has {', '.join(known)}. Use "
-            "sqlite:////absolute/path/mlflow.db or the http(s) address of an MLflow server."
-        )
+    if scheme in ("", "file") or kind not in known:
+        reason = f"MLflow has no store {scheme!r}; it has {', '.join(known)}"
+        if scheme in ("", "file"):
+            reason = "MLflow's store of plain files is in maintenance mode; `mlflow migrate-filestore` moves its runs"
+        hint = "Use sqlite:////absolute/path/mlflow.db or the http(s) address of an MLflow server."
+        raise _unusable(tracking_uri, f"{reason}. {hint}")
     if database := sqlite_path(tracking_uri):
         _check_directory(tracking_uri, database.parent)
-    elif scheme.partition("+")[0] in DATABASE_ENGINES:
-        _check_driver(tracking_uri)
+    elif kind in DATABASE_ENGINES:
+        try:
+            make_url(tracking_uri).get_dialect().import_dbapi()
+        except ImportError as error:
+            hint = "Install it on the machine that runs the job, or name another driver as in postgresql+psycopg2://."
+            raise _unusable(tracking_uri, f"the database's driver is missing ({error}). {hint}") from error
+        except SQLAlchemyError as error:
+            raise _unusable(tracking_uri, f"no address of a database ({error}).") from error
     elif scheme in ("http", "https"):
         _check_server(tracking_uri, timeout_s)
 
 
-def _check_driver(uri: str) -> None:
-    try:
-        make_url(uri).get_dialect().import_dbapi()
-    except ImportError as error:
-        raise ClusterError(
-            f"tracking URI {redacted(uri)!r}: the database's driver is missing ({error}). Install it on the machine "
-            "that runs the job, or name another driver as in postgresql+psycopg2://."
-        ) from error
-    except SQLAlchemyError as error:
-        raise ClusterError(f"tracking URI {redacted(uri)!r}: no address of a database ({error}).") from error
+def _unusable(uri: str, reason: str) -> ClusterError:
+    shown = re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)  # without a password
+    return ClusterError(f"tracking URI {shown!r}: {reason}")
 
 
-def redacted(uri: str) -> str:
-    """`uri` without the password it may hold."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
-
-
-def _check_directory(tracking_uri: str, directory: Path) -> None:
+def _check_directory(uri: str, directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         writable = os.access(directory, os.W_OK | os.X_OK)
     except OSError:
         writable = False
     if not writable:
-        raise ClusterError(
-            f"tracking URI {tracking_uri!r}: directory {directory} cannot be written. Choose one that "
-            "this user can write, or set MLFLOW_TRACKING_URI to a server."
-        )
+        hint = "Choose one that this user can write, or set MLFLOW_TRACKING_URI to a server."
+        raise _unusable(uri, f"directory {directory} cannot be written. {hint}")
 
 
 def _check_server(uri: str, timeout_s: float) -> None:
@@ -123,26 +111,17 @@ def _check_server(uri: str, timeout_s: float) -> None:
             params={"max_results": 1},
         )
     except MlflowException as error:
-        raise ClusterError(
-            f"tracking URI {uri!r}: no answer ({_last_cause(error)}; limit {timeout_s:g} s). Start the "
-            "server, correct the address, or unset it to record into a local SQLite file."
-        ) from error
+        hint = "Start the server, correct the address, or unset it to record into a local SQLite file."
+        raise _unusable(uri, f"no answer ({_last_cause(error)}; limit {timeout_s:g} s). {hint}") from error
+    if response.status_code == 200:
+        return
     if response.status_code == 403 and "Invalid Host header" in response.text:
-        raise ClusterError(
-            f"tracking URI {uri!r}: the server answers 403 'Invalid Host header'. Start it with `mlflow "
-            f"server --allowed-hosts` naming {uri.split('/')[2]!r} (the list replaces the default; keep "
-            "localhost:*)."
-        )
+        hint = f"Start it with `mlflow server --allowed-hosts` naming {uri.split('/')[2]!r} and localhost:*."
+        raise _unusable(uri, f"the server answers 403 'Invalid Host header'. {hint}")
+    hint = "Check that an MLflow tracking server listens at this address, and its log."
     if response.status_code in (401, 403):
-        raise ClusterError(
-            f"tracking URI {uri!r}: the server answers {response.status_code}, access refused. Set "
-            "MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
-        )
-    if response.status_code != 200:
-        raise ClusterError(
-            f"tracking URI {uri!r}: the server answers HTTP {response.status_code} to an experiment search. "
-            "Check that an MLflow tracking server listens at this address, and its log."
-        )
+        hint = "Set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+    raise _unusable(uri, f"the server answers HTTP {response.status_code} to an experiment search. {hint}")
 
 
 def _last_cause(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.errors import HbtError, one_line
-from hbt_ray.tracking.handle import Recorded, Recorder, WriterStats
+from hbt_ray.tracking.handle import Recorded, RunLog, WriterStats
 from hbt_ray.tracking.journal import Journal, Record
 from hbt_ray.tracking.runs import RunStore
 
@@ -66,7 +66,7 @@ def is_refused(error: Exception) -> bool:
     return isinstance(error, (HbtError, ValueError, TypeError, ImportError))
 
 
-class RunWriter(Recorder):
+class RunWriter(RunLog):
     """Writes records in the order in which they were handed in, from one thread.
 
     Args:
@@ -147,7 +147,10 @@ class RunWriter(Recorder):
                 self._closed = True
                 self._changed.notify_all()
             self._thread.join(timeout=1.0)
-            self._keep_unsent()
+            if self._journal:
+                with self._changed:
+                    parked = [record for records in self._parked.values() for record in records]
+                    self._journal.replace([*filter(None, [self._in_hand]), *self._records, *parked])
             if left := self.stats().num_pending:
                 logger.warning(
                     "MLflow at %s: %d records were not written before the end", self._store.tracking_uri, left
@@ -187,17 +190,6 @@ class RunWriter(Recorder):
                 self._journal.keep(is_down=self._down)
                 self._changed.wait(POLL_S)
 
-    def _keep_unsent(self) -> None:
-        if self._journal is None:
-            return
-        with self._changed:
-            parked = [record for records in self._parked.values() for record in records]
-            left = [*([self._in_hand] if self._in_hand else []), *self._records, *parked]
-            if left:
-                self._journal.replace(left)
-            else:
-                self._journal.clear()
-
     def _work(self) -> None:
         while True:
             with self._changed:
@@ -221,9 +213,18 @@ class RunWriter(Recorder):
                 # It has to answer before an attempt that fails and after it: else the store came up in between.
                 before, answered = answered, attempt >= MAX_ATTEMPTS_WHILE_UP and self._store_answers()
                 if is_refused(error) or (before and answered):
-                    self._drop(record, error)
+                    self._num_dropped += 1
+                    logger.warning(
+                        "run %s: %s is not recorded, MLflow refused: %s", record.key, record, one_line(error)
+                    )
                     return
-                self._say_down(error)
+                if not self._down:
+                    logger.warning(
+                        "MLflow at %s does not take records (%s); they are kept and sent when it does",
+                        self._store.tracking_uri,
+                        one_line(error),
+                    )
+                self._down = True
                 with self._changed:
                     pause = min(FIRST_RETRY_S * 2 ** min(attempt, 10), LONGEST_RETRY_S)
                     if self._changed.wait_for(lambda: self._closed, pause):
@@ -261,16 +262,3 @@ class RunWriter(Recorder):
         except Exception:
             return False
         return True
-
-    def _drop(self, record: Record, error: Exception) -> None:
-        self._num_dropped += 1
-        logger.warning("run %s: %s is not recorded, MLflow refused: %s", record.key, record, one_line(error))
-
-    def _say_down(self, error: Exception) -> None:
-        if not self._down:
-            self._down = True
-            logger.warning(
-                "MLflow at %s does not take records (%s); they are kept and sent when it does",
-                self._store.tracking_uri,
-                one_line(error),
-            )

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import yaml
 from mlflow import MlflowClient
@@ -19,7 +20,7 @@ def test_config_and_matrix_can_be_read_back(tmp_path, matrix):
     writer.start_run("k", "k")
     config = {"mix": {"alpha": 0.5, "langs": ["de", "hi"]}, "title": "हिन्दी"}
     log_config(writer, "k", config)
-    log_matrix(writer, "k", ["de", "hi"], matrix, "mAP")
+    log_matrix(writer, "k", SimpleNamespace(name="dev", langs=("de", "hi"), map_matrix=matrix), "m")
     config["mix"]["alpha"] = 0.9  # what was handed in counts, not what becomes of it
     assert writer.flush(30)
     client, run_id = MlflowClient(tracking_uri=uri), writer.run_id("k")
@@ -31,10 +32,10 @@ def test_config_and_matrix_can_be_read_back(tmp_path, matrix):
     assert yaml.safe_load(fetch("config/resolved.yaml").read_text(encoding="utf-8")) == expected
     assert json.loads(fetch("config/resolved.json").read_text(encoding="utf-8")) == expected
     assert client.get_run(run_id).data.params["mix.alpha"] == "0.5"
-    table = json.loads(fetch("map_matrix.json").read_text())
+    table = json.loads(fetch("dev/map_matrix.json").read_text())
     assert table["langs"] == ["de", "hi"]
     assert table["values"] == [[0.9, 0.4], [None, 0.8]]
-    assert fetch("map_matrix.png").read_bytes().startswith(b"\x89PNG")
+    assert fetch("dev/map_matrix.png").read_bytes().startswith(b"\x89PNG")
     assert writer.close(10)
 
 

@@ -36,7 +36,7 @@ def test_a_row_holds_the_mean_since_the_last_step_that_was_logged(monkeypatch):
     assert sampler.take()["cpu_utilization_percentage"] == 50.0
 
 
-def test_steps_are_those_of_the_training_and_each_comes_once():
+def test_steps_are_those_of_the_training_and_each_comes_once(monkeypatch):
     rows, now = [], 5
     three = threading.Event()
 
@@ -50,7 +50,8 @@ def test_steps_are_those_of_the_training_and_each_comes_once():
         now += 1 if len(rows) < 3 else 0
         return now // 4  # stays the same for four looks
 
-    with system_metrics(publish, step, "node_1", sample_s=0.002):
+    monkeypatch.setattr("hbt_ray.tracking.system.SAMPLE_S", 0.002)
+    with system_metrics(publish, step, "node_1"):
         assert three.wait(10)
         time.sleep(0.05)
     steps = [step for step, _ in rows]
@@ -58,7 +59,8 @@ def test_steps_are_those_of_the_training_and_each_comes_once():
     assert len(rows) == 3  # a training that stands still adds none
     assert all(name.startswith("system/node_1/") for _, metrics in rows for name in metrics)
     num = threading.active_count()
-    with system_metrics(publish, lambda: 0, "node_0", sample_s=60.0):
+    monkeypatch.setattr("hbt_ray.tracking.system.SAMPLE_S", 60.0)
+    with system_metrics(publish, lambda: 0, "node_0"):
         assert threading.active_count() == num + 1
     assert threading.active_count() == num  # it ends at once, not after a minute
 
