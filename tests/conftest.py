@@ -58,7 +58,10 @@ def small_input(tmp_path_factory):
     from hbt_ray.corpus.sample import write_sample
 
     directory = tmp_path_factory.mktemp("sample")
-    write_sample(directory, langs=SMALL_LANGS)
+    write_sample(directory)
+    for path in directory.glob("*.parquet"):
+        if path.stem not in SMALL_LANGS:
+            path.unlink()
     return directory
 
 

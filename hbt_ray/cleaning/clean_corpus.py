@@ -10,11 +10,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import pyarrow as pa
 
 from hbt_ray.cleaning.contamination import KnownTexts, known_texts
 from hbt_ray.cleaning.counts import COUNTS, CleanCounts, KeptCounts
@@ -142,17 +139,17 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirect
     files = spill(work, inputs.units, langs, parts)
     num_gpus = int(bool(job.config.model) and takes_gpu(None))
     results = map_partitions(work, files, parts, clean_partition, (job,), count, num_gpus=num_gpus)
-    by_part = {row["partition"]: CleanCounts.from_json(row["counts"]) for row in results}
+    by_part = {part: counts for part, _, counts in results}
     if job.config.duplicates:
-        num_items = {row["partition"]: row["num_items"] for row in results}
+        num_items = {part: num for part, num, _ in results}
         duplicates = find_duplicates(job.directory, num_items, job.config.max_jaccard)
         report(f"near-duplicates of other items: {sum(map(len, duplicates.values())):,}")
         items = [(part, num_items[part], duplicates[part]) for part in sorted(duplicates)]
-        for row in run_tasks(work, "duplicates", items, _remove, (job.directory,)):
-            counts, left = by_part[row["partition"]], CleanCounts.from_json(row["counts"])
-            counts.kept = KeptCounts()
-            counts.add(left)
-            put_in_place(job.directory, row["partition"], left.kept.rows.total())
+        rest = run_tasks(work, "duplicates", items, _remove, (job.directory,))
+        for part, left in zip(sorted(duplicates), rest, strict=True):
+            by_part[part].kept = KeptCounts()
+            by_part[part].add(left)
+            put_in_place(job.directory, part, left.kept.rows.total())
     total = CleanCounts()
     for part in sorted(by_part):
         total.add(by_part[part])
@@ -161,10 +158,8 @@ def _run(inputs: Inputs, langs: tuple[str, ...], job: CleanJob, work: WorkDirect
     return total
 
 
-def _remove(item: tuple[int, int, dict[int, Item]], directory: str) -> Iterator[pa.Table]:
-    part, num_items, duplicates = item
-    counts = remove_items(directory, part, num_items, duplicates)
-    yield pa.table({"partition": [part], "counts": [counts.to_json()]})
+def _remove(item: tuple[int, int, dict[int, Item]], directory: str) -> CleanCounts:
+    return remove_items(directory, *item)
 
 
 def _load(place: str, rules: CleanConfig, report: Report) -> KnownTexts:

@@ -61,15 +61,6 @@ class CleanCounts:
         """Count rows rejected for `reason`."""
         self.rejected.setdefault(reason, Counter()).update(langs)
 
-    def to_json(self) -> str:
-        """For the way from a task to the driver, and for the summary."""
-        return COUNTS.dump_json(self).decode()
-
-    @staticmethod
-    def from_json(text: str) -> CleanCounts:
-        """Inverse of `to_json`."""
-        return COUNTS.validate_json(text)
-
     def add(self, other: CleanCounts) -> None:
         """Fold another partition's counts into these."""
         self.items += other.items

@@ -53,8 +53,8 @@ class CleanJob:
     """The list of `KnownTexts`; None without any."""
 
 
-def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
-    """Write the kept and the rejected rows of a partition; one row of counts comes back."""
+def clean_partition(load: Load, part: int, job: CleanJob) -> tuple[int, int, CleanCounts]:
+    """Write the kept and the rejected rows of a partition; returns its number, its items to compare, and counts."""
     unusable = PartitionStats()
     table = drop_problems(load(), unusable)
     counts = CleanCounts(unusable=unusable.skipped)
@@ -89,7 +89,7 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> pa.Table:
         buffer = io.BytesIO()
         pq.write_table(pa.concat_tables(firsts), buffer, compression="zstd")
         write_whole(f"{work}.parquet", buffer.getvalue())
-    return pa.table({"partition": [part], "num_items": [num_items], "counts": [counts.to_json()]})
+    return part, num_items, counts
 
 
 def whole_items(table: pa.Table, num_rows: int) -> Iterator[pa.Table]:

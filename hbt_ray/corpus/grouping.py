@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from hbt_ray.cluster import tasks
+from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.corpus.rows import SCHEMA, check_rows
 from hbt_ray.corpus.shards import text_hash
@@ -27,8 +28,6 @@ PARTITION_BYTES = 16 << 20
 """Of an input's files, and a quarter of what they hold unpacked."""
 PACKED = 4
 MIN_PARTITIONS, MAX_PARTITIONS = 4, 8192
-ROWS = "rows"
-"""Directory of the spilled rows."""
 
 Load = Callable[[], pa.Table]
 """Reads the rows of a partition."""
@@ -43,7 +42,11 @@ def count_partitions(num_bytes: int, unpacked_bytes: int = 0) -> int:
 
 
 def spill(
-    work: WorkDirectory, units: Sequence[Unit], langs: Sequence[str], num_partitions: int, columns: Sequence[str] = ()
+    work: WorkDirectory,
+    units: Sequence[Unit],
+    langs: Sequence[str],
+    num_partitions: int,
+    columns: Sequence[str] = SCHEMA.names,
 ) -> list[str]:
     """Read and check all rows and spill them to disk.
 
@@ -52,28 +55,26 @@ def spill(
         units: of the input.
         langs: canonical codes to keep; empty keeps all.
         num_partitions: into which ids are spread.
-        columns: of `hbt_ray.corpus.rows.SCHEMA` that are needed; empty is all.
+        columns: of `hbt_ray.corpus.rows.SCHEMA` that are needed.
 
     Returns:
         The files of spilled rows, for `map_partitions`.
     """
-    wanted = tuple(columns or SCHEMA.names)
-    directory = f"{work.directory}/{ROWS}"
-    args = (directory, tuple(langs), num_partitions, wanted)
-    return [f"{directory}/{row['file']}" for row in run_tasks(work, "rows", list(enumerate(units)), _spill, args)]
+    args = (f"{work.directory}/rows", langs, num_partitions, columns)
+    return run_tasks(work, "rows", list(enumerate(units)), _spill, args)
 
 
 def map_partitions(
     work: WorkDirectory,
     files: Sequence[str],
     num_partitions: int,
-    task: Callable[..., pa.Table],
+    task: Callable[..., Any],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
     *,
     num_gpus: float = 0,
-) -> list[dict[str, Any]]:
-    """`task(load, partition, *args)` for every partition that has rows; returns their small tables as rows, in order.
+) -> list[Any]:
+    """`task(load, partition, *args)` for every partition that has rows; returns their results, in order.
 
     `load()` reads the rows, which then are the task's alone: it can let go of them.
 
@@ -81,26 +82,27 @@ def map_partitions(
         work: keeps what is done.
         files: of `spill`.
         num_partitions: as they were spilled.
-        task: makes a small table of the rows of a partition.
+        task: makes something small of the rows of a partition.
         args: of `task`.
         count: receives progress.
         num_gpus: of a task.
     """
     parts = [(part,) for part in range(num_partitions)]
-    return run_tasks(work, "partitions", parts, _partition, (tuple(files), task, args), count, num_gpus=num_gpus)
+    results = run_tasks(work, "partitions", parts, _partition, (tuple(files), task, args), count, num_gpus=num_gpus)
+    return [result for result in results if result is not None]
 
 
 def run_tasks(
     work: WorkDirectory,
     stage: str,
     items: Sequence[Any],
-    task: Callable[..., Iterator[pa.Table]],
+    task: Callable[..., Any],
     args: tuple[Any, ...],
     count: Count = lambda done, total: None,
     *,
     num_gpus: float = 0,
-) -> list[dict[str, Any]]:
-    """Run `task(item, *args)` on each item, as many at once as fit, and return the rows of its small tables, in order.
+) -> list[Any]:
+    """Run `task(item, *args)` on each item, as many at once as fit, and return the results, in order.
 
     Items that are done, by this job or by one that was stopped, are not done again.
 
@@ -108,7 +110,7 @@ def run_tasks(
         work: keeps what is done.
         stage: name of these tasks.
         items: each with a number of its own as its first field.
-        task: makes small tables.
+        task: makes something small that can be pickled.
         args: of `task`.
         count: receives progress.
         num_gpus: of a task.
@@ -120,63 +122,52 @@ def run_tasks(
     recorded = tasks.Stage(work=_recorded, args=(work, stage, task, args), num_gpus=num_gpus)
     for number, _ in enumerate(tasks.stream(todo, recorded, what=f"work on {stage}")):
         count(len(done) + number + 1, len(items))
-    return work.given(stage, (item[0] for item in items))
+    return work.results(stage, (item[0] for item in items))
 
 
-def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = ()) -> dict[str, str]:
+def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = SCHEMA.names) -> dict[str, str]:
     """Everything that decides how the work on an input is cut into tasks, for `WorkDirectory.begin`."""
     parts = [(unit.kind, unit.path.rsplit("/", 1)[-1], unit.start, unit.stop, unit.columns) for unit in units]
     return {
-        "format": "1",  # of what tasks give back and of what they leave in the working directory
+        "format": "2",  # of what tasks give back and of what they leave in the working directory
         "units": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         "partitions": str(num_partitions),
-        "columns": ",".join(columns or SCHEMA.names),
+        "columns": ",".join(columns),
     }
 
 
 def _recorded(
-    item: tuple[Any, ...],
-    work: WorkDirectory,
-    stage: str,
-    task: Callable[..., Iterator[pa.Table]],
-    args: tuple[Any, ...],
+    item: tuple[Any, ...], work: WorkDirectory, stage: str, task: Callable[..., Any], args: tuple[Any, ...]
 ) -> Iterator[int]:
-    tables = list(task(item, *args))
-    work.record(stage, item[0], pa.concat_tables(tables) if tables else pa.table({}))
+    work.record(stage, item[0], task(item, *args))
     yield item[0]
 
 
 def _spill(
-    item: tuple[int, Unit], directory: str, langs: tuple[str, ...], num_partitions: int, columns: tuple[str, ...]
-) -> Iterator[pa.Table]:
+    item: tuple[int, Unit], directory: str, langs: Sequence[str], num_partitions: int, columns: Sequence[str]
+) -> str:
     """Read one unit, check its rows and spill them by partition."""
     number, unit = item
-    name = f"{number:06d}.arrow"
+    location = f"{directory}/{number:06d}.arrow"
     schema = pa.schema([SCHEMA.field(column) for column in columns])
-    with SpillWriter(f"{directory}/{name}", schema) as writer:
-        for table in _read(unit):
+    with SpillWriter(location, schema) as writer:
+        for table in read_unit(unit):
             try:
                 table = check_rows(table, langs).select(columns)
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # bytes that are no UTF-8
                 raise CorpusError(f"{unit.path}: a column is not text ({one_line(error)})") from None
             writer.add(table, partition_of(table["id"], num_partitions))
     pa.default_memory_pool().release_unused()
-    yield pa.table({"file": [name]})
+    return location
 
 
-def _read(unit: Unit) -> Iterator[pa.Table]:
-    from hbt_ray.corpus.inputs import read_unit
-
-    return read_unit(unit)
-
-
-def _partition(
-    item: tuple[int], files: tuple[str, ...], task: Callable[..., pa.Table], args: tuple[Any, ...]
-) -> Iterator[pa.Table]:
+def _partition(item: tuple[int], files: tuple[str, ...], task: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     (partition,) = item
-    if has_partition(files, partition):
-        yield task(partial(read_partition, files, partition), partition, *args)
-        pa.default_memory_pool().release_unused()  # a worker lives on, and its allocator would keep it all
+    if not has_partition(files, partition):
+        return None
+    result = task(partial(read_partition, files, partition), partition, *args)
+    pa.default_memory_pool().release_unused()  # a worker lives on, and its allocator would keep it all
+    return result
 
 
 def partition_of(ids: pa.ChunkedArray, num_partitions: int) -> np.ndarray:

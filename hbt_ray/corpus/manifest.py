@@ -154,12 +154,8 @@ class Corpus:
             f"remove {self.directory} and run jobs/prepare.py again"
         )
 
-    def has_lang(self, split: str) -> np.ndarray:
-        """bool [num_items, num_langs]: which item of `split` has which language (in manifest order)."""
-        return np.unpackbits(self.packed_coverage(split), axis=1, count=len(self.manifest.langs)).astype(bool)
-
     def packed_coverage(self, split: str) -> np.ndarray:
-        """uint8 [num_items, ceil(num_langs / 8)]: `has_lang` as packed bits."""
+        """uint8 [num_items, ceil(num_langs / 8)]: whether an item has language l of the manifest is bit l."""
         fs, root = open_fs(self.directory)
         data = fs.cat_file(f"{root}/{self.manifest.splits[split].coverage.name}")
         packed: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)

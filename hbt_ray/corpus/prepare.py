@@ -7,13 +7,11 @@ to which partition depends on the input alone, so the same input gives the same 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +24,7 @@ from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.manifest import MANIFEST, Corpus, Manifest, ShardInfo, write_file
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
-from hbt_ray.corpus.splits import count_pairs, merge_split, token_table
+from hbt_ray.corpus.splits import PartitionResult, count_pairs, merge_split, token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
@@ -143,12 +141,12 @@ def _run(
             report(f"prepared {done}/{total} partitions")
 
     files = spill(work, inputs.units, job.langs, job.num_partitions, columns)
-    results = map_partitions(work, files, job.num_partitions, _make_shards, (job,), count)
+    results: list[PartitionResult] = map_partitions(work, files, job.num_partitions, _make_shards, (job,), count)
     stats = PartitionStats()
     for result in results:
-        stats.add(PartitionStats.from_json(result["stats"]))
+        stats.add(result.stats)
     _check_skipped(job.config, stats, report)
-    langs = tuple(sorted({lang for result in results for lang in result["langs"]}))
+    langs = tuple(sorted({lang for result in results for lang in result.langs}))
     splits = {name: merge_split(name, job.directory, results, langs) for name in ("train", "dev")}
     if not splits["train"].num_items:
         raise CorpusError(f"corpus.input={job.config.input!r}: no usable rows are left for training")
@@ -182,12 +180,12 @@ def _run(
     return Corpus.open(job.directory)
 
 
-def _make_shards(load: Load, part: int, job: Job) -> pa.Table:
-    """Join, tokenise and write one partition; one row of counts comes back."""
+def _make_shards(load: Load, part: int, job: Job) -> PartitionResult:
+    """Join, tokenise and write one partition."""
     stats = PartitionStats()
     table = drop_problems(load(), stats)
     langs = sorted(table["lang"].unique().to_pylist())
-    out: dict[str, Any] = {"partition": [part], "langs": pa.array([langs], pa.list_(pa.string()))}
+    result = PartitionResult(langs, stats)
     shards: dict[str, pa.Table] = {}
     if table.num_rows:
         tokenizer = _tokenizer(job.base, job.config, job.trust_remote_code)
@@ -198,17 +196,15 @@ def _make_shards(load: Load, part: int, job: Job) -> pa.Table:
         dev = _is_dev(wide["item_id"].to_pylist(), job)
         shards = {"train": wide.filter(pa.array(~dev)), "dev": wide.filter(pa.array(dev))}
         del wide
-    for split in ("train", "dev"):
-        shard = shards.pop(split, None)
-        info, bits = "", b""
-        if shard is not None and shard.num_rows:
+    for split in list(shards):
+        shard = shards.pop(split)
+        if shard.num_rows:
             buffer = io.BytesIO()
             groups = write_shard(shard, buffer)
             file = write_file(job.directory, f"{split}-{part:05d}", ".parquet", buffer.getvalue())
-            info = json.dumps(dataclasses.asdict(ShardInfo(**vars(file), row_groups=tuple(groups))))
-            bits = np.packbits(coverage(shard, langs), axis=1).tobytes()
-        out |= {f"{split}_shard": [info], f"{split}_bits": [bits]}
-    return pa.table(out | {"stats": [stats.to_json()]})
+            info = ShardInfo(**vars(file), row_groups=tuple(groups))
+            result.shards[split] = info, np.packbits(coverage(shard, langs), axis=1)
+    return result
 
 
 @lru_cache(maxsize=2)

@@ -5,14 +5,11 @@ project's. Train and dev items share no entity: a territory's items are all trai
 has a dev one; a combination (a weekday in a month, two languages, ...) is an entity of its own.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from hbt_ray.errors import ConfigError
 
 SAMPLE_LANGS = ("en", "es", "de", "el", "ru", "tr", "ar", "vi", "th", "zh", "hi")
 
@@ -22,19 +19,11 @@ def read_sample() -> pa.Table:
     return pq.read_table(Path(__file__).with_name("sample.parquet")).replace_schema_metadata()
 
 
-def write_sample(directory: Path, *, langs: Sequence[str] = SAMPLE_LANGS) -> None:
-    """Write `<lang>.parquet` for every language and then `dev_ids.txt` (one id a line) into `directory`.
-
-    Raises:
-        ConfigError: `langs` is empty, names a language twice or one that the sample does not have.
-    """
-    if not langs or len({*langs} & {*SAMPLE_LANGS}) < len(langs):
-        raise ConfigError(
-            f"langs={list(langs)} cannot be written: name some of {', '.join(SAMPLE_LANGS)}, each at most once"
-        )
+def write_sample(directory: Path) -> None:
+    """Write `<lang>.parquet` for every language and then `dev_ids.txt` (one id a line) into `directory`."""
     rows = read_sample()
     directory.mkdir(parents=True, exist_ok=True)
-    for lang in langs:
+    for lang in SAMPLE_LANGS:
         table = rows.filter(pc.equal(rows["lang"], lang)).drop_columns("dev").combine_chunks()
         pq.write_table(table, directory / f"{lang}.parquet")
     dev_ids = sorted(rows.filter(rows["dev"])["id"].unique().to_pylist())

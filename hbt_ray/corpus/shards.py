@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import TypeAdapter
 
 from hbt_ray.corpus.rows import DUPLICATE, TWO_SOURCES
 
@@ -33,7 +31,7 @@ Tokenise = Callable[[list[str], str], tuple[np.ndarray, np.ndarray]]
 
 @dataclass
 class PartitionStats:
-    """Counts of one partition, added up by the driver; all plain types."""
+    """Counts of one partition, added up by the driver."""
 
     skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -47,15 +45,6 @@ class PartitionStats:
         """Count `num` rows left out for `problem`, keeping the first example in order of text."""
         self.skipped[problem] += num
         self.examples[problem] = min(example, self.examples.get(problem, example))
-
-    def to_json(self) -> str:
-        """For the way from a task to the driver."""
-        return json.dumps(vars(self))
-
-    @staticmethod
-    def from_json(text: str) -> PartitionStats:
-        """Inverse of `to_json`."""
-        return TypeAdapter(PartitionStats).validate_json(text)
 
     def add(self, other: PartitionStats) -> None:
         """Fold another partition's counts into these."""

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.manifest import ShardInfo, Split, write_file
 from hbt_ray.corpus.shards import PartitionStats
 
 
-def merge_split(split: str, directory: str, results: list[dict[str, Any]], langs: tuple[str, ...]) -> Split:
+@dataclass(frozen=True)
+class PartitionResult:
+    """What the task of a partition gives back."""
+
+    langs: list[str]
+    stats: PartitionStats
+    shards: dict[str, tuple[ShardInfo, np.ndarray]] = field(default_factory=dict)
+    """Split -> its shard, and which item has which of `langs` as packed bits [items, ceil(languages / 8)]."""
+
+
+def merge_split(split: str, directory: str, results: list[PartitionResult], langs: tuple[str, ...]) -> Split:
     """Collect the shards of a split and write its coverage file, languages in the corpus's order."""
     shards: list[ShardInfo] = []
     packed = [np.zeros((0, -(-len(langs) // 8)), np.uint8)]
     counts = np.zeros(len(langs), np.int64)
     for result in results:
-        if not result[f"{split}_shard"]:
+        if split not in result.shards:
             continue
-        shard = TypeAdapter(ShardInfo).validate_json(result[f"{split}_shard"])
+        shard, bits = result.shards[split]
         has = np.zeros((shard.num_items, len(langs)), np.uint8)
-        has[:, [langs.index(code) for code in result["langs"]]] = _unpacked(result, split)
+        columns = [langs.index(code) for code in result.langs]
+        has[:, columns] = np.unpackbits(bits, axis=1, count=len(columns))
         counts += has.sum(axis=0, dtype=np.int64)
         packed.append(np.packbits(has, axis=1))
         shards.append(shard)
@@ -34,23 +44,16 @@ def merge_split(split: str, directory: str, results: list[dict[str, Any]], langs
     return Split(tuple(shards), coverage, dict(zip(langs, counts.tolist(), strict=True)))
 
 
-def count_pairs(results: list[dict[str, Any]], langs: tuple[str, ...]) -> dict[str, int]:
+def count_pairs(results: list[PartitionResult], langs: tuple[str, ...]) -> dict[str, int]:
     """`a b` -> items with both languages, a < b."""
     counts = np.zeros((len(langs), len(langs)), np.int64)
     for result in results:
-        columns = [langs.index(code) for code in result["langs"]]
-        for split in ("train", "dev"):
-            has = _unpacked(result, split).astype(np.float32)
+        columns = [langs.index(code) for code in result.langs]
+        for _, bits in result.shards.values():
+            has = np.unpackbits(bits, axis=1, count=len(columns)).astype(np.float32)
             counts[np.ix_(columns, columns)] += (has.T @ has).astype(np.int64)  # below 2^24 items a partition: exact
     pairs = ((a, b) for a in range(len(langs)) for b in range(a + 1, len(langs)))
     return {f"{langs[a]} {langs[b]}": int(counts[a, b]) for a, b in pairs if counts[a, b]}
-
-
-def _unpacked(result: dict[str, Any], split: str) -> np.ndarray:
-    """uint8 [items, languages of the partition]: 1 where an item has a language."""
-    num_langs = len(result["langs"])
-    packed = np.frombuffer(result[f"{split}_bits"], np.uint8).reshape(-1, -(-num_langs // 8) or 1)
-    return np.unpackbits(packed, axis=1, count=num_langs)
 
 
 def token_table(stats: PartitionStats, config: CorpusConfig) -> dict[str, dict[str, dict[str, float]]]:

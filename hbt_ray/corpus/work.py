@@ -1,23 +1,21 @@
 """The working directory of a job over a corpus, by which a killed job resumes: results of its finished tasks.
 
 made_from.json            what decides how the work is cut; where that is another, all is thrown away
-done/STAGE/00003.arrow    what a task gave back, written when all it made was there
+done/STAGE/00003.pickle   the result of a task, written when all it made was there
 """
 
 from __future__ import annotations
 
-import io
+import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import pyarrow as pa
 
 from hbt_ray.errors import ClusterError
 from hbt_ray.finished import MADE_FROM, FinishedFiles
 from hbt_ray.storage import open_fs, read_json, write_json
 
-SUFFIX = ".arrow"
+SUFFIX = ".pickle"
 
 
 @dataclass(frozen=True)
@@ -43,15 +41,12 @@ class WorkDirectory:
         """Numbers of the tasks that are done."""
         return {int(name.removesuffix(SUFFIX)) for name in self._records(stage).names()}
 
-    def record(self, stage: str, number: int, given: pa.Table) -> None:
+    def record(self, stage: str, number: int, result: Any) -> None:
         """Note that a task is done, with its result."""
-        sink = io.BytesIO()
-        with pa.ipc.new_stream(sink, given.schema) as writer:
-            writer.write_table(given)
-        self._records(stage).write(f"{number:05d}{SUFFIX}", sink.getvalue())
+        self._records(stage).write(f"{number:05d}{SUFFIX}", pickle.dumps(result))
 
-    def given(self, stage: str, numbers: Iterable[int]) -> list[dict[str, Any]]:
-        """The rows that the tasks of these numbers gave back, in order of the numbers.
+    def results(self, stage: str, numbers: Iterable[int]) -> list[Any]:
+        """The results of the tasks of these numbers, in their order.
 
         Raises:
             ClusterError: there is none of one of them: somebody has removed it.
@@ -63,7 +58,7 @@ class WorkDirectory:
                 f"{self.directory} was removed while a job worked in it ({error}); run the same command again, and "
                 "let no other job make the same at the same time"
             ) from None
-        return [row for record in records for row in pa.ipc.open_stream(record).read_all().to_pylist()]
+        return list(map(pickle.loads, records))
 
     def remove(self) -> None:
         """Remove it; a kill in between leaves nothing that a later job would resume from."""

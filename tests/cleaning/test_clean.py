@@ -1,5 +1,6 @@
 import itertools
 import json
+import pickle
 from collections import Counter
 from pathlib import Path
 
@@ -312,7 +313,7 @@ def test_the_row_that_stands_for_an_item():
     assert module.item_starts(table["id"]).tolist() == [0, 2, 4]
 
 
-def test_counts_add_up_and_survive_json():
+def test_counts_add_up():
     rows = pa.table({"id": ["a", "a", "b"], "lang": ["en", "de", "en"], "source": ["x", "x", "y"]})
     one = CleanCounts(items=2, rows=Counter(en=2, de=1), unusable=Counter({"empty id": 1}))
     one.reject("numbers: passage", ["de"])
@@ -320,8 +321,7 @@ def test_counts_add_up_and_survive_json():
     one.kept.count_rows(rows)
     one.kept.count_rows(rows.slice(0, 0))
     assert one.kept == KeptCounts(2, Counter(en=2, de=1), Counter({"de en": 1}), Counter(x=1, y=1))
-    again = CleanCounts.from_json(one.to_json())
-    assert again == one
+    again = pickle.loads(pickle.dumps(one))  # as it comes from a task
     again.add(one)
     assert again.items == 4
     assert again.rejected == {"numbers: passage": {"de": 2}}

@@ -102,6 +102,11 @@ def write(directory: Path, name: str, data: bytes) -> tuple[str, int, str]:
     return name, len(data), hashlib.sha256(data).hexdigest()
 
 
+def has_lang(corpus, split):
+    """bool [items, languages of the manifest]: which item has which language."""
+    return np.unpackbits(corpus.packed_coverage(split), axis=1, count=len(corpus.manifest.langs)).astype(bool)
+
+
 def item_order(rows, num_shards=2):
     """Ids in the order of item numbers: by shard, source, and a hash of the id."""
     source = {row["id"]: row["source"] for row in rows}

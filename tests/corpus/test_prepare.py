@@ -15,6 +15,7 @@ from hbt_ray.corpus.prepare import COUNTS, prepare
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.errors import CorpusError
 from hbt_ray.reports.corpus_card import write_prepared_card
+from tests.corpus.build import has_lang
 
 pytestmark = pytest.mark.ray
 
@@ -68,7 +69,7 @@ def test_every_row_is_where_the_manifest_says(run, tmp_path, small_base):
         index = ItemIndex.of(corpus, split)
         reader = RowReader(corpus, index, split)
         ids = item_ids(corpus, split)
-        items, langs = np.nonzero(corpus.has_lang(split))
+        items, langs = np.nonzero(has_lang(corpus, split))
         for role, column in (("query", "question"), ("passage", "passage")):
             values, lengths = reader.tokens(items, langs, role)
             wanted = [expected[ids[item], index.langs[lang]][column] for item, lang in zip(items, langs, strict=True)]
@@ -193,7 +194,7 @@ def test_a_card_is_written_beside_the_shards(run, tmp_path):
     corpus, _ = run(write_parquet(tmp_path / "in.parquet", long_rows()))
     write_prepared_card(corpus)
     card = json.loads(Path(corpus.directory, "card.json").read_text())
-    has = np.concatenate([corpus.has_lang(split) for split in ("train", "dev")]).astype(int)
+    has = np.concatenate([has_lang(corpus, split) for split in ("train", "dev")]).astype(int)
     assert card["coverage"] == (has.T @ has).tolist()
     assert [row["lang"] for row in card["langs"]] == list(corpus.manifest.langs)
     assert sum(row["items"] for row in card["sources"]) == card["items"] == 30

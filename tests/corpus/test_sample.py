@@ -9,7 +9,6 @@ import pytest
 
 from hbt_ray.corpus import sample
 from hbt_ray.corpus.sample import SAMPLE_LANGS, write_sample
-from hbt_ray.errors import ConfigError
 
 Row = dict[str, str]
 XQUAD_R_LANGS = {"en", "es", "de", "el", "ru", "tr", "ar", "vi", "th", "zh", "hi"}
@@ -124,16 +123,3 @@ def test_every_source_has_dev_items(rows: dict[str, list[Row]], dev_ids: set[str
     num_dev = Counter(item_id.partition("/")[0] for item_id in dev_ids)
     assert set(num_dev) == {row["source"] for row in rows["en"]}
     assert min(num_dev.values()) >= 10
-
-
-def test_some_languages_have_the_files_that_all_have(directory: Path, tmp_path: Path) -> None:
-    write_sample(tmp_path, langs=["hi", "en"])
-    assert {path.name for path in tmp_path.iterdir()} == {"hi.parquet", "en.parquet", "dev_ids.txt"}
-    for path in tmp_path.iterdir():
-        assert path.read_bytes() == (directory / path.name).read_bytes()
-
-
-@pytest.mark.parametrize("langs", [["en", "xx"], [], ["en", "en"]])
-def test_languages_it_cannot_write_are_refused(tmp_path: Path, langs: list[str]) -> None:
-    with pytest.raises(ConfigError, match="name some of en, es, de"):
-        write_sample(tmp_path, langs=langs)

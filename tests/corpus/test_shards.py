@@ -1,4 +1,5 @@
 import io
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -152,7 +153,7 @@ def test_row_groups_of_long_rows_are_smaller():
     assert shards.MIN_ROW_GROUP <= largest(5000) < 300
 
 
-def test_stats_add_up_and_travel_as_json():
+def test_stats_add_up():
     one, two = PartitionStats(), PartitionStats()
     one.skip("x", 2, "id b")
     two.skip("x", 3, "id a")
@@ -160,8 +161,7 @@ def test_stats_add_up_and_travel_as_json():
     one.query_tokens["en"] = Counter({3: 1, 4: 2})
     two.query_tokens["en"] = Counter({4: 5})
     two.passage_tokens["de"] = Counter({9: 1})
-    assert PartitionStats.from_json(two.to_json()) == two
-    one.add(PartitionStats.from_json(two.to_json()))
+    one.add(pickle.loads(pickle.dumps(two)))  # as they come from a task
     assert one.skipped == {"x": 5, "y": 1}
     assert one.examples == {"x": "id a", "y": "id z"}
     assert one.query_tokens == {"en": {3: 1, 4: 7}}
@@ -211,6 +211,5 @@ def test_tokens_words_and_characters_are_counted_of_texts_that_are_not_cut():
     widen(table, ["en"], tokenise, stats, limits={"query": 100, "passage": 20})
     chars = len("ab cd") + 1 + len("one  two")
     assert stats.whole == {"en": {"tokens": chars, "words": 5, "chars": chars}}  # a token a character, one of the role
-    assert PartitionStats.from_json(stats.to_json()) == stats
-    stats.add(PartitionStats.from_json(stats.to_json()))
+    stats.add(stats)
     assert stats.whole["en"]["words"] == 10
