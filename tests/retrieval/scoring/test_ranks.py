@@ -55,8 +55,7 @@ def test_an_answer_in_every_one_of_many_languages_some_of_them_copies():
     rng = np.random.default_rng(5)
     num_langs, num_items = 40, 12
     rs = parallel_set("parallel", [f"l{number}" for number in range(num_langs)], np.ones((num_items, num_langs), bool))
-    queries = rng.standard_normal((rs.num_queries, 16)).astype(np.float32)
-    passages = rng.standard_normal((rs.num_passages, 16)).astype(np.float32)
+    queries, passages = (tied_vectors(rng, rows, dim=16, levels=30) for rows in (rs.num_queries, rs.num_passages))
     passages[rng.integers(0, len(passages), 200)] = passages[7]
     got, want = gold_ranks(rs, queries, passages), brute_ranks(rs, queries, passages)
     np.testing.assert_array_equal(got.within, want[0])
