@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_way_is_short_and_ends_at_its_symbol(question, way, symbol):
     assert names[0].startswith("jobs/") or names[0] in STARTS, question
     assert len(names) - 1 <= MOST_HOPS, question
     files = [file_of(name) for name in names]
-    for here, there in zip(files, files[1:], strict=False):
+    for here, there in pairwise(files):
         assert there in imported(here), f"{here.name} imports {there.name}"
     body = ast.parse(files[-1].read_text(encoding="utf-8")).body
     for part in symbol.split("."):
