@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,15 @@ MAPPINGS = ("tune.space", "plan.source_weights", "model.losses")
 """Fields that hold a mapping: `tune.space.plan.alpha=[0.2, 0.8]` sets its key `plan.alpha`, and leaves the others."""
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads `3e-5` as a string; people mean a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a YAML recipe and apply `section.field=value` overrides (values in YAML syntax).
 
@@ -27,7 +38,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     path = Path(path)
     try:
-        tree = yaml.safe_load(path.read_text()) or {}
+        tree = yaml.load(path.read_text(), _Loader) or {}
     except (FileNotFoundError, IsADirectoryError):
         near = ", ".join(sorted(p.name for p in path.parent.glob("*.yaml"))) or "none"
         raise ConfigError(f"recipe {path} is not a file (YAML files beside it: {near})") from None
@@ -45,15 +56,14 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise ConfigError(f"override {text!r} is not of the form section.field=value, e.g. train.steps=500")
     try:
-        parsed = yaml.safe_load(value)
+        return name.strip(), yaml.load(value, _Loader)
     except yaml.YAMLError:
         raise ConfigError(f"override {text!r}: the value is not valid YAML") from None
-    return name.strip(), _number(parsed)
 
 
 def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Validate a nested mapping, with dotted `overrides` put on top, as a `Recipe`."""
-    merged = {str(key): {} if node is None and key in SECTIONS else node for key, node in _copy(tree).items()}
+    merged = {str(key): {} if node is None and key in SECTIONS else node for key, node in deepcopy(dict(tree)).items()}
     for name, value in (overrides or {}).items():
         sections, field = _split(name)
         node = merged
@@ -83,21 +93,3 @@ def _split(name: str) -> tuple[list[str], str]:
 def override_recipe(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """The same recipe with some dotted fields changed; `train.seed` and all others alike."""
     return build_recipe(recipe.resolved(), overrides)
-
-
-def _copy(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        return {key: _copy(value) for key, value in node.items()}
-    return _number(node)
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads `3e-5` as a string; people mean a number."""
-    if isinstance(value, list):
-        return [_number(item) for item in value]
-    if isinstance(value, str) and value[:1] in "0123456789.+-" and "e" in value.lower():
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value

@@ -109,30 +109,24 @@ class TuneConfig:
         steps = "train.steps" not in self.space or not self.stops_early
         require(steps, "tune.space", "train.steps", "no train.steps with early stopping, which compares after as many")
         for name, values in self.space.items():
+            where = f"tune.space.{name}"
             trained = not name.startswith("resources.")
             require(trained, "tune.space", name, "no resources.*, which are the same for all trials: room is made once")
             if isinstance(values, Mapping):
-                known = {"low", "high", "log", "step"}
-                numbers = [values.get(key, 1) for key in ("low", "high", "step")]
-                ok = {"low", "high"} <= set(values) <= known and all(isinstance(n, int | float) for n in numbers)
-                require(
-                    ok and values["low"] < values["high"],
-                    f"tune.space.{name}",
-                    dict(values),
-                    "a list, or {low, high, log, step} with low < high",
+                allowed = (
+                    "{low, high, log, step} with low < high and a step above 0; with log a low above 0 and no step"
                 )
-                require(
-                    numbers[2] > 0 and (not values.get("log") or (values["low"] > 0 and "step" not in values)),
-                    f"tune.space.{name}",
-                    dict(values),
-                    "a step above 0; with log: a low above 0 and no step",
-                )
-                require(
-                    self.search != "grid",
-                    f"tune.space.{name}",
-                    dict(values),
-                    "a list when tune.search is grid",
-                )
+                require(_is_range(values), where, dict(values), f"a list, or {allowed}")
+                require(self.search != "grid", where, dict(values), "a list when tune.search is grid")
             else:
                 ok = isinstance(values, list | tuple) and len(values) > 0
-                require(ok, f"tune.space.{name}", values, "a list of values, or a range {low, high}")
+                require(ok, where, values, "a list of values, or a range {low, high}")
+
+
+def _is_range(values: Mapping[str, Any]) -> bool:
+    if not {"low", "high"} <= set(values) <= {"low", "high", "log", "step"}:
+        return False
+    low, high, step = values["low"], values["high"], values.get("step", 1)
+    if not all(isinstance(number, int | float) for number in (low, high, step)):
+        return False
+    return bool(low < high and step > 0 and not (values.get("log") and (low <= 0 or "step" in values)))

@@ -13,11 +13,9 @@ DEV_IDS, LICENCES = "dev_ids.txt", "licences.json"
 
 
 def files_beside(location: str, name: str) -> list[str]:
-    """Where files of this name lie: in the directories that an input names, and beside its files and globs.
+    """Where files of this name lie: in the directories that `corpus.input` names, and beside its files and globs.
 
-    Args:
-        location: as in `corpus.input`: one input or several, local or URLs; named sources have nothing beside them.
-        name: `DEV_IDS` or `LICENCES`.
+    Named sources have nothing beside them.
     """
     files: list[str] = []
     for part in split_inputs(location):

@@ -48,17 +48,9 @@ def spill(
     num_partitions: int,
     columns: Sequence[str] = SCHEMA.names,
 ) -> list[str]:
-    """Read and check all rows and spill them to disk.
+    """Read and check all rows in `langs` (canonical; empty is all) and spill their `columns` of `SCHEMA` to disk.
 
-    Args:
-        work: receives the files.
-        units: of the input.
-        langs: canonical codes to keep; empty keeps all.
-        num_partitions: into which ids are spread.
-        columns: of `hbt_ray.corpus.rows.SCHEMA` that are needed.
-
-    Returns:
-        The files of spilled rows, for `map_partitions`.
+    Returns the files of spilled rows, for `map_partitions`.
     """
     args = (f"{work.directory}/rows", langs, num_partitions, columns)
     return run_tasks(work, "rows", list(enumerate(units)), _spill, args)
@@ -74,18 +66,9 @@ def map_partitions(
     *,
     num_gpus: float = 0,
 ) -> list[Any]:
-    """`task(load, partition, *args)` for every partition that has rows; returns their results, in order.
+    """`task(load, partition, *args)` for every partition that has rows in `files`; returns their results, in order.
 
     `load()` reads the rows, which then are the task's alone: it can let go of them.
-
-    Args:
-        work: keeps what is done.
-        files: of `spill`.
-        num_partitions: as they were spilled.
-        task: makes something small of the rows of a partition.
-        args: of `task`.
-        count: receives progress.
-        num_gpus: of a task.
     """
     parts = [(part,) for part in range(num_partitions)]
     results = run_tasks(work, "partitions", parts, _partition, (tuple(files), task, args), count, num_gpus=num_gpus)
@@ -104,16 +87,8 @@ def run_tasks(
 ) -> list[Any]:
     """Run `task(item, *args)` on each item, as many at once as fit, and return the results, in order.
 
-    Items that are done, by this job or by one that was stopped, are not done again.
-
-    Args:
-        work: keeps what is done.
-        stage: name of these tasks.
-        items: each with a number of its own as its first field.
-        task: makes something small that can be pickled.
-        args: of `task`.
-        count: receives progress.
-        num_gpus: of a task.
+    Each item has a number of its own as its first field, under which `work` keeps the result, something small that can
+    be pickled. Items that are done, by this job or by one that was stopped, are not done again.
     """
     done = work.done(stage)
     if done:

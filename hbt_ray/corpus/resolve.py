@@ -38,14 +38,11 @@ def resolve_input(config: CorpusConfig, workspace: str, report: Report) -> Corpu
 
 def absolute_inputs(location: str) -> str:
     """Every input that `location` names (`hbt_ray.corpus.inputs`) as an absolute path."""
-    return ",".join(map(_absolute_input, split_inputs(location)))
-
-
-def _absolute_input(location: str) -> str:
-    if not location.startswith(SOURCE):
-        return absolute(location)
-    name, colon, rest = location.removeprefix(SOURCE).partition(":")
-    return SOURCE + name + colon + absolute(rest)
+    parts = []
+    for part in split_inputs(location):
+        name, colon, path = part.removeprefix(SOURCE).partition(":")
+        parts.append(SOURCE + name + colon + absolute(path) if part.startswith(SOURCE) else absolute(part))
+    return ",".join(parts)
 
 
 def local_directory(workspace: str, purpose: str) -> Path:

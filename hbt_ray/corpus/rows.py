@@ -7,6 +7,7 @@ same pass that joins it, with one example each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -41,11 +42,8 @@ DEFAULT_SOURCE = "corpus"
 def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
     """`table` in `SCHEMA`: texts stripped, codes canonical, `problem` null where the row is good.
 
-    Hard negatives that are empty, or the row's own passage, are left out of `negatives`.
-
-    Args:
-        table: long-form rows (`hbt_ray.corpus.inputs`).
-        langs: canonical codes to keep; empty keeps all.
+    Hard negatives that are empty, or the row's own passage, are left out of `negatives`. Rows in languages other than
+    `langs` (canonical codes; empty is all) have that as their problem.
     """
     n = table.num_rows
     text = {name: _stripped(table[name]) for name in ("id", "lang", "question", "passage")}
@@ -101,17 +99,13 @@ def _stripped(column: pa.ChunkedArray) -> pa.Array:
 def _canonical(codes: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Canonical codes (the raw one if unknown) and whether each is known."""
     encoded = codes.dictionary_encode()
-    names = {code: _known(code) for code in encoded.dictionary.to_pylist()}
-    canonical = pa.array([name or code for code, name in names.items()], pa.string())
-    known = pa.array([name is not None for name in names.values()], pa.bool_())
-    return canonical.take(encoded.indices), known.take(encoded.indices)
-
-
-def _known(code: str) -> str | None:
-    try:
-        return canonical_lang(code)
-    except CorpusError:
-        return None
+    canonical, known = encoded.dictionary.to_pylist(), []
+    for number, code in enumerate(canonical):
+        with suppress(CorpusError):
+            canonical[number] = canonical_lang(code)
+            known.append(number)
+    is_known = pc.is_in(encoded.indices, pa.array(known, encoded.indices.type))
+    return pa.array(canonical, pa.string()).take(encoded.indices), is_known
 
 
 def _weights(table: pa.Table) -> tuple[pa.Array, pa.Array]:

@@ -27,6 +27,7 @@ ROW_GROUP_BYTES = 4 << 20
 MIN_ROW_GROUP, MAX_ROW_GROUP = 64, 8192
 
 Tokenise = Callable[[list[str], str], tuple[np.ndarray, np.ndarray]]
+"""Texts and their role -> flat token ids and lengths."""
 
 
 @dataclass
@@ -107,15 +108,10 @@ def widen(
     limits: Mapping[str, int] | None = None,
     num_negatives: int = 0,
 ) -> pa.Table:
-    """Join ordered long rows into one row per item, tokenised (the columns of this module's docstring).
+    """Join the rows of `drop_problems` into one row per item, tokenised (the columns of this module's docstring).
 
-    Args:
-        table: rows of `drop_problems`.
-        langs: of the rows.
-        tokenise: texts and role -> flat token ids and lengths.
-        stats: receives the counts.
-        limits: role -> tokens at which `tokenise` cuts.
-        num_negatives: hard negatives kept of each row, from the first; 0 leaves their columns out.
+    Counts are added to `stats`. `limits`: role -> tokens at which `tokenise` cuts; `num_negatives`: hard negatives kept
+    of each row, from the first.
     """
     id_ = np.asarray(table["id"].to_numpy(zero_copy_only=False), object)
     lang = np.asarray(table["lang"].to_numpy(zero_copy_only=False), object)

@@ -79,13 +79,7 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
 
 
 def log_run_models(tracking_uri: str, run_ids: Sequence[str], report: Callable[[str], None]) -> None:
-    """Log the models of these runs where that was not done; what cannot be logged is said, and ends nothing.
-
-    Args:
-        tracking_uri: of the runs.
-        run_ids: runs whose training ended.
-        report: receives a line for each model that could not be logged, and one in the end.
-    """
+    """Log the models of runs that ended, where that was not done; what cannot be logged is said, and ends nothing."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     client = MlflowClient(tracking_uri=tracking_uri)
     logged = []

@@ -37,13 +37,9 @@ def progress(
     *,
     label: Callable[[str], str] = lambda key: key.rsplit("/", 1)[-1],
 ) -> AbstractContextManager[None]:
-    """While the block runs, report step, loss and speed of every run whose training advanced.
+    """While the block runs, report `alpha=0.5: step 40/100, loss 1.234, 21.0 pairs/s` of each training that advanced.
 
-    Args:
-        log: the writer that the runs report their curves to.
-        num_steps: steps of a run, from its key.
-        report: receives lines such as `alpha=0.5: step 40/100, loss 1.234, 21.0 pairs/s`, from a thread.
-        label: how a run is called, from its key.
+    `num_steps` and `label` say of a run, from its key, how long it is and how it is called.
     """
     seen: dict[str, float] = {}
 

@@ -67,16 +67,10 @@ class RunStore:
         self.client.search_experiments(max_results=1)
 
     def get_or_create(self, key: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
-        """The run of this key, set to RUNNING again if it had ended; created if there is none.
+        """The id of the run of this key, set to RUNNING again if it had ended; created if there is none.
 
-        Args:
-            key: identity within the experiment, such as `study/trial-3`; no quotes or backslashes.
-            name: what the UI shows.
-            tags: added to the run, also to one that exists.
-            parent: run id under which the UI shows this run.
-
-        Returns:
-            The run id.
+        A key is an identity within the experiment, such as `study/trial-3`, without quotes and backslashes; the UI
+        shows the run as `name`, under the run of the id `parent`. Tags are added also to a run that exists.
         """
         all_tags = {**tags, KEY_TAG: key, "mlflow.runName": name} | _source_tags()
         if parent is not None:
@@ -100,10 +94,7 @@ class RunStore:
         return None if run is None else str(run.info.run_id)
 
     def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded]:
-        """What the store has of runs, by key; those that it does not have are left out.
-
-        `wanted`: key -> folders of artifacts to look into, such as `dev`; the root is looked at in any case.
-        """
+        """What the store has of runs, by key. `wanted`: key -> folders of artifacts to look into besides the root."""
         runs = {key: run for key in wanted if (run := self._find(key))}
         return {
             key: Recorded(
@@ -134,14 +125,9 @@ class RunStore:
         self._set_tags(run_id, {f"{CONFLICT_TAG}{n}"[:250]: v for n, v in changed.items()})
 
     def log_metrics(self, run_id: str, rows: Iterable[Mapping[str, float]]) -> int:
-        """Metrics by step. What is in the store already (training that resumed repeats steps) stays as it is.
+        """Metrics by step, of `naming.plain_rows`. What is in the store already (of a training resumed) stays.
 
-        Args:
-            run_id: an active run.
-            rows: `{"step": 10, "time_ms": 1_700_000_000_000, "loss": 0.3, ...}` each, made by `naming.plain_rows`.
-
-        Returns:
-            How many values were left out because they were not finite; their sum is a tag of the run.
+        Returns how many values were left out because they were not finite; their sum is a tag of the run.
         """
         num_nonfinite, new = 0, []
         for row in rows:

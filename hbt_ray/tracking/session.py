@@ -55,13 +55,8 @@ def get_or_start_writer(tracking_uri: str, experiment: str, name: str, *, unsent
     """The writer of a study: started beside the caller the first time, found by name afterwards.
 
     Call it first in the job's driver, and hand the result to whatever runs elsewhere. The actor takes no CPU
-    and ends with the driver.
-
-    Args:
-        tracking_uri: as returned by `uri.resolve_tracking_uri`.
-        experiment: MLflow experiment, created if missing.
-        name: of the study; one writer for each.
-        unsent: file for the records that the store has not taken, which are sent first; empty: none.
+    and ends with the driver. Each study has one writer, by its name. `unsent` is a file for the records that the store
+    has not taken, which are sent first; empty: none.
 
     Raises:
         ClusterError: the actor did not come up in time.

@@ -74,13 +74,7 @@ class SystemSampler:
 def system_metrics(
     publish: Callable[[int, Mapping[str, float]], None], step: Callable[[], int], node: str
 ) -> Iterator[None]:
-    """Sample this machine while the block runs, in a thread that mostly sleeps.
-
-    Args:
-        publish: receives (step, metrics) at most once a step, and never waits.
-        step: of the training, now.
-        node: which machine it is, a part of the metrics' names.
-    """
+    """Sample this machine while the block runs; `publish` receives (step, metrics) at most once a training's `step`."""
     sampler, last = SystemSampler(), step()
 
     def look() -> None:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from hbt_ray.corpus.readers import units
 from hbt_ray.corpus.readers.hf import load_hf
 from hbt_ray.corpus.readers.units import Unit
+from hbt_ray.corpus.rows import SCHEMA
 from hbt_ray.corpus.sources import SOURCES, Source
 from hbt_ray.errors import CorpusError, one_line
 from hbt_ray.languages import canonical_lang
@@ -90,18 +91,11 @@ def known_source(name: str) -> Source:
 
 def _table(items: list[dict[str, Any]], name: str, lang: str, by_lang: bool) -> pa.Table:
     scope = f"{name}:{lang}" if by_lang else name
-    columns = {
-        "id": [f"{scope}:{item['id']}" for item in items],
-        "lang": [lang] * len(items),
-        "source": [name] * len(items),
-        "question": [item["question"] for item in items],
-        "passage": [item["passage"] for item in items],
-    }
-    table = pa.table({column: pa.array(values, pa.string()) for column, values in columns.items()})
+    rows = [{**item, "id": f"{scope}:{item['id']}", "lang": lang, "source": name} for item in items]
+    columns = [SCHEMA.field(column) for column in ("id", "lang", "source", "question", "passage")]
     if any("negatives" in item for item in items):
-        negatives = pa.array([item.get("negatives") for item in items], pa.list_(pa.string()))
-        table = table.append_column("negatives", negatives)
-    return table
+        columns.append(SCHEMA.field("negatives"))
+    return pa.Table.from_pylist(rows, schema=pa.schema(columns))
 
 
 @lru_cache(maxsize=32)

@@ -45,13 +45,9 @@ def row_units(kind: str, path: str, num_rows: int, size: int, columns: tuple[str
 def check_columns(
     path: str, names: list[str], schema: pa.Schema | None = None, mapping: Columns | None = None
 ) -> str | tuple[str, ...]:
-    """The columns to read (as in `Unit`), or why the file is not part of the corpus.
+    """The columns to read (as in `Unit`) of those a file has, or why it is not part of the corpus.
 
-    Args:
-        path: of the file, for messages.
-        names: of its columns.
-        schema: their types, if the file has them.
-        mapping: columns that have other names.
+    `schema` has their types, where the file does; `mapping` says which columns have other names.
     """
     mapping = mapping or {}
     column_of = {name: mapping.get(name, name) for name in NAMES}
