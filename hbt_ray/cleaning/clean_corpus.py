@@ -23,10 +23,9 @@ from hbt_ray.cluster.capacity import takes_gpu
 from hbt_ray.cluster.tasks import Shared
 from hbt_ray.config import CleanConfig, CorpusConfig
 from hbt_ray.corpus.beside import DEV_IDS, files_beside, read_ids, stated_licences, write_beside
-from hbt_ray.corpus.grouping import count_partitions, cut_of, map_partitions, run_tasks, spill
+from hbt_ray.corpus.grouping import WorkDirectory, count_partitions, cut_of, map_partitions, run_tasks, spill
 from hbt_ray.corpus.inputs import KEPT, Inputs, find_inputs, input_name
 from hbt_ray.corpus.rows import NOT_SELECTED
-from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.languages import canonical_lang
 from hbt_ray.storage import only_job, open_fs, read_json, write_json

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,8 +23,9 @@ from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.corpus.rows import SCHEMA, check_rows
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.corpus.spill import SpillWriter, has_partition, read_partition
-from hbt_ray.corpus.work import WorkDirectory
-from hbt_ray.errors import CorpusError, one_line
+from hbt_ray.errors import ClusterError, CorpusError, one_line
+from hbt_ray.finished import MADE_FROM, FinishedFiles
+from hbt_ray.storage import open_fs, read_json, write_json
 
 PARTITION_BYTES = 16 << 20
 """Of an input's files, and a quarter of what they hold unpacked."""
@@ -33,6 +36,65 @@ Load = Callable[[], pa.Table]
 """Reads the rows of a partition."""
 Count = Callable[[int, int], None]
 """Receives how many of how many tasks are done."""
+SUFFIX = ".pickle"
+
+
+@dataclass(frozen=True)
+class WorkDirectory:
+    """The working directory (local or URL) of a job, by which a killed job resumes; removed when the job has ended.
+
+    All nodes share it, and one job at a time may work in it (`hbt_ray.storage.only_job`):
+
+        made_from.json            what decides how the work is cut; where that is another, all is thrown away
+        done/STAGE/00003.pickle   the result of a task, written when all it made was there
+    """
+
+    directory: str
+
+    def begin(self, made_from: Mapping[str, str]) -> bool:
+        """Make it, or take over the one of a stopped job; returns whether any of its tasks are done."""
+        fs, path = open_fs(self.directory)
+        location = f"{self.directory}/{MADE_FROM}"
+        known = read_json(location)
+        if known == made_from:
+            return any(fs.find(f"{path}/done"))
+        self.remove()
+        write_json(location, dict(made_from))
+        return False
+
+    def done(self, stage: str) -> set[int]:
+        """Numbers of the tasks that are done."""
+        return {int(name.removesuffix(SUFFIX)) for name in self._records(stage).names()}
+
+    def record(self, stage: str, number: int, result: Any) -> None:
+        """Note that a task is done, with its result."""
+        self._records(stage).write(f"{number:05d}{SUFFIX}", pickle.dumps(result))
+
+    def results(self, stage: str, numbers: Iterable[int]) -> list[Any]:
+        """The results of the tasks of these numbers, in their order.
+
+        Raises:
+            ClusterError: there is none of one of them: somebody has removed it.
+        """
+        try:
+            records: list[bytes] = self._records(stage).read(f"{number:05d}{SUFFIX}" for number in sorted(numbers))
+        except FileNotFoundError as error:
+            raise ClusterError(
+                f"{self.directory} was removed while a job worked in it ({error}); run the same command again, and "
+                "let no other job make the same at the same time"
+            ) from None
+        return list(map(pickle.loads, records))
+
+    def remove(self) -> None:
+        """Remove it; a kill in between leaves nothing that a later job would resume from."""
+        fs, path = open_fs(self.directory)
+        if fs.exists(f"{path}/{MADE_FROM}"):
+            fs.rm_file(f"{path}/{MADE_FROM}")
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+
+    def _records(self, stage: str) -> FinishedFiles:
+        return FinishedFiles(f"{self.directory}/done/{stage}", SUFFIX)
 
 
 def count_partitions(num_bytes: int, unpacked_bytes: int = 0) -> int:

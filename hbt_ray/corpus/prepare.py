@@ -19,14 +19,13 @@ from fsspec import AbstractFileSystem
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.beside import read_ids
-from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, count_partitions, cut_of, map_partitions, spill
+from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, WorkDirectory, count_partitions, cut_of, map_partitions, spill
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.manifest import MANIFEST, Corpus, Manifest, ShardInfo, write_file
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
 from hbt_ray.corpus.splits import PartitionResult, count_pairs, merge_split, token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
-from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.finished import made_otherwise
 from hbt_ray.languages import canonical_lang
@@ -68,8 +67,6 @@ def prepare(
         base: model name or directory whose tokenizer is used.
         root: directory or URL of prepared corpora; this one becomes a sub-directory named by its fingerprint.
         name: readable part of that sub-directory's name; empty takes it from the input.
-        trust_remote_code: passed to the tokenizer.
-        report: receives one line of news at a time.
 
     Raises:
         CorpusError: input missing, malformed or with unusable rows; a prepared corpus that was damaged;

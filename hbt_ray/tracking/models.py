@@ -39,13 +39,9 @@ README = "README.md"
 
 
 def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0) -> LoggedModel:
-    """Log the encoder at `location` as the model of a run; once, however often it is called.
+    """Log the encoder that `Encoder.save` wrote to `location` as the model of the run that trained it to a step.
 
-    Args:
-        client: of the tracking store.
-        run_id: the run that trained it.
-        location: directory or URL that `Encoder.save` wrote.
-        step: of training, at which the model is shown.
+    However often it is called, it is logged once.
 
     Raises:
         ConfigError: there is no such model, or it brings code of its own, which MLflow would run at loading.

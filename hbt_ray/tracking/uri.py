@@ -22,9 +22,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hbt_ray.errors import ClusterError, one_line
 
-DATABASE_NAME = "mlflow.db"
-ARTIFACTS_NAME = "mlartifacts"
-UI_PORT = 5000
 SERVERS = ("http", "https", "databricks")
 PLUGINS = "mlflow.tracking_store"
 """Group of the entry points by which packages add stores to MLflow."""
@@ -33,7 +30,7 @@ PLUGINS = "mlflow.tracking_store"
 def resolve_tracking_uri(recipe_uri: str, default_dir: Path) -> str:
     """The store to use: the recipe's URI if set, else `MLFLOW_TRACKING_URI`, else SQLite in `default_dir`."""
     configured = recipe_uri.strip() or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
-    return configured or f"sqlite:///{default_dir.absolute() / DATABASE_NAME}"
+    return configured or f"sqlite:///{default_dir.absolute() / 'mlflow.db'}"
 
 
 def sqlite_path(tracking_uri: str) -> Path | None:
@@ -45,7 +42,7 @@ def sqlite_path(tracking_uri: str) -> Path | None:
 def artifact_location(tracking_uri: str) -> str | None:
     """`file:` URI of the artifact directory beside a SQLite database; None: the server decides."""
     database = sqlite_path(tracking_uri)
-    return (database.parent / ARTIFACTS_NAME).as_uri() if database else None
+    return (database.parent / "mlartifacts").as_uri() if database else None
 
 
 def check_tracking(tracking_uri: str, timeout_s: float = 5.0) -> None:
@@ -137,7 +134,7 @@ def ui_command(tracking_uri: str) -> str:
         return tracking_uri
     # Without job execution the server is 2 processes and 0.4 GB instead of 10 processes and 1.7 GB.
     parts = ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1"]
-    parts += [f"--port {UI_PORT}", f"--backend-store-uri {shlex.quote(tracking_uri)}"]
+    parts += [f"--port 5000 --backend-store-uri {shlex.quote(tracking_uri)}"]
     if location := artifact_location(tracking_uri):
         parts.append(f"--artifacts-destination {shlex.quote(location)}")
     return " ".join(parts)

@@ -15,9 +15,9 @@ from benchmarks.corpora import write_corpus
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus import grouping
 from hbt_ray.corpus import prepare as module
+from hbt_ray.corpus.grouping import WorkDirectory
 from hbt_ray.corpus.manifest import MANIFEST
 from hbt_ray.corpus.prepare import prepare
-from hbt_ray.corpus.work import WorkDirectory
 from hbt_ray.errors import ClusterError, CorpusError, UnreadableError
 from hbt_ray.storage import unreadable
 
