@@ -61,8 +61,6 @@ class WriterStats:
     """Records that wait, those for runs that were not started yet included."""
     num_dropped: int
     """Records that the store refused for good; each was logged as a warning."""
-    num_nonfinite: int
-    """Metric values that were NaN or infinite and are therefore not in the store."""
     store_is_down: bool
     """Whether the last attempt failed and is being repeated."""
 

@@ -124,10 +124,10 @@ class RunStore:
         changed = {n: v for n, v in flat.items() if n in known and known[n] != v}
         self._set_tags(run_id, {f"{CONFLICT_TAG}{n}"[:250]: v for n, v in changed.items()})
 
-    def log_metrics(self, run_id: str, rows: Iterable[Mapping[str, float]]) -> int:
+    def log_metrics(self, run_id: str, rows: Iterable[Mapping[str, float]]) -> None:
         """Metrics by step, of `naming.plain_rows`. What is in the store already (of a training resumed) stays.
 
-        Returns how many values were left out because they were not finite; their sum is a tag of the run.
+        Values that are not finite are left out; their number is a tag of the run.
         """
         num_nonfinite, new = 0, []
         for row in rows:
@@ -145,7 +145,6 @@ class RunStore:
         if num_nonfinite:
             self._num_nonfinite[run_id] = self._num_nonfinite.get(run_id, 0) + num_nonfinite
             self._set_tags(run_id, {NONFINITE_TAG: str(self._num_nonfinite[run_id])})
-        return num_nonfinite
 
     def log_datasets(self, run_id: str, datasets: Sequence[DatasetInfo]) -> None:
         """What the run learned from and was scored on, in MLflow's column of datasets; each once."""

@@ -84,7 +84,7 @@ class RunWriter(RunLog):
         self._latest: dict[str, dict[str, float]] = {}
         self._changed = threading.Condition()
         self._busy = self._closed = self._down = False
-        self._num_dropped = self._num_nonfinite = 0
+        self._num_dropped = 0
         self._patience_s = DOWN_WAIT_S
         for record in self._journal.load() if self._journal else ():
             self.send(record.method, record.key, *record.arguments)
@@ -164,7 +164,6 @@ class RunWriter(RunLog):
             return WriterStats(
                 num_pending=waiting,
                 num_dropped=self._num_dropped,
-                num_nonfinite=self._num_nonfinite,
                 store_is_down=self._down,
             )
 
@@ -252,9 +251,7 @@ class RunWriter(RunLog):
                 self._parked.setdefault(record.key, []).append(record)
             return
         self._run_ids[record.key] = run_id
-        answer = getattr(self._store, record.method)(run_id, *record.arguments)
-        if record.method == "log_metrics":
-            self._num_nonfinite += answer
+        getattr(self._store, record.method)(run_id, *record.arguments)
 
     def _store_answers(self) -> bool:
         try:

@@ -148,7 +148,7 @@ class Undelivered:
         return False
 
     def stats(self):
-        return WriterStats(num_pending=12, num_dropped=0, num_nonfinite=0, store_is_down=True)
+        return WriterStats(num_pending=12, num_dropped=0, store_is_down=True)
 
     def log_artifact_text(self, key, path, text):
         self.paths.append(path)

@@ -43,7 +43,6 @@ class SpyStore(RunStore):
 
     def log_metrics(self, run_id, rows):
         self._note("metrics", run_id, [row["step"] for row in rows])
-        return 0
 
     def log_params(self, run_id, params):
         self._note("params", run_id, params)
