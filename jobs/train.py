@@ -18,8 +18,8 @@ from hbt_ray.tracking.progress import progress
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.training.experiment import open_experiment
+from hbt_ray.training.launch import fit
 from hbt_ray.training.run import RunSpec, begun
-from hbt_ray.training.trainer import fit
 
 
 def main(argv: Sequence[str]) -> int:

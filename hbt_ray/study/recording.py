@@ -13,7 +13,7 @@ from hbt_ray.study.trials import BASELINE_TAG, NO_MIX, Trial, TrialStatus, score
 from hbt_ray.tracking.artifacts import LOCATION, log_config, log_scores
 from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded, RunLog
 from hbt_ray.tracking.naming import metric_name
-from hbt_ray.training.kept_scores import has_scores, kept_scores
+from hbt_ray.training.run import has_scores, kept_scores
 
 if TYPE_CHECKING:
     from hbt_ray.study.study import Study

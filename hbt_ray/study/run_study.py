@@ -21,9 +21,8 @@ from hbt_ray.study.watch import make_watch
 from hbt_ray.terminal import Report
 from hbt_ray.tracking.artifacts import LOCATION, log_config
 from hbt_ray.tracking.progress import progress
-from hbt_ray.training.alone import fit_alone
+from hbt_ray.training.launch import fit, fit_alone
 from hbt_ray.training.run import RunSpec, ended, report_of
-from hbt_ray.training.trainer import fit
 
 
 def run_study(study: Study, report: Report) -> tuple[list[Trial], list[Trial]]:

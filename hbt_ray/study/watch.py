@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.recording import log_end
 from hbt_ray.study.trials import Trial
-from hbt_ray.training.state import MODEL, checkpoint_name
+from hbt_ray.training.run import MODEL, checkpoint_name
 
 if TYPE_CHECKING:
     from hbt_ray.study.study import Study

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.model.lora import has_lora, lora_state, merged_state
+from hbt_ray.training.run import MODEL, STATE, VERSION, RunState, check_digest, read_state
 from hbt_ray.training.sharding import load_optimizer, load_weights, whole_optimizer, whole_state
-from hbt_ray.training.state import MODEL, STATE, VERSION, RunState, check_digest, read_state
 from hbt_ray.training.step import ContrastiveStep
 
 OPTIMIZER = "optimizer.pt"

@@ -9,20 +9,16 @@ from pathlib import Path
 import torch
 
 from hbt_ray.batches.slices import Slice
-from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import HbtError
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.training.checkpoint import load_checkpoint, save_checkpoint, take_weights
-from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.meter import Meter
+from hbt_ray.training.run import VERSION, RunState, Save
 from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
 from hbt_ray.training.sharding import whole_model
-from hbt_ray.training.state import VERSION, RunState
 from hbt_ray.training.stepper import Stepper
-
-Save = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
@@ -45,28 +41,14 @@ class TrainLoop:
         metrics: of the last evaluation.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        *,
-        corpus: Corpus,
-        base: str,
-        digest: str,
-        device: torch.device,
-        workers_on_node: int = 1,
-        chunking: Chunking | None = None,
-    ) -> None:
+    def __init__(self, stepper: Stepper, corpus: Corpus, *, digest: str) -> None:
         """
         Args:
-            recipe: the experiment.
-            corpus: prepared with the tokenizer of `base`.
-            base: model directory or name.
-            digest: identifies the run (`state.run_digest`); checkpoints of another are refused.
-            device: of this worker.
-            workers_on_node, chunking: as for `Stepper`.
+            stepper: of this worker.
+            corpus: prepared with the tokenizer of the base model.
+            digest: identifies the run (`run.run_digest`); checkpoints of another are refused.
         """
-        self.recipe, self.corpus, self.digest = recipe, corpus, digest
-        self.stepper = Stepper(recipe, base, device, workers_on_node=workers_on_node, chunking=chunking)
+        self.stepper, self.recipe, self.corpus, self.digest = stepper, stepper.recipe, corpus, digest
         self.metrics: dict[str, float] = {}
         self._sets: list[ScoredSet] | None = None
 
@@ -74,11 +56,6 @@ class TrainLoop:
     def step(self) -> int:
         """Steps done."""
         return self.stepper.step
-
-    @property
-    def rank(self) -> int:
-        """Of this worker."""
-        return self.stepper.rank
 
     def restore(self, directory: Path) -> None:
         """Go on from a checkpoint."""
@@ -135,7 +112,7 @@ class TrainLoop:
         point = meter.point(wait_s)
         point["train/lr"] = self.stepper.lr
         point["train/temperature"] = float(self.stepper.module.loss.temperature().detach())
-        if self.rank == 0:
+        if self.stepper.rank == 0:
             hooks.curve(self.step, point)
 
     def _checkpoint(self, hooks: Hooks) -> None:
@@ -152,7 +129,7 @@ class TrainLoop:
             version=VERSION,
         )
         # all ranks bring their shards of a sharded model; a whole one is on rank 0 anyway
-        bring = self.rank == 0 or stepper.module.equal_chunks
+        bring = self.stepper.rank == 0 or stepper.module.equal_chunks
         weights = take_weights(stepper.module, stepper.optimizer) if bring else None
         hooks.checkpoint(
             self.step,

@@ -1,10 +1,12 @@
-"""What each worker of a run does: the loop, with its place and tracking behind the hooks."""
+"""What each worker of a run does: the loop, with its checkpoints, reports and tracking behind the hooks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import ray.util
 import torch
@@ -13,6 +15,7 @@ from transformers.utils import logging
 from hbt_ray.batches.iterator import BatchSource, received_slices
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.model.gather import world
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.tracking.artifacts import log_scores
 from hbt_ray.tracking.handle import RunLog
@@ -20,33 +23,59 @@ from hbt_ray.tracking.system import system_metrics
 from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.feed import Feed
-from hbt_ray.training.kept_scores import keep_scores
-from hbt_ray.training.loop import Hooks, Save, TrainLoop
-from hbt_ray.training.place import Place
-from hbt_ray.training.run import RunSpec, report_of
-from hbt_ray.training.state import RunState, checkpoint_name, read_state, run_digest
+from hbt_ray.training.loop import Hooks, TrainLoop
+from hbt_ray.training.run import (
+    RunSpec,
+    RunState,
+    Save,
+    keep_checkpoint,
+    keep_scores,
+    last_checkpoint,
+    read_state,
+    report_of,
+    run_digest,
+)
+from hbt_ray.training.stepper import Stepper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a worker of a run is; its rank is of torch's process group.
+
+    Attributes:
+        device: that it computes on.
+        local_rank, local_workers: of the worker among those on its node, and how many there are.
+        node_rank: of its node.
+        report: tells the metrics of a checkpoint to whoever waits for them; every rank calls it.
+    """
+
+    device: torch.device
+    local_rank: int = 0
+    local_workers: int = 1
+    node_rank: int = 0
+    report: Callable[[dict[str, Any]], None]
 
 
 def train_worker(spec: RunSpec, log: RunLog, place: Place) -> None:
-    """Train one rank of the run, going on from the checkpoint that its place has."""
+    """Train one rank of the run, going on from its last checkpoint."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
-        with place.checkpoint() as directory:
+        with last_checkpoint(spec) as directory:
             state = read_state(directory) if directory else None
             if not spec.recipe.resources.use_gpu:
                 torch.set_num_threads(num_threads(spec, state, place.local_workers))
             parts: Iterable[Slice] = ()  # of a run of no steps, or one that had ended
             if (start := state.step if state else 0) < spec.recipe.train.steps:
                 # Reading begins first: it starts processes of its own, and the model takes as long to load.
-                parts = stack.enter_context(Feed(_slices(spec, start, place), lambda part: part, depth=2))
+                parts = stack.enter_context(Feed(_slices(spec, start), lambda part: part, depth=2))
             loop = _loop(spec, place, state)
             if directory:
                 loop.restore(directory)
         if state and state.step == spec.recipe.train.steps:
             # Tune may have missed the last report of a run that had ended; without it the trial would have no score
-            place.report(report_of(spec, loop.step, loop.metrics), checkpoint_name(loop.step), None)
+            place.report(report_of(spec, loop.step, loop.metrics))
             return
-        if loop.rank == 0:
+        if world()[0] == 0:
             log.log_params(spec.key, _used(loop))
         stack.enter_context(_watched(spec, log, loop, place))
         loop.run(iter(parts), _hooks(spec, log, place))
@@ -54,15 +83,14 @@ def train_worker(spec: RunSpec, log: RunLog, place: Place) -> None:
 
 def _loop(spec: RunSpec, place: Place, state: RunState | None) -> TrainLoop:
     corpus = Corpus.open(spec.corpus)
-    return TrainLoop(
+    stepper = Stepper(
         spec.recipe,
-        corpus=corpus,
-        base=spec.base,
-        digest=run_digest(spec.recipe, corpus),
-        device=place.device,
+        spec.base,
+        place.device,
         workers_on_node=place.local_workers * spec.concurrent,
         chunking=Chunking(**state.chunking) if state and state.chunking else None,
     )
+    return TrainLoop(stepper, corpus, digest=run_digest(spec.recipe, corpus))
 
 
 def _used(loop: TrainLoop) -> dict[str, str]:
@@ -97,17 +125,17 @@ def num_threads(spec: RunSpec, state: RunState | None, local_workers: int) -> in
     )
 
 
-def _slices(spec: RunSpec, start: int, place: Place) -> Iterator[Slice]:
-    train = spec.recipe.train
+def _slices(spec: RunSpec, start: int) -> Iterator[Slice]:
+    train, (rank, world_size) = spec.recipe.train, world()
     dataset = slice_dataset(
         BatchSource(spec.corpus, spec.recipe.plan, train.seed, train.steps),
         start=start,
-        rank=place.rank,
-        world_size=place.world_size,
+        rank=rank,
+        world_size=world_size,
         num_cpus=spec.recipe.resources.cpus_per_data_task,
     )
     blocks = dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2)
-    return received_slices(blocks, start=start, rank=place.rank)
+    return received_slices(blocks, start=start, rank=rank)
 
 
 def _hooks(spec: RunSpec, log: RunLog, place: Place) -> Hooks:
@@ -122,6 +150,9 @@ def _hooks(spec: RunSpec, log: RunLog, place: Place) -> Hooks:
             log_scores(log, spec.key, scores, spec.name)
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
-        place.report(report_of(spec, step, metrics), checkpoint_name(step), save)
+        report = report_of(spec, step, metrics)
+        if world()[0] == 0:
+            keep_checkpoint(spec, step, save)
+        place.report(report)
 
     return Hooks(curve, scored, checkpoint)

@@ -10,7 +10,7 @@ from hbt_ray.study.study import Study
 from hbt_ray.study.trials import Trial
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.writer import RunWriter
-from hbt_ray.training.kept_scores import keep_scores
+from hbt_ray.training.run import keep_scores
 from tests.study.stores import EXPERIMENT, made_up_scores
 
 STEPS = 10

@@ -11,9 +11,8 @@ import pytest
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ClusterError
 from hbt_ray.training import worker
-from hbt_ray.training.alone import fit_alone
+from hbt_ray.training.launch import fit, fit_alone
 from hbt_ray.training.run import RunSpec, begun, ended, report_of
-from hbt_ray.training.trainer import fit
 from tests.training.test_trainer import BASE_RECIPE, Log, weights_hash
 
 pytestmark = pytest.mark.ray

@@ -12,7 +12,7 @@ from hbt_ray.model.encoder import Encoder
 from hbt_ray.training.batch import collate
 from hbt_ray.training.checkpoint import load_checkpoint, save_checkpoint, take_weights
 from hbt_ray.training.optim import make_optimizer, make_scheduler
-from hbt_ray.training.state import STATE, VERSION, RunState, read_state
+from hbt_ray.training.run import STATE, VERSION, RunState, read_state
 from hbt_ray.training.step import ContrastiveStep, StepSeed
 from tests.batches.test_slices import random_slice
 from tests.model.models import write_model

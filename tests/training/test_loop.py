@@ -11,8 +11,9 @@ import torch
 from hbt_ray.config.load import build_recipe
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.training.loop import Hooks, TrainLoop
+from hbt_ray.training.run import read_state
 from hbt_ray.training.scoring import dev_set, score_set
-from hbt_ray.training.state import read_state
+from hbt_ray.training.stepper import Stepper
 
 pytestmark = pytest.mark.ray  # the corpus is prepared with it
 
@@ -29,7 +30,7 @@ def test_a_run_of_no_steps_scores_and_saves_the_base_as_it_is(small_corpus, smal
             "evaluation": {"max_dev_items": 20, "precision": "fp32"},
         }
     )
-    loop = TrainLoop(recipe, corpus=small_corpus, base=small_base, digest="x", device=torch.device("cpu"))
+    loop = TrainLoop(Stepper(recipe, small_base, torch.device("cpu")), small_corpus, digest="x")
     seen, curve = [], []
     hooks = Hooks(
         lambda step, point: curve.append(step),

@@ -12,8 +12,8 @@ import pytest
 from hbt_ray.batches.iterator import BatchSource, ChunkReader, received_slices
 from hbt_ray.config.load import build_recipe
 from hbt_ray.training.dataset import slice_dataset
-from hbt_ray.training.run import RESUME, ResumeRecord, RunSpec
-from hbt_ray.training.trainer import fit
+from hbt_ray.training.launch import fit
+from hbt_ray.training.run import RunSpec, last_step
 from tests.batches.compare import local_slices
 
 pytestmark = pytest.mark.ray
@@ -70,21 +70,21 @@ def test_a_run_ends_with_scores_and_a_model_that_others_can_load(clean):
 def test_a_killed_worker_changes_nothing(ray_session, small_corpus, small_base, tmp_path, clean):
     from ray.util.state import list_actors
 
-    record = ResumeRecord(f"{tmp_path}/killed/{RESUME}")
+    spec = spec_of(small_corpus, small_base, tmp_path, "killed")
     killed = []
 
     def kill_one_worker():
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not record.read():
+        while time.monotonic() < deadline and not last_step(spec):
             time.sleep(0.05)
         alive = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
         victim = list_actors(filters=alive, detail=True)[-1]
         os.kill(victim.pid, signal.SIGKILL)
-        killed.append((victim.pid, record.read()))
+        killed.append((victim.pid, last_step(spec)))
 
     killer = threading.Thread(target=kill_one_worker)
     killer.start()
-    result = fit(spec_of(small_corpus, small_base, tmp_path, "killed"), Log())
+    result = fit(spec, Log())
     killer.join()
     assert killed
     assert 0 < killed[0][1] < STEPS

@@ -6,9 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hbt_ray.config.load import build_recipe
-from hbt_ray.training.kept_scores import has_scores, kept_scores
-from hbt_ray.training.run import RunSpec
-from hbt_ray.training.state import RunState
+from hbt_ray.training.run import RunSpec, RunState, has_scores, kept_scores
 from hbt_ray.training.worker import _hooks, _watched, num_threads
 from tests.study.stores import made_up_scores
 

@@ -16,6 +16,7 @@ from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.gather import world
 from hbt_ray.training.loop import Hooks, TrainLoop
+from hbt_ray.training.stepper import Stepper, load_encoder
 from tests.batches.compare import local_slices
 
 pytestmark = pytest.mark.ray  # the corpus is prepared with it
@@ -50,7 +51,7 @@ VARIANTS = {
 def train(corpus, base, directory, variant, *, restore=None):
     """The loss curve and the last metrics; checkpoints of steps STOP and STEPS go to `directory`."""
     recipe = build_recipe({**RECIPE, **VARIANTS[variant]})
-    loop = TrainLoop(recipe, corpus=Corpus.open(corpus), base=base, digest="x", device=torch.device("cpu"))
+    loop = TrainLoop(Stepper(recipe, base, torch.device("cpu")), Corpus.open(corpus), digest="x")
     rank, world_size = world()
     curve = {}
     if restore:
@@ -148,7 +149,6 @@ def test_the_saved_model_with_adapters_is_an_ordinary_one(runs):
 
 def test_adapters_where_there_are_none_to_put(small_base):
     from hbt_ray.errors import ConfigError
-    from hbt_ray.training.stepper import load_encoder
 
     recipe = build_recipe({"model": {"lora_rank": 4, "lora_targets": ["nothing"]}, "corpus": RECIPE["corpus"]})
     with pytest.raises(ConfigError, match=r"model.lora_targets=\['nothing'\]: .*Linear layers here: dense, key"):
