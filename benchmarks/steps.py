@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from benchmarks.machine import peak_bytes
 from benchmarks.pairs import PASSAGE_TOKENS, QUERY_TOKENS, Pairs, equal_pairs
 from hbt_ray.config.load import build_recipe
+from hbt_ray.model.chunks import pad_ragged
 from hbt_ray.model.dropout import use_fast_dropout
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.model.padding import pad_ragged
 from hbt_ray.model.precision import autocast
 from hbt_ray.training.batch import collate
 from hbt_ray.training.stepper import Stepper

@@ -77,6 +77,15 @@ def load_backbone(
     return cast(PreTrainedModel, model), cast(PreTrainedTokenizerBase, tokenizer)
 
 
+def token_capacity(model: PreTrainedModel) -> int:
+    """The most tokens, special tokens included, that the model can read."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    capacity = int(positions) if positions and positions > 0 else 10**9  # none, or -1: no limit
+    for table in packed_attention.position_tables(model):
+        capacity = min(capacity, table.num_embeddings - packed_attention.first_position(model))
+    return capacity
+
+
 def enable_checkpointing(model: PreTrainedModel) -> None:
     """Recomputes activations in the backward pass; ConfigError where the architecture cannot."""
     if not model.supports_gradient_checkpointing:

@@ -5,6 +5,7 @@ without padding: matrix products see real tokens only, and attention works text 
 rows share a chunk changes the speed and the draws of dropout, never the loss.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,8 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hbt_ray.model.padding import chunk_by_tokens, pad_ragged
-
+IntArray = npt.NDArray[np.integer[Any]]
 Block = tuple[int, int]
 """(number of texts, tokens of each): texts of one length that lie one after the other."""
 
@@ -96,14 +96,8 @@ Chunk = PaddedChunk | PackedChunk
 
 
 def make_chunks(
-    values: npt.NDArray[np.integer[Any]],
-    lengths: npt.NDArray[np.integer[Any]],
-    *,
-    token_budget: int,
-    packed: bool,
-    pad_id: int,
-    pin: bool = False,
-) -> list[Chunk]:
+    values: IntArray, lengths: IntArray, *, token_budget: int, packed: bool, pad_id: int, pin: bool = False
+) -> Iterator[Chunk]:
     """Chunks of at most `token_budget` tokens (padding included), longest texts first.
 
     Args:
@@ -114,45 +108,77 @@ def make_chunks(
         pad_id: the id put behind the texts of a rectangle.
         pin: in pinned memory, for copies to a GPU.
     """
-    cut = cut_packed(lengths, token_budget) if packed else chunk_by_tokens(lengths, token_budget)
     offsets = np.r_[0, np.cumsum(lengths, dtype=np.int64)]
 
     def tensor(array: npt.NDArray[Any]) -> Tensor:
         copied = torch.from_numpy(array)
         return copied.pin_memory() if pin else copied
 
-    chunks: list[Chunk] = []
-    for rows in cut:
+    for rows in cut_rows(lengths, token_budget, packed=packed):
         sizes = lengths[rows].astype(np.int64)
         starts = np.cumsum(sizes) - sizes
         flat = values[np.arange(int(sizes.sum())) + np.repeat(offsets[rows] - starts, sizes)].astype(np.int32)
         if packed:
             blocks = tuple((len(list(run)), int(length)) for length, run in groupby(sizes.tolist()))
-            chunks.append(PackedChunk(tensor(rows), tensor(flat), blocks))
+            yield PackedChunk(tensor(rows), tensor(flat), blocks)
         else:
-            ids = pad_ragged(flat, sizes, pad_id)[0].astype(np.int32)
-            chunks.append(PaddedChunk(tensor(rows), tensor(ids), tensor(sizes)))
-    return chunks
+            yield PaddedChunk(tensor(rows), tensor(pad_ragged(flat, sizes, pad_id)[0]), tensor(sizes))
 
 
-def cut_packed(lengths: npt.NDArray[np.integer[Any]], token_budget: int) -> list[npt.NDArray[np.int64]]:
-    """Cuts rows, longest first, into as few chunks of at most `token_budget` tokens as go, of about the same size.
+def cut_rows(lengths: IntArray, token_budget: int, *, packed: bool) -> list[npt.NDArray[np.int64]]:
+    """Cuts rows, longest first, into chunks of at most `token_budget` tokens, padding included.
 
-    Texts of like length share a chunk, as the attention of a chunk works on runs of one length.
+    Longest first: a device that runs out of memory does so in the first chunk, not after an hour. A row longer than
+    the whole budget is a chunk of its own. Packed chunks are as few as go, of about the same size.
+
+    Returns:
+        Index arrays that together name every row once.
     """
     if token_budget < 1:
         raise ValueError(f"token_budget is {token_budget}; it must be at least 1 token")
     if not len(lengths):
         return []
     order = np.argsort(-lengths.astype(np.int64), kind="stable")
-    total = int(lengths.sum())
+    sizes = lengths[order].tolist()
+    return np.split(order, _packed_cuts(sizes, token_budget) if packed else _padded_cuts(sizes, token_budget))
+
+
+def _padded_cuts(sizes: Sequence[int], token_budget: int) -> list[int]:
+    """Where chunks begin, the first left out; a chunk takes rows times its longest row, which comes first."""
+    cuts, start = [], 0
+    while (start := start + max(token_budget // max(sizes[start], 1), 1)) < len(sizes):
+        cuts.append(start)
+    return cuts
+
+
+def _packed_cuts(sizes: Sequence[int], token_budget: int) -> list[int]:
+    total = sum(sizes)
     # Chunks of equal shares: a full one and a small rest would take longer than two halves.
-    target = -(-total // -(-total // token_budget))
-    chunks, start, size = [], 0, 0
-    for place, length in enumerate(lengths[order].tolist()):
+    share = -(-total // -(-total // token_budget))
+    cuts, taken = [], 0
+    for place, size in enumerate(sizes):
         # Past the share, or over the budget with this text; the share is passed by one text at most.
-        if place > start and (size >= target or size + length > token_budget):
-            chunks.append(order[start:place])
-            start, size = place, 0
-        size += length
-    return [*chunks, order[start:]]
+        if place and (taken >= share or taken + size > token_budget):
+            cuts.append(place)
+            taken = 0
+        taken += size
+    return cuts
+
+
+def pad_ragged(values: IntArray, lengths: IntArray, pad_id: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Rows that lie one after the other in a flat array, padded on the right to the longest.
+
+    Args:
+        values: [sum of lengths] token ids, row after row.
+        lengths: [n] tokens in each row.
+        pad_id: the id put behind the rows.
+
+    Returns:
+        ids [n, t], and mask [n, t] (1 = token, 0 = padding).
+    """
+    width = int(lengths.max()) if len(lengths) else 0
+    filled = np.arange(width) < lengths[:, None]
+    ids = np.full(filled.shape, pad_id, dtype=np.int32)
+    # Boolean assignment walks row by row, the order in which the values lie.
+    ids[filled] = values
+    return ids, filled.astype(np.int64)

@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.model import packed_attention
-from hbt_ray.model.backbone import copy_dense, enable_checkpointing, load_backbone, pooler_layer, whole_layer
-from hbt_ray.model.chunks import Chunk, PackedChunk
-from hbt_ray.model.layout import OWN_FILE, find_source, read_layout, write_layout
-from hbt_ray.model.lengths import resolve_lengths, token_capacity
-from hbt_ray.model.padding import chunk_by_tokens, pad_ragged
+from hbt_ray.model.backbone import (
+    copy_dense,
+    enable_checkpointing,
+    load_backbone,
+    pooler_layer,
+    token_capacity,
+    whole_layer,
+)
+from hbt_ray.model.chunks import Chunk, PackedChunk, make_chunks
+from hbt_ray.model.layout import OWN_FILE, find_source, read_layout, resolve_lengths, write_layout
 from hbt_ray.model.pooling import POOLINGS, first_packed, mean_packed
 from hbt_ray.model.precision import at_least_float32
 from hbt_ray.model.roles import ROLES, Role
@@ -188,28 +193,20 @@ class Encoder(nn.Module):
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
-    def encode(
-        self,
-        texts: Sequence[str],
-        role: Role,
-        *,
-        token_budget: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
-    ) -> npt.NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], role: Role, *, token_budget: int | None = None) -> npt.NDArray[np.float32]:
         """Vectors [n, dim] of texts, in their order; see `encode_tokens`."""
         tokens: list[npt.NDArray[np.int32]] = []
         # Blocks, so that a corpus never lies in memory as lists of Python integers.
         for start in range(0, len(texts), _TEXTS_AT_A_TIME):
             block = self.tokenize(texts[start : start + _TEXTS_AT_A_TIME], role)
             tokens.extend(np.asarray(ids, dtype=np.int32) for ids in block)
-        return self.encode_tokens(tokens, token_budget=token_budget, progress=progress)
+        return self.encode_tokens(tokens, token_budget=token_budget)
 
     def encode_tokens(
         self,
         tokens: Sequence[Sequence[int] | npt.NDArray[np.integer[Any]]],
         *,
         token_budget: int | None = None,
-        progress: Callable[[int, int], object] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Vectors [n, dim] of tokenised texts, in their order; no gradients, no dropout.
 
@@ -218,7 +215,6 @@ class Encoder(nn.Module):
         Args:
             tokens: token ids of each text, as `tokenize` gives them; at least one each.
             token_budget: most padded tokens in one forward pass; None: 2,048 on a CPU, 65,536 elsewhere.
-            progress: called with (texts done, texts in all) after every forward pass.
         """
         lengths = np.array([len(ids) for ids in tokens], dtype=np.int64)
         if len(lengths) and lengths.min() == 0:
@@ -226,20 +222,15 @@ class Encoder(nn.Module):
         if token_budget is None:
             token_budget = DEFAULT_TOKEN_BUDGET.get(self.device.type, DEFAULT_TOKEN_BUDGET["cuda"])
         vectors = np.empty((len(tokens), self.dim), dtype=np.float32)
+        values = np.concatenate([np.asarray(ids, np.int32) for ids in tokens]) if len(tokens) else np.zeros(0, np.int32)
         pad_id = int(self.tokenizer.pad_token_id)
-        done, was_training = 0, self.training
+        chunks = make_chunks(values, lengths, token_budget=token_budget, packed=False, pad_id=pad_id)
+        was_training = self.training
         self.eval()
         try:
             with torch.inference_mode():
-                for chunk in chunk_by_tokens(lengths, token_budget):
-                    values = np.concatenate([np.asarray(tokens[i]) for i in chunk])
-                    ids, mask = pad_ragged(values, lengths[chunk], pad_id)
-                    device = self.device
-                    out = self(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-                    vectors[chunk] = out.cpu().numpy()
-                    done += len(chunk)
-                    if progress is not None:
-                        progress(done, len(tokens))
+                for chunk in chunks:
+                    vectors[chunk.rows.numpy()] = self.forward_chunk(chunk.to(self.device)).cpu().numpy()
         finally:
             self.train(was_training)
         return vectors

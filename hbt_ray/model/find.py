@@ -41,8 +41,8 @@ def _packaged(module: str) -> str:
     return str(roots[0])
 
 
-def model_directory(name: str, missing: Missing = unknown_model) -> Path:
-    """The directory of a model, fetched where `name` is one of the hub.
+def model_directory(name: str, missing: Missing = unknown_model, *, fetch: bool = True) -> Path:
+    """The directory of a model, fetched where `name` is one of the hub, or with `fetch` off looked up in its cache.
 
     Raises:
         ConfigError: `missing`: there is no such directory, and the hub does not have it or cannot be reached.
@@ -56,9 +56,11 @@ def model_directory(name: str, missing: Missing = unknown_model) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in FILES]))
+        wanted = [f"*{suffix}" for suffix in FILES]
+        return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=not fetch))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise missing(name, f"it is not in the local cache, and the hub says: {error}") from None
+        hub = f"not in the local cache, and the hub says: {error}" if fetch else "neither a directory nor in the cache"
+        raise missing(name, f"it is {hub}") from None
 
 
 def model_fingerprint(model: str | Path, missing: Missing = unknown_model, **settings: object) -> str:
@@ -74,18 +76,8 @@ def model_fingerprint(model: str | Path, missing: Missing = unknown_model, **set
     Raises:
         ConfigError: `missing`.
     """
-    hashes = [entry for entry in file_hashes(_local_directory(str(model), missing)) if entry[0].endswith(FILES)]
+    directory = model_directory(str(model), missing, fetch=False)
+    hashes = [entry for entry in file_hashes(directory) if entry[0].endswith(FILES)]
     if not any(name.endswith(WEIGHTS) for name, _ in hashes):
         raise missing(str(model), "the directory has no weights (.safetensors or .bin)")
     return hashlib.sha256(json.dumps([hashes, settings], sort_keys=True).encode()).hexdigest()
-
-
-def _local_directory(model: str, missing: Missing) -> Path:
-    if Path(model).is_dir():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(model, local_files_only=True))
-    except (OSError, ValueError):
-        raise missing(model, "it is neither a directory nor in the local cache of the hub") from None

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hbt_ray.errors import ConfigError, one_line
+from hbt_ray.model.roles import ROLES, Role
 
 if TYPE_CHECKING:  # tasks that only tokenise need no torch
     from torch import nn
 
 OWN_FILE = "hbt_encoder.json"
+DEFAULT_TOKENS = 512  # where a model does not say what it was made for; a model that reads more is told so
+FEWEST_TOKENS = 4  # two special tokens, and something between them
 # modules.json as every sentence-transformers release since 2.0 reads it.
 _TYPE = "sentence_transformers.models."
 POOLING_KEYS = {"mean": "mean_tokens", "cls": "cls_token"}
@@ -76,6 +79,30 @@ def read_layout(source: str) -> Layout:
         max_passage_tokens=lengths.get("max_passage_tokens"),
         lowercase=bool(transformer.get("do_lower_case", False)),
     )
+
+
+def resolve_lengths(
+    asked: dict[Role, int | None], layout: Layout, tokenizer_length: int, capacity: int
+) -> dict[Role, int]:
+    """Most tokens a role: as asked, else as saved, else what the model was made for.
+
+    That is sentence-transformers' length where the directory has one, else 512, or what the model can read if less.
+
+    Raises:
+        ConfigError: a length below 4 or above `capacity`.
+    """
+    saved: dict[Role, int | None] = {"query": layout.max_query_tokens, "passage": layout.max_passage_tokens}
+    lengths: dict[Role, int] = {}
+    for role in ROLES:
+        length = asked[role] if asked[role] is not None else saved[role]
+        if length is None:
+            length = min(layout.max_tokens or DEFAULT_TOKENS, tokenizer_length, capacity)
+        if not FEWEST_TOKENS <= length <= capacity:
+            raise ConfigError(
+                f"max_{role}_tokens is {length}; allowed is {FEWEST_TOKENS} to {capacity}, the most the model reads"
+            )
+        lengths[role] = length
+    return lengths
 
 
 def write_layout(

@@ -33,12 +33,16 @@ def packs(model: PreTrainedModel) -> bool:
     return can_pack and not getattr(config, "is_decoder", False)
 
 
+def position_tables(model: PreTrainedModel) -> list[nn.Embedding]:
+    """The model's embeddings of positions; none where it has rotary ones or the like."""
+    parts = model.named_modules()
+    return [part for name, part in parts if name.endswith("position_embeddings") and isinstance(part, nn.Embedding)]
+
+
 def first_position(model: PreTrainedModel) -> int:
-    """The position of a text's first token: RoBERTa's family counts from behind the padding id."""
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
-            return 0 if module.padding_idx is None else module.padding_idx + 1
-    return 0
+    """The position of a text's first token: RoBERTa's family counts from behind the padding id, 512 in 514 rows."""
+    tables = position_tables(model)
+    return tables[0].padding_idx + 1 if tables and tables[0].padding_idx is not None else 0
 
 
 def attend(

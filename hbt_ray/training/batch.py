@@ -101,7 +101,7 @@ def collate(part: Slice, *, pad_id: int, token_budget: int, packed: bool = False
     return Batch(
         step=part.step,
         monolingual=part.monolingual,
-        chunks=chunks,
+        chunks=list(chunks),
         items=_tensor(part.items, pin),
         passage_hashes=_tensor(part.passage_hashes, pin),
         weights=_tensor(part.weights, pin),

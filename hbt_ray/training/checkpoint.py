@@ -10,54 +10,48 @@ The plan and dropout are functions of (seed, step), so step and seed are all of 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.model.lora import has_lora, lora_state, merged_state
-from hbt_ray.training.run import MODEL, STATE, VERSION, RunState, check_digest, read_state
+from hbt_ray.training.run import MODEL, STATE, VERSION, RunState, Save, check_digest, read_state
 from hbt_ray.training.sharding import load_optimizer, load_weights, whole_optimizer, whole_state
 from hbt_ray.training.step import ContrastiveStep
 
 OPTIMIZER = "optimizer.pt"
 
 
-@dataclass(frozen=True)
-class Weights:
-    """What training changes, whole and on the CPU: the encoder's weights, the optimiser's and the loss's state."""
-
-    encoder: dict[str, Tensor]
-    optimizer: dict[str, Any]
-    loss: dict[str, Tensor]
-
-
-def take_weights(module: ContrastiveStep, optimizer: torch.optim.Optimizer) -> Weights:
-    """The weights of a run; where they are sharded, every worker has to call it."""
-    return Weights(whole_state(module.encoder.backbone), whole_optimizer(module, optimizer), module.loss.state_dict())
-
-
-def save_checkpoint(
-    directory: Path,
+def checkpoint_writer(
     module: ContrastiveStep,
-    weights: Weights | None,
+    optimizer: torch.optim.Optimizer,
     scheduler: torch.optim.lr_scheduler.LRScheduler,
     state: RunState,
-) -> None:
-    """Write a checkpoint of `weights` (of `take_weights`) into `directory`, `state.json` last."""
-    assert weights is not None, "rank 0 writes the checkpoint and has the weights"
-    encoder = weights.encoder
-    rest = {"optimizer": weights.optimizer, "scheduler": scheduler.state_dict(), "loss": weights.loss}
-    if has_lora(module.encoder.backbone):
-        rest["lora"] = lora_state(encoder)
-        encoder = merged_state(encoder, module.encoder.backbone)
-    module.encoder.save(directory / MODEL, encoder)
-    torch.save(rest, directory / OPTIMIZER)
-    (directory / STATE).write_text(json.dumps(vars(state)))
+) -> Save:
+    """Takes all that training changes, whole and on the CPU; what it returns writes that, `state.json` last.
+
+    Where the model is sharded, every worker has to call it; rank 0 writes.
+    """
+    encoder = whole_state(module.encoder.backbone)
+    rest: dict[str, Any] = {
+        "optimizer": whole_optimizer(module, optimizer),
+        "scheduler": scheduler.state_dict(),
+        "loss": module.loss.state_dict(),
+    }
+
+    def save(directory: Path) -> None:
+        weights = encoder
+        if has_lora(module.encoder.backbone):
+            rest["lora"] = lora_state(encoder)
+            weights = merged_state(encoder, module.encoder.backbone)
+        module.encoder.save(directory / MODEL, weights)
+        torch.save(rest, directory / OPTIMIZER)
+        (directory / STATE).write_text(json.dumps(vars(state)))
+
+    return save
 
 
 def load_checkpoint(

@@ -12,7 +12,7 @@ from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import HbtError
 from hbt_ray.retrieval.scoring.score import Scores
-from hbt_ray.training.checkpoint import load_checkpoint, save_checkpoint, take_weights
+from hbt_ray.training.checkpoint import checkpoint_writer, load_checkpoint
 from hbt_ray.training.feed import Feed
 from hbt_ray.training.meter import Meter
 from hbt_ray.training.run import VERSION, RunState, Save
@@ -29,8 +29,8 @@ class Hooks:
     """(step, metrics): a point of the training curves."""
     scores: Callable[[int, Scores], None]
     """(step, scores): a set was scored."""
-    checkpoint: Callable[[int, dict[str, float], Save], None]
-    """(step, metrics, save): a checkpoint is due; `save(directory)` writes it, on rank 0."""
+    checkpoint: Callable[[int, dict[str, float], Save | None], None]
+    """(step, metrics, save): a checkpoint is due; rank 0 has to `save(directory)` it."""
 
 
 class TrainLoop:
@@ -129,13 +129,10 @@ class TrainLoop:
             version=VERSION,
         )
         # all ranks bring their shards of a sharded model; a whole one is on rank 0 anyway
-        bring = self.stepper.rank == 0 or stepper.module.equal_chunks
-        weights = take_weights(stepper.module, stepper.optimizer) if bring else None
-        hooks.checkpoint(
-            self.step,
-            self.metrics,
-            lambda directory: save_checkpoint(directory, stepper.module, weights, stepper.scheduler, state),
-        )
+        save = None
+        if stepper.rank == 0 or stepper.module.equal_chunks:
+            save = checkpoint_writer(stepper.module, stepper.optimizer, stepper.scheduler, state)
+        hooks.checkpoint(self.step, self.metrics, save)
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0

@@ -149,9 +149,10 @@ def _hooks(spec: RunSpec, log: RunLog, place: Place) -> Hooks:
             keep_scores(spec.directory, scores)
             log_scores(log, spec.key, scores, spec.name)
 
-    def checkpoint(step: int, metrics: dict[str, float], save: Save) -> None:
+    def checkpoint(step: int, metrics: dict[str, float], save: Save | None) -> None:
         report = report_of(spec, step, metrics)
         if world()[0] == 0:
+            assert save is not None, "rank 0 has the weights"
             keep_checkpoint(spec, step, save)
         place.report(report)
 

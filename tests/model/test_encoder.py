@@ -7,8 +7,8 @@ import torch
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from hbt_ray.errors import ConfigError
+from hbt_ray.model.chunks import pad_ragged
 from hbt_ray.model.encoder import Encoder
-from hbt_ray.model.padding import pad_ragged
 from tests.model.models import SIZE, TEXTS, tokenizer
 
 CASES = [
@@ -26,7 +26,7 @@ def tensors(encoder, texts, role="passage"):
     tokens = encoder.tokenize(texts, role)
     lengths = np.array([len(ids) for ids in tokens])
     ids, mask = pad_ragged(np.concatenate(tokens), lengths, encoder.tokenizer.pad_token_id)
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    return torch.from_numpy(ids).long(), torch.from_numpy(mask)
 
 
 @pytest.mark.parametrize(("architecture", "pooling"), CASES)
@@ -59,9 +59,7 @@ def test_every_trained_parameter_receives_a_gradient(model_directory, architectu
 
 def test_encode_does_not_depend_on_budget_or_order(model_directory):
     encoder = Encoder.load(model_directory("xlm-roberta"), query_prefix="Query: ").train()
-    calls = []
-    one = encoder.encode(TEXTS, "query", token_budget=1, progress=lambda *done: calls.append(done))
-    assert calls == [(i + 1, len(TEXTS)) for i in range(len(TEXTS))]
+    one = encoder.encode(TEXTS, "query", token_budget=1)
     assert encoder.training
     assert one.dtype == np.float32
     for budget in (40, 200, None):

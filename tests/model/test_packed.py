@@ -17,7 +17,8 @@ def chunks_of(encoder, texts, *, packed, token_budget=60):
     tokens = encoder.tokenize(texts, "passage")
     lengths = np.array([len(ids) for ids in tokens], np.int32)
     pad_id = encoder.tokenizer.pad_token_id
-    return make_chunks(np.concatenate(tokens), lengths, token_budget=token_budget, packed=packed, pad_id=pad_id)
+    chunks = make_chunks(np.concatenate(tokens), lengths, token_budget=token_budget, packed=packed, pad_id=pad_id)
+    return list(chunks)
 
 
 def vectors_of(encoder, chunks):

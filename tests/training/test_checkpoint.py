@@ -10,7 +10,7 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.losses.contrastive import ContrastiveLoss
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.training.batch import collate
-from hbt_ray.training.checkpoint import load_checkpoint, save_checkpoint, take_weights
+from hbt_ray.training.checkpoint import checkpoint_writer, load_checkpoint
 from hbt_ray.training.optim import make_optimizer, make_scheduler
 from hbt_ray.training.run import STATE, VERSION, RunState, read_state
 from hbt_ray.training.step import ContrastiveStep, StepSeed
@@ -44,7 +44,7 @@ class Run:
         return self
 
     def save(self, directory):
-        save_checkpoint(directory, self.module, take_weights(self.module, self.optimizer), self.scheduler, STATE_OF_5)
+        checkpoint_writer(self.module, self.optimizer, self.scheduler, STATE_OF_5)(directory)
 
     def parts(self):
         return self.module, self.optimizer, self.scheduler
