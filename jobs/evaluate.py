@@ -18,8 +18,8 @@ from hbt_ray.evaluation.models import Reading, evaluate_model
 from hbt_ray.evaluation.outputs import check_outputs, new_directory, vector_directory, write_outputs
 from hbt_ray.evaluation.record import Comparison, Evaluation
 from hbt_ray.evaluation.tracked import record_evaluations
-from hbt_ray.model.find import resolve_model
-from hbt_ray.model.layout import find_source, read_layout
+from hbt_ray.model.find import find_source, resolve_model
+from hbt_ray.model.layout import read_layout
 from hbt_ray.reports.evaluation_page import render_report
 from hbt_ray.reports.evaluation_table import print_comparison, print_scores
 from hbt_ray.retrieval.scoring.searches import SearchSettings

@@ -11,7 +11,8 @@ import numpy as np
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.errors import one_line
-from hbt_ray.model.layout import find_source, read_layout, unknown_model
+from hbt_ray.model.find import find_source, unknown_model
+from hbt_ray.model.layout import read_layout
 
 CHUNK = 2048
 

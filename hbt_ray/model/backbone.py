@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from hbt_ray.errors import ConfigError, one_line
 from hbt_ray.model import packed_attention
-from hbt_ray.model.layout import unknown_model
+from hbt_ray.model.find import unknown_model
 
 
 def load_backbone(

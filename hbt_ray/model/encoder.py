@@ -24,7 +24,8 @@ from hbt_ray.model.backbone import (
     whole_layer,
 )
 from hbt_ray.model.chunks import Chunk, PackedChunk, make_chunks
-from hbt_ray.model.layout import OWN_FILE, find_source, read_layout, resolve_lengths, write_layout
+from hbt_ray.model.find import find_source
+from hbt_ray.model.layout import OWN_FILE, read_layout, resolve_lengths, write_layout
 from hbt_ray.model.pooling import POOLINGS, first_packed, mean_packed
 from hbt_ray.model.precision import at_least_float32
 from hbt_ray.model.roles import ROLES, Role

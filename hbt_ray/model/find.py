@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from hbt_ray.errors import ConfigError
-from hbt_ray.model.layout import unknown_model
+from hbt_ray.errors import ConfigError, one_line
 from hbt_ray.storage import absolute, file_hashes
 
 FILES: Final = (".json", ".txt", ".model", ".spm", ".py", ".safetensors", ".bin")
 """Files of a model that are fetched and that count; repositories also hold weights for other libraries."""
+PATTERNS: Final = tuple(f"*{suffix}" for suffix in FILES)
 WEIGHTS: Final = (".safetensors", ".bin")
 Missing = Callable[[str, str], ConfigError]
 """The error for a model (name, reason) that cannot be had."""
@@ -41,8 +41,38 @@ def _packaged(module: str) -> str:
     return str(roots[0])
 
 
-def model_directory(name: str, missing: Missing = unknown_model, *, fetch: bool = True) -> Path:
-    """The directory of a model, fetched where `name` is one of the hub, or with `fetch` off looked up in its cache.
+def find_source(name_or_path: str | Path) -> str:
+    """The directory, or the hub name where the text does not look like a path; ConfigError if neither."""
+    text = str(name_or_path)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        if not ((path / "config.json").is_file() or (path / "modules.json").is_file()):
+            raise unknown_model(text, "the directory has no config.json")
+        return str(path)
+    if isinstance(name_or_path, Path) or text.startswith(("/", "./", "../", "~")) or text.count("/") > 1:
+        raise unknown_model(text, "there is no such directory")
+    return text
+
+
+def unknown_model(name: str, reason: str) -> ConfigError:
+    """The one line for a model that cannot be had."""
+    return ConfigError(
+        f"model {name!r} cannot be loaded: {reason}; give the path of a Hugging Face or "
+        "sentence-transformers directory, a directory written by Encoder.save, or the name of a model on the "
+        "Hugging Face hub"
+    )
+
+
+def model_directory(
+    name: str, missing: Missing = unknown_model, *, files: Sequence[str] = PATTERNS, fetch: bool = True
+) -> Path:
+    """The directory of a model.
+
+    Args:
+        name: a directory, or a name of the hub, whose `files` (patterns) are fetched where the cache lacks them.
+        missing: the error for a model that is not there.
+        files: patterns of the files to have.
+        fetch: off: only what the hub's cache has.
 
     Raises:
         ConfigError: `missing`: there is no such directory, and the hub does not have it or cannot be reached.
@@ -56,11 +86,12 @@ def model_directory(name: str, missing: Missing = unknown_model, *, fetch: bool 
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        wanted = [f"*{suffix}" for suffix in FILES]
-        return Path(snapshot_download(name, allow_patterns=wanted, local_files_only=not fetch))
+        return Path(snapshot_download(name, allow_patterns=list(files), local_files_only=not fetch))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        hub = f"not in the local cache, and the hub says: {error}" if fetch else "neither a directory nor in the cache"
-        raise missing(name, f"it is {hub}") from None
+        reason = "it is neither a directory nor in the local cache"
+        if fetch:
+            reason = f"it is not in the local cache, and the hub says: {one_line(error)}"
+        raise missing(name, reason) from None
 
 
 def model_fingerprint(model: str | Path, missing: Missing = unknown_model, **settings: object) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hbt_ray.errors import ConfigError, one_line
+from hbt_ray.errors import ConfigError
+from hbt_ray.model.find import model_directory
 from hbt_ray.model.roles import ROLES, Role
 
 if TYPE_CHECKING:  # tasks that only tokenise need no torch
@@ -52,7 +53,8 @@ def read_layout(source: str) -> Layout:
     Raises:
         ConfigError: the hub name is not to be had, or a module is one that this encoder does not have.
     """
-    modules = read_json(source, "modules.json")
+    directory = model_directory(source, files=("*.json",))
+    modules = _read_json(directory / "modules.json")
     if modules is None:
         return Layout()
     kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
@@ -65,11 +67,11 @@ def read_layout(source: str) -> Layout:
         ["Transformer", "Pooling", "Dense"],
     ) or "Normalize" in kinds[:-1]:
         raise ConfigError(f"model {source!r}: modules {', '.join(kinds)} are not supported; allowed: {_LAYOUTS}")
-    transformer = read_json(source, _join(paths["Transformer"], "sentence_bert_config.json")) or {}
-    lengths = read_json(source, OWN_FILE) or {}
-    prompts = read_json(source, "config_sentence_transformers.json") or {}
+    transformer = _read_json(directory / paths["Transformer"] / "sentence_bert_config.json") or {}
+    lengths = _read_json(directory / OWN_FILE) or {}
+    prompts = _read_json(directory / "config_sentence_transformers.json") or {}
     return Layout(
-        pooling=_pooling(source, paths),
+        pooling=_pooling(source, directory, paths),
         subfolder=paths["Transformer"],
         dense=paths.get("Dense"),
         query_prefix=_prompt(prompts, "query"),
@@ -154,63 +156,16 @@ def _save_dense(directory: Path, pooler: nn.Linear) -> None:
     dense.save(str(directory))
 
 
-def find_source(name_or_path: str | Path) -> str:
-    """The directory, or the hub name where the text does not look like a path; ConfigError if neither."""
-    text = str(name_or_path)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        if not ((path / "config.json").is_file() or (path / "modules.json").is_file()):
-            raise unknown_model(text, "the directory has no config.json")
-        return str(path)
-    if isinstance(name_or_path, Path) or text.startswith(("/", "./", "../", "~")) or text.count("/") > 1:
-        raise unknown_model(text, "there is no such directory")
-    return text
-
-
-def read_json(source: str, filename: str) -> Any:
-    """A JSON file of a model directory or hub name; None where the model has no such file."""
-    if Path(source).is_dir():
-        path = Path(source) / filename
-    else:
-        file = _hub_file(source, filename)
-        if file is None:
-            return None
-        path = file
-    if not path.is_file():
-        return None
+def _read_json(path: Path) -> Any:
+    """A JSON file of a model directory; None where the model has no such file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except ValueError as error:
-        raise ConfigError(f"model {source!r}: {filename} is no JSON ({error}); restore or delete it") from error
+        raise ConfigError(f"{path} is no JSON ({error}); restore or delete it") from error
 
 
-def _hub_file(name: str, filename: str) -> Path | None:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-
-    try:
-        return Path(hf_hub_download(name, filename))
-    except LocalEntryNotFoundError as error:  # offline, and this file is not in the cache
-        if isinstance(try_to_load_from_cache(name, "config.json"), str):
-            return None
-        raise unknown_model(name, "the hub cannot be reached and its files are not in the cache") from error
-    except EntryNotFoundError:
-        return None
-    except (OSError, ValueError) as error:  # no such repository, no access, not a valid name
-        raise unknown_model(name, one_line(error)) from error
-
-
-def unknown_model(name: str, reason: str) -> ConfigError:
-    """The one line for a model that cannot be had."""
-    return ConfigError(
-        f"model {name!r} cannot be loaded: {reason}; give the path of a Hugging Face or "
-        "sentence-transformers directory, a directory written by Encoder.save, or the name of a model on the "
-        "Hugging Face hub"
-    )
-
-
-def _pooling(source: str, paths: dict[str, str]) -> str:
-    config = read_json(source, _join(paths["Pooling"], "config.json")) or {}
+def _pooling(source: str, directory: Path, paths: dict[str, str]) -> str:
+    config = _read_json(directory / paths["Pooling"] / "config.json") or {}
     # Releases before 5.4 wrote one flag a mode.
     flags = [key for key, value in config.items() if key.startswith("pooling_mode_") and value is True]
     mode = config.get("pooling_mode", flags or "mean_tokens")
@@ -221,7 +176,7 @@ def _pooling(source: str, paths: dict[str, str]) -> str:
         raise ConfigError(f"model {source!r}: a Pooling module {what} is not supported; allowed: {_LAYOUTS}")
     if "Dense" not in paths:
         return names[0]
-    dense = read_json(source, _join(paths["Dense"], "config.json")) or {}
+    dense = _read_json(directory / paths["Dense"] / "config.json") or {}
     activation = str(dense.get("activation_function", "Tanh")).rsplit(".", 1)[-1]
     square = dense.get("in_features") == dense.get("out_features")
     if names[0] != "cls" or activation != "Tanh" or not square or not dense.get("bias", True):
@@ -238,10 +193,6 @@ def _prompt(config: dict[str, Any], *names: str) -> str | None:
     chosen = [*names, str(config.get("default_prompt_name"))]
     texts = [prompts[name] for name in chosen if prompts.get(name) is not None]
     return next((text for text in texts if text), texts[0] if texts else None)
-
-
-def _join(folder: str, filename: str) -> str:
-    return f"{folder}/{filename}" if folder else filename
 
 
 def _write_json(path: Path, content: Any) -> None:

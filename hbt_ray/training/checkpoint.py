@@ -15,14 +15,22 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
 from hbt_ray.errors import ConfigError
 from hbt_ray.model.lora import has_lora, lora_state, merged_state
 from hbt_ray.training.run import MODEL, STATE, VERSION, RunState, Save, check_digest, read_state
-from hbt_ray.training.sharding import load_optimizer, load_weights, whole_optimizer, whole_state
 from hbt_ray.training.step import ContrastiveStep
 
 OPTIMIZER = "optimizer.pt"
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 def checkpoint_writer(
@@ -35,9 +43,9 @@ def checkpoint_writer(
 
     Where the model is sharded, every worker has to call it; rank 0 writes.
     """
-    encoder = whole_state(module.encoder.backbone)
+    encoder: Any = get_model_state_dict(module.encoder.backbone, options=WHOLE)
     rest: dict[str, Any] = {
-        "optimizer": whole_optimizer(module, optimizer),
+        "optimizer": dict(get_optimizer_state_dict(module, optimizer, options=WHOLE)),
         "scheduler": scheduler.state_dict(),
         "loss": module.loss.state_dict(),
     }
@@ -76,10 +84,23 @@ def load_checkpoint(
         )
     rest: dict[str, Any] = torch.load(directory / OPTIMIZER, map_location="cpu", weights_only=True)
     if "lora" in rest:  # the model beside it has the adapters merged; the weights below them never change
-        load_weights(module.encoder.backbone, rest["lora"], partly=True)
+        _load_weights(module.encoder.backbone, rest["lora"], partly=True)
     else:
-        load_weights(module.encoder.backbone, load_file(directory / MODEL / "model.safetensors"))
-    load_optimizer(module, optimizer, rest["optimizer"])
+        _load_weights(module.encoder.backbone, load_file(directory / MODEL / "model.safetensors"))
+    set_optimizer_state_dict(module, optimizer, rest["optimizer"], options=StateDictOptions(full_state_dict=True))
     scheduler.load_state_dict(rest["scheduler"])
     module.loss.load_state_dict(rest["loss"])
     return state
+
+
+def _load_weights(module: nn.Module, state: dict[str, Tensor], *, partly: bool = False) -> None:
+    """Puts whole weights, by name, into a module, sharded or not; `partly`: what is not given stays as it is.
+
+    Raises:
+        ConfigError: weights that the module does not have, or of another shape.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    wrong = [name for name, tensor in state.items() if shapes.get(name) != tuple(tensor.shape)]
+    if wrong or not (partly or shapes.keys() == state.keys()):
+        raise ConfigError(f"the checkpoint is of another model ({', '.join(wrong[:3]) or 'weights are missing'})")
+    set_model_state_dict(module, dict(state), options=StateDictOptions(full_state_dict=True, strict=not partly))

@@ -14,22 +14,13 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from hbt_ray.errors import ConfigError
 from hbt_ray.model.gather import world
 from hbt_ray.training.step import ContrastiveStep
 
-WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _NAMES = inspect.signature(DistributedDataParallel).parameters
 KEEP_BUFFERS: dict[str, Any] = {
     "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers": False
@@ -99,31 +90,3 @@ def whole_model(module: nn.Module) -> Iterator[None]:
         for part in shards:
             part.set_reshard_after_forward(part is not shards[0], recurse=False)
             part.reshard()
-
-
-def whole_state(module: nn.Module) -> dict[str, Tensor]:
-    """All weights by name, whole, on the CPU; with shards every worker has to call it, and rank 0 gets them."""
-    return get_model_state_dict(module, options=WHOLE)  # type: ignore[return-value]
-
-
-def load_weights(module: nn.Module, state: dict[str, Tensor], *, partly: bool = False) -> None:
-    """Puts whole weights, by name, into a module, sharded or not; `partly`: what is not given stays as it is.
-
-    Raises:
-        ConfigError: weights that the module does not have, or of another shape.
-    """
-    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    wrong = [name for name, tensor in state.items() if shapes.get(name) != tuple(tensor.shape)]
-    if wrong or not (partly or shapes.keys() == state.keys()):
-        raise ConfigError(f"the checkpoint is of another model ({', '.join(wrong[:3]) or 'weights are missing'})")
-    set_model_state_dict(module, dict(state), options=StateDictOptions(full_state_dict=True, strict=not partly))
-
-
-def whole_optimizer(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """State of the optimiser by parameter name, whole, on the CPU; as `whole_state`."""
-    return dict(get_optimizer_state_dict(module, optimizer, options=WHOLE))
-
-
-def load_optimizer(module: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Inverse of `whole_optimizer`, on any number of workers."""
-    set_optimizer_state_dict(module, optimizer, state, options=StateDictOptions(full_state_dict=True))

@@ -153,7 +153,7 @@ def test_unknown_models_are_one_clear_error(tmp_path, monkeypatch):
     for name, reason in {
         str(tmp_path / "absent"): "no such directory",
         str(tmp_path / "empty"): "no config.json",
-        "nobody/no-such-model": "not in the cache",
+        "nobody/no-such-model": "not in the local cache",
         "not a name!": "cannot be loaded",
     }.items():
         with pytest.raises(ConfigError, match=reason) as caught:

@@ -230,7 +230,7 @@ def test_the_fingerprint_follows_contents_and_settings(tmp_path, small_base):
     assert model_fingerprint(second) == known
     with pytest.raises(EvaluationError, match="precision is 'auto'"):
         model_fingerprint(first, precision="auto")
-    with pytest.raises(ConfigError, match="neither a directory nor in the cache"):
+    with pytest.raises(ConfigError, match="neither a directory nor in the local cache"):
         model_fingerprint("no-such/model")
 
 
