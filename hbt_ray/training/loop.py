@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -50,7 +51,10 @@ class TrainLoop:
         """
         self.stepper, self.recipe, self.corpus, self.digest = stepper, stepper.recipe, corpus, digest
         self.metrics: dict[str, float] = {}
-        self._sets: list[ScoredSet] | None = None
+
+    @cached_property
+    def _dev(self) -> ScoredSet | None:
+        return dev_set(self.corpus, self.recipe.evaluation)
 
     @property
     def step(self) -> int:
@@ -94,10 +98,7 @@ class TrainLoop:
     def evaluate(self, hooks: Hooks, *, final: bool) -> None:
         """Score the dev items, and at the end the sets of the recipe; fills `metrics` on rank 0."""
         config, encoder = self.recipe.evaluation, self.stepper.encoder
-        dev = dev_set(self.corpus, config) if self._sets is None else None
-        if self._sets is None:
-            self._sets = [dev] if dev is not None else []
-        sets = list(self._sets)
+        sets = [self._dev] if self._dev is not None else []
         if final:
             sets += [text_set(name, encoder) for name in config.sets]
         self.metrics = {}

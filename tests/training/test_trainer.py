@@ -78,7 +78,8 @@ def test_a_killed_worker_changes_nothing(ray_session, small_corpus, small_base, 
         while time.monotonic() < deadline and not last_step(spec):
             time.sleep(0.05)
         alive = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
-        victim = list_actors(filters=alive, detail=True)[-1]
+        address = ray_session.get_runtime_context().gcs_address  # other clusters may run on this machine
+        victim = list_actors(address, filters=alive, detail=True)[-1]
         os.kill(victim.pid, signal.SIGKILL)
         killed.append((victim.pid, last_step(spec)))
 
