@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
+from hbt_ray.bench.run_files import kept_vectors
 from hbt_ray.errors import ClusterError, ConfigError, EvaluationError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.retrieval.scoring.score import score
@@ -66,7 +67,12 @@ def test_scores_are_those_of_the_encoder_and_a_second_time_nothing_is_encoded(
     printed, written = run("--model", small_base)
     (found,) = written["evaluations"]
     rs, encoder = load_set(parallel), Encoder.load(small_base)
-    scores = score(rs, encoder.encode(rs.queries, "query"), encoder.encode(rs.passages, "passage"))
+    vectors = {}
+    for role, texts in (("query", rs.queries), ("passage", rs.passages)):
+        vectors[role] = kept_vectors(found, rs, role, tmp_path / "work" / "vectors")
+        np.testing.assert_allclose(vectors[role], encoder.encode(texts, role), rtol=0, atol=1e-6)
+    # of these very vectors: some passages are so near each other that a last bit decides their order
+    scores = score(rs, vectors["query"], vectors["passage"])
     for name, value in scores.headline().items():
         assert found["headline"][name] == pytest.approx(value, abs=1e-6), name
         assert name in printed
