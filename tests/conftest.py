@@ -5,6 +5,7 @@ import tempfile
 from functools import reduce
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -13,6 +14,9 @@ SMALL_LANGS = ("en", "de", "el", "zh")
 
 
 def pytest_configure(config):
+    # An example that takes 200 ms fails by default: a busy machine is no error, and a test that hangs has its limit.
+    hypothesis.settings.register_profile("any machine", deadline=None)
+    hypothesis.settings.load_profile("any machine")
     # Before anything imports Ray: a cluster on the loopback only, and short waits for short runs.
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")

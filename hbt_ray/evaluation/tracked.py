@@ -28,16 +28,17 @@ def record_evaluations(
     from hbt_ray.tracking.writer import RunWriter
 
     log = RunWriter(RunStore(uri, experiment))
-    for name in names:
-        key = f"evaluation/{uuid.uuid4().hex[:12]}"
+    keys = [f"evaluation/{uuid.uuid4().hex[:12]}" for _ in names]
+    for name, key in zip(names, keys, strict=True):
         log.start_run(key, f"evaluation of {name}", {"hbt.kind": "evaluation"})
         for evaluation in evaluations:
             if evaluation.model == name:
                 log_evaluation(log, key, evaluation, page)
         log.finish_run(key, "finished")
-        say(f"run id  {log.run_id(key)}")
     if not log.close():
         say(f"warning: not everything could be written to {uri}")
+    for key in keys:
+        say(f"run id  {log.run_id(key)}")
     say(f"MLflow  {ui_command(uri)}")
 
 

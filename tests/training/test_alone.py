@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,9 +96,16 @@ def test_the_next_call_goes_on_from_the_last_checkpoint(whole, small_corpus, sma
 
 
 def test_a_run_may_go_on_with_several_workers_and_with_one_again(
-    whole, small_corpus, small_base, tmp_path, monkeypatch
+    ray_session, small_corpus, small_base, tmp_path, monkeypatch
 ):
-    one = spec_of(small_corpus, small_base, tmp_path)
+    base = tmp_path / "base"
+    shutil.copytree(small_base, base)
+    config = json.loads((base / "config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # dropout is drawn by rank and chunk
+    (base / "config.json").write_text(json.dumps(config))
+    fields = {"train": {"precision": "fp32"}, "evaluation": {"precision": "fp32"}}
+    whole = fit_alone(spec_of(small_corpus, str(base), tmp_path, "whole", **fields), Log(), lambda metrics: None)
+    one = spec_of(small_corpus, str(base), tmp_path, **fields)
     two = replace(one, recipe=replace(one.recipe, resources=replace(one.recipe.resources, num_workers=2)))
     stop_at(monkeypatch, 20)
     with pytest.raises(Interrupted):
@@ -107,7 +115,8 @@ def test_a_run_may_go_on_with_several_workers_and_with_one_again(
     result = fit(two, LoggedTo(curves))
     steps = [json.loads(line)["step"] for line in curves.read_text().splitlines()]
     assert min(steps) == 20  # of the curve, a point every 10 steps: it did not begin again
-    assert result.metrics["dev/pool_map"] == pytest.approx(whole[1].metrics["dev/pool_map"], abs=0.05)
+    # rankings are discrete: a tie in the last bit may move a passage by a place
+    assert result.metrics["dev/pool_map"] == pytest.approx(whole.metrics["dev/pool_map"], abs=0.01)
     # and back, on a longer way
     assert fit_alone(one, Log(), lambda metrics: None) == result
 
