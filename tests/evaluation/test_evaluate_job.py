@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hbt_ray.bench.run_files import kept_vectors
 from mlflow import MlflowClient
 
+from benchmarks.run_files import kept_vectors
 from hbt_ray.errors import ClusterError, ConfigError, EvaluationError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.retrieval.scoring.score import score
