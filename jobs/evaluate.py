@@ -38,8 +38,6 @@ def main(argv: Sequence[str]) -> int:
     search = SearchSettings(kind=args.search, depth=args.depth, num_shards=args.shards)
     if "://" in args.workspace:
         raise ConfigError(f"--workspace {args.workspace!r} is a URL; give a directory, which nodes of a cluster share")
-    if args.cpus_per_actor < 1:
-        raise ConfigError(f"--cpus-per-actor is {args.cpus_per_actor}; it must be 1 or more")
     workspace = Path(resolve_workspace(args.workspace))
     out = args.out or new_directory(workspace, names)
     check_outputs(out, args.json)

@@ -14,7 +14,7 @@ from hbt_ray.cleaning.texts import Field, Verdicts
 from hbt_ray.config.clean import CleanConfig
 from hbt_ray.errors import ConfigError
 from hbt_ray.model.find import model_directory, model_fingerprint, resolve_model
-from hbt_ray.retrieval.encoding.text_encoder import TextEncoder
+from hbt_ray.retrieval.encoding.vector_store import TextEncoder
 
 
 def similarity(questions: Field, passages: Field, config: CleanConfig, encoder: TextEncoder | None = None) -> Verdicts:

@@ -16,7 +16,7 @@ from hbt_ray.evaluation.worst import worst_queries
 from hbt_ray.model.roles import ROLES, Role
 from hbt_ray.retrieval.scoring.distinct import metric_names
 from hbt_ray.retrieval.scoring.score import score_ranks
-from hbt_ray.retrieval.scoring.searches import SEARCHES, SearchSettings
+from hbt_ray.retrieval.scoring.searches import SEARCHES, SHARE_DEPTH, SearchSettings
 from hbt_ray.retrieval.scoring.significance import compare, intervals
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
@@ -31,8 +31,6 @@ def evaluate(
     *,
     settings: dict[str, Any],
     search: SearchSettings,
-    num_worst: int = 20,
-    seed: int = 0,
 ) -> Evaluation:
     """Encode, search and score; `settings` say how `encode` encodes, for the record.
 
@@ -42,8 +40,6 @@ def evaluate(
         encode: of the model.
         settings: as name -> value.
         search: how passages are found.
-        num_worst: of the worst queries that are kept with their texts; 0 for none.
-        seed: of the intervals.
 
     Raises:
         EvaluationError: a set without texts, vectors that are NaN, and what `encode` and the search raise.
@@ -53,9 +49,9 @@ def evaluate(
     queries, passages = (encode(_texts(rs, role), role) for role in ROLES)
     encoded = time.perf_counter()
     ranking = SEARCHES[search.kind](rs, queries, passages, search)
-    scores = score_ranks(rs, ranking.ranks, ranking.top_ids)
-    sure = intervals(scores, seed=seed) if len(np.unique(rs.query_keys)) > 1 else []
-    worst = worst_queries(rs, queries, passages, scores, num=num_worst) if num_worst else ()
+    scores = score_ranks(rs, ranking.ranks, ranking.top_ids[:, :SHARE_DEPTH])
+    sure = intervals(scores) if len(np.unique(rs.query_keys)) > 1 else []
+    worst = worst_queries(rs, queries, passages, scores)
     done = time.perf_counter()
     timing = {
         "search": "exact, all passages" if search.kind == "exact" else f"{search.kind}, first {search.depth}",
@@ -73,9 +69,9 @@ def evaluate(
     )
 
 
-def compare_evaluations(a: Evaluation, b: Evaluation, *, seed: int = 0) -> Comparison:
+def compare_evaluations(a: Evaluation, b: Evaluation) -> Comparison:
     """`b` against `a`, both on one set; EvaluationError where they are not."""
-    differences = tuple(compare(a.scores, b.scores, seed=seed))
+    differences = tuple(compare(a.scores, b.scores))
     labels = {name: label for name, (label, _) in metric_names(a.scores).items()}
     return Comparison(set_name=a.scores.name, a=a.model, b=b.model, differences=differences, labels=labels)
 

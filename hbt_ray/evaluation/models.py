@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 
 from hbt_ray.arrays import VectorArray
+from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.evaluate import Encode, evaluate
 from hbt_ray.evaluation.record import Evaluation
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.find import resolve_model
 from hbt_ray.model.precision import autocast, resolve_precision
 from hbt_ray.model.roles import Role
-from hbt_ray.retrieval.encoding.cluster_precision import cluster_precision
 from hbt_ray.retrieval.encoding.ray_encode import EncoderSpec, ray_encode
 from hbt_ray.retrieval.encoding.vector_store import VectorStore, encode_cached
 from hbt_ray.retrieval.scoring.searches import SearchSettings
@@ -41,6 +41,12 @@ class Reading:
     cpus_per_actor: int = 2
     """Cores of an actor without a GPU."""
 
+    def __post_init__(self) -> None:
+        if self.cpus_per_actor < 1:
+            raise ConfigError(f"--cpus-per-actor is {self.cpus_per_actor}; it must be 1 or more")
+        if self.on_cluster and self.precision == "auto":  # one node may have bf16 and the next one not
+            raise ConfigError("--precision auto is for this machine alone; on a cluster give bf16 or fp32")
+
 
 def evaluate_model(
     name: str, sets: Sequence[RetrievalSet], reading: Reading, store: Path, search: SearchSettings
@@ -58,14 +64,11 @@ def evaluate_model(
         max_passage_tokens=reading.max_passage_tokens,
         device=device,
     )
-    if reading.on_cluster:
-        precision = cluster_precision(reading.precision, reading.cpus_per_actor)
-    else:
-        precision = resolve_precision(device, reading.precision)
-    spec = EncoderSpec.of(encoder, resolve_model(name), precision.name, trust_remote_code=reading.trust_remote_code)
-    say(f"{name} on {'the cluster' if reading.on_cluster else device}: {precision.reason}")
+    precision = reading.precision if reading.on_cluster else resolve_precision(device, reading.precision).name
+    spec = EncoderSpec.of(encoder, resolve_model(name), precision, trust_remote_code=reading.trust_remote_code)
+    say(f"{name} on {'the cluster' if reading.on_cluster else device}: {precision}")
     settings = {
-        "precision": precision.name,
+        "precision": precision,
         "pooling": spec.pooling,
         "query prefix": spec.query_prefix or "none",
         "passage prefix": spec.passage_prefix or "none",

@@ -22,6 +22,7 @@ from hbt_ray.retrieval.scoring.distinct import (
     num_query_langs,
     num_questions,
 )
+from hbt_ray.retrieval.scoring.rank_metrics import CUTOFFS
 from hbt_ray.retrieval.scoring.score import POOL_CUTOFF, Scores
 
 MAX_BARS, NUM_SHOWN = 40, 9
@@ -131,7 +132,7 @@ def _details(evaluation: Evaluation, scale: Scale) -> dict[str, Any]:
         "standard": standard,
         "standard_means": [means[name] for name in standard],
         "has_peer": not np.isnan(scores.peer).all(),
-        "recall_ceiling": scores.recall_ceiling(scores.standard.cutoffs["recall"]),
+        "recall_ceiling": scores.recall_ceiling(CUTOFFS["recall"]),
     }
 
 

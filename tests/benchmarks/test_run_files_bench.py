@@ -30,7 +30,7 @@ def evaluated(monkeypatch, tmp_path):
         lost_grades=np.array([1, 2, 1]),
     )
     vectors = {"query": queries, "passage": passages}
-    found = evaluate("m", rs, lambda texts, role: vectors[role], settings={}, search=SearchSettings(), num_worst=0)
+    found = evaluate("m", rs, lambda texts, role: vectors[role], settings={}, search=SearchSettings())
     path = tmp_path / "scores.json"
     path.write_text(json.dumps({"evaluations": [to_json(found)]}))
     monkeypatch.setattr(run_files, "load_set", lambda name, langs: rs)

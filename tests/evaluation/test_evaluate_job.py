@@ -144,6 +144,8 @@ def test_wrong_input_is_one_line(run, small_base, tmp_path):
         run("--model", small_base, "--workspace", "s3://bucket/x")
     with pytest.raises(ConfigError, match="cpus-per-actor is 0"):
         run("--model", small_base, "--cpus-per-actor", "0")
+    with pytest.raises(ConfigError, match="on a cluster give bf16 or fp32"):
+        run("--model", small_base, "--encode", "cluster", "--precision", "auto")
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"results cannot be written to .*file"):
         run("--model", small_base, "--json", str(tmp_path / "file" / "scores.json"))

@@ -62,6 +62,6 @@ def brute_ranks(rs: RetrievalSet, queries, passages):
     return np.array(within), np.array(pooled)
 
 
-def rank_metrics(rs: RetrievalSet, queries, passages, ndcg=10, recall=100, mrr=10) -> RankMetrics:
-    """`standard_metrics` at these cut-offs, from exact ranks."""
-    return standard_metrics(rs, *gold_ranks(rs, queries, passages), {"ndcg": ndcg, "recall": recall, "mrr": mrr})
+def rank_metrics(rs: RetrievalSet, queries, passages) -> RankMetrics:
+    """`standard_metrics` from exact ranks."""
+    return standard_metrics(rs, *gold_ranks(rs, queries, passages))

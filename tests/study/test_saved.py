@@ -68,6 +68,6 @@ def test_what_is_no_such_file_is_named():
     with pytest.raises(EvaluationError, match=r"a\.npz is not a whole"):
         scores_from_bytes(b"text", "a.npz")
     buffer = io.BytesIO()
-    np.savez(buffer, format=99)
-    with pytest.raises(EvaluationError, match=r"a\.npz has format 99, this version reads 1"):
+    np.savez(buffer, pool_map=np.zeros(3))
+    with pytest.raises(EvaluationError, match=r"a\.npz is not a whole"):
         scores_from_bytes(buffer.getvalue(), "a.npz")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from hbt_ray.arrays import IntArray, VectorArray, vector_array
 from hbt_ray.errors import EvaluationError
 from hbt_ray.finished import FinishedFiles
 from hbt_ray.model.roles import Role
-from hbt_ray.retrieval.encoding.text_encoder import TextEncoder
 
 BLOCK = 2048
 """Texts encoded and stored at a time: what a killed run loses, and 3 MB of vectors of dimension 384."""
@@ -38,6 +37,14 @@ TextProgress = Callable[[int, int], object]
 """Called with (texts done, texts in all)."""
 EncodeBlocks = Callable[[list[IntArray]], Iterable[tuple[IntArray, VectorArray]]]
 """Blocks of rows -> (rows, their vectors), each block once, in any order."""
+
+
+class TextEncoder(Protocol):
+    """Encodes texts: hbt_ray's Encoder, or a stand-in of a few lines."""
+
+    def encode(self, texts: Sequence[str], role: Role) -> VectorArray:
+        """[n] texts -> vectors [n, dim], L2-normalised."""
+        ...
 
 
 class VectorStore:

@@ -15,17 +15,19 @@ Find = Callable[[str, VectorArray, VectorArray, int], TopK]
 """(what is searched, query vectors, passage vectors, k) -> the best k passages of every query."""
 
 
-class Listed(NamedTuple):
-    """What lists tell of a set."""
+class Ranking(NamedTuple):
+    """What a search tells of a set."""
 
     ranks: GoldRanks
     top_ids: IntArray
     """First passages of the pool, [Nq, k]; -1 beyond the end of a list."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the scores has to know of the search."""
 
 
 def listed_ranks(
     retrieval_set: RetrievalSet, query_vectors: VectorArray, passage_vectors: VectorArray, depth: int, find: Find
-) -> Listed:
+) -> Ranking:
     """Ranks of the relevant passages in lists of the first `depth` passages, of the pool and of each language.
 
     A relevant passage that its list does not hold is ranked last of all, as low as it can be: recall, nDCG and MRR
@@ -50,7 +52,8 @@ def listed_ranks(
         texts = np.flatnonzero(text_langs == lang)
         lists = _lists(rs, code, query_vectors[asking], passage_vectors, texts, depth, find)
         within[pairs] = _ranks(lists, row, rs.gold_passages[pairs], sizes, rs)
-    return Listed(GoldRanks(within, pooled), pool)
+    note = f"Ranks are those of lists of the first {depth} passages; a relevant passage beyond them counts as last."
+    return Ranking(GoldRanks(within, pooled), pool, (note,))
 
 
 def _lists(

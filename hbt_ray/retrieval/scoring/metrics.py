@@ -2,12 +2,11 @@
 
 Each takes ranks [n] (1-based, unique inside a topic) and the topic each belongs to [n], in [0, num_topics);
 a topic is a query, or a query and a corpus. The result is float64 [num_topics], NaN where a topic has nothing
-relevant. `num_relevant` [num_topics] is needed only where relevant documents have no rank, because the
-ranking was cut off: they then count as never found. All agree with trec_eval.
+relevant. A relevant document that no ranking can reach has a rank as good as infinite, or is counted by `num_relevant`
+[num_topics] alone. All agree with trec_eval.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hbt_ray.arrays import FloatArray, IntArray
 from hbt_ray.errors import EvaluationError
@@ -23,14 +22,12 @@ def average_precision(
     return _per_relevant(relevant_above / ranks, topics, num_topics, num_relevant)
 
 
-def reciprocal_rank(
-    ranks: IntArray, topics: IntArray, num_topics: int, k: int, num_relevant: IntArray | None = None
-) -> FloatArray:
+def reciprocal_rank(ranks: IntArray, topics: IntArray, num_topics: int, k: int) -> FloatArray:
     """One over the rank of the first relevant document, 0 where none is among the first k."""
     seen = ranks <= _cutoff(k)
     best = np.zeros(num_topics)
     np.maximum.at(best, topics[seen], 1.0 / ranks[seen])
-    return _where_relevant(best, topics, num_topics, num_relevant)
+    return np.where(np.bincount(topics, minlength=num_topics) > 0, best, np.nan)
 
 
 def recall(
@@ -43,34 +40,19 @@ def recall(
     return _per_relevant((ranks <= _cutoff(k)).astype(np.float64), topics, num_topics, num_relevant)
 
 
-def ndcg(
-    ranks: IntArray,
-    topics: IntArray,
-    num_topics: int,
-    k: int,
-    num_relevant: IntArray | None = None,
-    gains: IntArray | None = None,
-) -> FloatArray:
+def ndcg(ranks: IntArray, topics: IntArray, num_topics: int, k: int, gains: IntArray) -> FloatArray:
     """Discounted gain of the first k, sum of gain / log2(rank + 1), over that of the best ranking possible.
 
-    Jaervelin and Kekaelaeinen, 2002, with gain 1 or `gains` [n] (the grades), as in trec_eval's ndcg_cut.
-    Gains need the rank of every relevant document, so `num_relevant` cannot be given with them.
+    Jaervelin and Kekaelaeinen, 2002, with `gains` [n] (the grades), as in trec_eval's ndcg_cut.
     """
     seen = ranks <= _cutoff(k)
-    if gains is not None:
-        if num_relevant is not None:
-            raise EvaluationError("ndcg takes gains or num_relevant; with gains, rank every relevant document.")
-        gain = np.bincount(topics[seen], gains[seen] / np.log2(ranks[seen] + 1.0), minlength=num_topics)
-        order = np.lexsort((-gains, topics))
-        counts = _counts(topics, num_topics, None)
-        place = np.arange(1, len(order) + 1) - (np.cumsum(counts) - counts)[topics[order]]
-        first = order[place <= k]
-        ideal = np.bincount(topics[first], gains[first] / np.log2(place[place <= k] + 1.0), minlength=num_topics)
-        return _where_relevant(gain / np.where(ideal > 0, ideal, 1.0), topics, num_topics, None)
-    gain = np.bincount(topics[seen], 1.0 / np.log2(ranks[seen] + 1.0), minlength=num_topics)
-    best = np.concatenate(([0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))))
-    counts = _counts(topics, num_topics, num_relevant)
-    return _where_relevant(gain / np.maximum(best[np.minimum(counts, k)], 1.0), topics, num_topics, num_relevant)
+    gain = np.bincount(topics[seen], gains[seen] / np.log2(ranks[seen] + 1.0), minlength=num_topics)
+    order = np.lexsort((-gains, topics))
+    counts = np.bincount(topics, minlength=num_topics)
+    place = np.arange(1, len(order) + 1) - (np.cumsum(counts) - counts)[topics[order]]
+    first = order[place <= k]
+    ideal = np.bincount(topics[first], gains[first] / np.log2(place[place <= k] + 1.0), minlength=num_topics)
+    return np.where(counts > 0, gain / np.where(ideal > 0, ideal, 1.0), np.nan)
 
 
 def nan_mean(values: FloatArray) -> float:
@@ -104,23 +86,7 @@ def _cutoff(k: int) -> int:
     return k
 
 
-def _counts(topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> NDArray[np.int64]:
-    ranked = np.bincount(topics, minlength=num_topics)
-    if num_relevant is None:
-        return ranked
-    if len(num_relevant) != num_topics or (num_relevant < ranked).any():
-        raise EvaluationError(
-            "num_relevant must hold one count a topic, none below the number of ranks of that topic; "
-            "count the relevant documents, not only those that were retrieved."
-        )
-    return num_relevant
-
-
 def _per_relevant(values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> FloatArray:
-    counts = _counts(topics, num_topics, num_relevant)
+    counts = np.bincount(topics, minlength=num_topics) if num_relevant is None else num_relevant
     total = np.bincount(topics, values, minlength=num_topics)
     return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
-
-
-def _where_relevant(values: FloatArray, topics: IntArray, num_topics: int, num_relevant: IntArray | None) -> FloatArray:
-    return np.where(_counts(topics, num_topics, num_relevant) > 0, values, np.nan)

@@ -44,7 +44,7 @@ def kruskal_wallis(values: IntArray, groups: IntArray, topics: IntArray, num_top
     return Kruskal(statistic, p_value)
 
 
-def peer(retrieval_set: RetrievalSet, pooled_ranks: IntArray, cutoff: int | None = None) -> FloatArray:
+def peer(retrieval_set: RetrievalSet, pooled_ranks: IntArray) -> FloatArray:
     """PEER of every query [Nq], from the ranks [G] of its relevant passages in the pool of all languages.
 
     For each grade of relevance, a Kruskal-Wallis test of the null hypothesis that the ranks of the passages of
@@ -53,7 +53,7 @@ def peer(retrieval_set: RetrievalSet, pooled_ranks: IntArray, cutoff: int | None
 
     What is counted: judged relevant passages alone, ranked among themselves. Passages that are judged not
     relevant, or not judged, are not tested; since the test reads only the order of what it tests, they do not
-    move it either. Relevant passages beyond `cutoff` are tied at the end; None ranks all.
+    move it either.
 
     Where this differs from the authors' package peer_measure, which takes H over the places in the list, without
     ranking them again, and gives a query with relevant passages in one language 1: this is the test as
@@ -62,10 +62,9 @@ def peer(retrieval_set: RetrievalSet, pooled_ranks: IntArray, cutoff: int | None
     On sets of single parallel answers, such as XQuAD-R, that is every query: use the rank distance there.
     """
     rs = retrieval_set
-    ranks = pooled_ranks if cutoff is None else np.minimum(pooled_ranks, cutoff + 1)
     grades, grade = np.unique(rs.grades, return_inverse=True)
     p_value = kruskal_wallis(
-        ranks, rs.gold_langs, rs.gold_queries * len(grades) + grade, rs.num_queries * len(grades)
+        pooled_ranks, rs.gold_langs, rs.gold_queries * len(grades) + grade, rs.num_queries * len(grades)
     ).p_value.reshape(rs.num_queries, len(grades))
     tested = (~np.isnan(p_value)).sum(axis=1)
     return np.where(tested > 0, np.nansum(p_value, axis=1) / np.maximum(tested, 1), np.nan)

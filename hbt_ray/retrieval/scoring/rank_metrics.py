@@ -20,8 +20,6 @@ class RankMetrics:
     query_langs: IntArray
     """Language of each query, [Nq], an index into the languages of the set."""
     num_langs: int
-    cutoffs: dict[str, int]
-    """k of "ndcg", "recall" and "mrr"."""
     mono_ndcg: FloatArray
     mono_recall: FloatArray
     mono_mrr: FloatArray
@@ -35,7 +33,7 @@ class RankMetrics:
         return {
             f"{where}_{short[name]}{k}": group_mean(getattr(self, f"{where}_{name}"), self.query_langs, self.num_langs)
             for where in ("mono", "pool")
-            for name, k in self.cutoffs.items()
+            for name, k in CUTOFFS.items()
         }
 
     def means(self) -> dict[str, float]:
@@ -43,14 +41,12 @@ class RankMetrics:
         return {name: nan_mean(values) for name, values in self.by_lang().items()}
 
 
-def standard_metrics(
-    retrieval_set: RetrievalSet, within: IntArray, pooled: IntArray, cutoffs: dict[str, int] | None = None
-) -> RankMetrics:
+def standard_metrics(retrieval_set: RetrievalSet, within: IntArray, pooled: IntArray) -> RankMetrics:
     """nDCG, recall and MRR within the language and in the pool, from the ranks [G] of `gold_ranks`.
 
-    nDCG uses the grades of the set, the others count any grade. EvaluationError for a cut-off below 1.
+    nDCG uses the grades of the set, the others count any grade.
     """
-    rs, cutoffs = retrieval_set, cutoffs or dict(CUTOFFS)
+    rs = retrieval_set
     queries, grades = rs.gold_queries, rs.grades
     same_lang = rs.gold_langs == rs.query_langs[queries]
     every = np.ones_like(same_lang)
@@ -61,16 +57,15 @@ def standard_metrics(
         ranks, topics = np.concatenate([ranks[kept], beyond]), np.concatenate([queries[kept], rs.lost_queries])
         gains = np.concatenate([grades[kept], rs.lost_grades])
         return (
-            ndcg(ranks, topics, rs.num_queries, cutoffs["ndcg"], gains=gains),
-            recall(ranks, topics, rs.num_queries, cutoffs["recall"]),
-            reciprocal_rank(ranks, topics, rs.num_queries, cutoffs["mrr"]),
+            ndcg(ranks, topics, rs.num_queries, CUTOFFS["ndcg"], gains),
+            recall(ranks, topics, rs.num_queries, CUTOFFS["recall"]),
+            reciprocal_rank(ranks, topics, rs.num_queries, CUTOFFS["mrr"]),
         )
 
     mono, pool = measure(within, same_lang), measure(pooled, every)
     return RankMetrics(
         query_langs=rs.query_langs,
         num_langs=rs.num_langs,
-        cutoffs=cutoffs,
         mono_ndcg=mono[0],
         mono_recall=mono[1],
         mono_mrr=mono[2],

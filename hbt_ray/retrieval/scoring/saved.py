@@ -18,8 +18,6 @@ from hbt_ray.retrieval.scoring.bias import LanguageShare
 from hbt_ray.retrieval.scoring.rank_metrics import RankMetrics
 from hbt_ray.retrieval.scoring.score import PerQuery, Scores
 
-FORMAT = 1
-"""Goes up when a reader of an older file would go wrong."""
 FILE_NAME = "per_query.npz"
 PARTS = {"per_query": PerQuery, "standard": RankMetrics}
 """Fields of `Scores` that are themselves dataclasses of arrays."""
@@ -27,7 +25,7 @@ PARTS = {"per_query": PerQuery, "standard": RankMetrics}
 
 def scores_to_bytes(scores: Scores) -> bytes:
     """All of `scores`, its values by query included, as an .npz file that `scores_from_bytes` reads."""
-    arrays: dict[str, Any] = {"format": FORMAT}
+    arrays: dict[str, Any] = {}
     for field in fields(Scores):
         value = getattr(scores, field.name)
         if field.name in PARTS:
@@ -38,8 +36,6 @@ def scores_to_bytes(scores: Scores) -> bytes:
             arrays[field.name] = value
     keys = np.asarray(arrays["per_query.keys"])
     arrays["per_query.keys"] = keys.astype(str) if keys.dtype == object else keys  # objects would need a pickle
-    cutoffs = arrays.pop("standard.cutoffs")
-    arrays |= {"cutoff_names": list(cutoffs), "cutoffs": list(cutoffs.values())}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
@@ -48,27 +44,17 @@ def scores_to_bytes(scores: Scores) -> bytes:
 def scores_from_bytes(content: bytes, source: str) -> Scores:
     """The `Scores` that `scores_to_bytes` wrote; `source` names the file in errors.
 
-    Raises EvaluationError for a file that is no such file, is cut off, or was written in another format.
+    Raises EvaluationError for a file that is no such file, is cut off, or was written by another version.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays: dict[str, Any] = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+        arrays["standard.num_langs"] = int(arrays["standard.num_langs"])
+        arrays |= {"name": str(arrays["name"]), "langs": tuple(arrays["langs"].tolist()), "top_k": int(arrays["top_k"])}
+        share = {name: arrays[f"share.{name}"] for name in LanguageShare._fields if f"share.{name}" in arrays}
+        arrays["share"] = LanguageShare(**share) if share else None
+        for name, part in PARTS.items():
+            arrays[name] = part(**{field.name: arrays[f"{name}.{field.name}"] for field in fields(part)})
+        return Scores(**{field.name: arrays[field.name] for field in fields(Scores)})
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError, KeyError) as error:
         raise EvaluationError(f"{source} is not a whole file of scores ({error}); score the model again.") from None
-    if arrays.get("format") != FORMAT:
-        raise EvaluationError(
-            f"{source} has format {arrays.get('format', 'none')}, this version reads {FORMAT}; score the model again."
-        )
-    arrays["standard.cutoffs"] = dict(zip(_plain(arrays["cutoff_names"]), _plain(arrays["cutoffs"]), strict=True))
-    arrays["standard.num_langs"] = int(arrays["standard.num_langs"])
-    arrays |= {"name": str(arrays["name"]), "langs": tuple(_plain(arrays["langs"])), "top_k": int(arrays["top_k"])}
-    share = {name: arrays[f"share.{name}"] for name in LanguageShare._fields if f"share.{name}" in arrays}
-    arrays["share"] = LanguageShare(**share) if share else None
-    for name, part in PARTS.items():
-        arrays[name] = part(**{field.name: arrays[f"{name}.{field.name}"] for field in fields(part)})
-    return Scores(**{field.name: arrays[field.name] for field in fields(Scores)})
-
-
-def _plain(array: Any) -> list[Any]:
-    plain: list[Any] = array.tolist()
-    return plain

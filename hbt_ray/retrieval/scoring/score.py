@@ -130,19 +130,7 @@ class Scores:
         """Everything but the per-query scores in plain types that `json.dump` writes; NaN becomes None."""
         lang, pair = worst_lang(self.pool_map), worst_pair(self.map_matrix)
         share = self.share and {"top_k": self.top_k, **self.share._asdict(), "excess": self.share.excess}
-        arrays = (
-            "num_queries",
-            "num_passages",
-            "map_matrix",
-            "r1_matrix",
-            "pool_map",
-            "pool_r10",
-            "rank_distance",
-            "worst_rank",
-            "num_unparallel",
-            "peer",
-            "num_without_peer",
-        )
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         tree: dict[str, Any] = plain(
             {
                 "name": self.name,
@@ -150,7 +138,7 @@ class Scores:
                 "headline": self.headline(),
                 "worst_lang": None if lang is None else self.langs[lang],
                 "worst_pair": None if pair is None else [self.langs[side] for side in pair],
-                **{name: getattr(self, name) for name in arrays},
+                **arrays,
                 "standard": self.standard.by_lang(),
                 "langs_without_rank_distance": self.langs_without_rank_distance,
                 "language_share": share,

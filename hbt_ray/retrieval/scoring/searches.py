@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from hbt_ray.arrays import IntArray, VectorArray
+from hbt_ray.arrays import VectorArray
 from hbt_ray.errors import EvaluationError
-from hbt_ray.retrieval.scoring.lists import Find, listed_ranks
+from hbt_ray.retrieval.scoring.lists import Ranking, listed_ranks
 from hbt_ray.retrieval.scoring.rank_metrics import CUTOFFS
-from hbt_ray.retrieval.scoring.ranks import GoldRanks, gold_ranks
+from hbt_ray.retrieval.scoring.ranks import gold_ranks
 from hbt_ray.retrieval.scoring.search import TopK, search_set
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
@@ -37,16 +36,6 @@ class SearchSettings:
             raise EvaluationError(f"number of shards is {self.num_shards}; it must be 1 or more.")
 
 
-class Ranking(NamedTuple):
-    """What a search tells of a set."""
-
-    ranks: GoldRanks
-    top_ids: IntArray
-    """First passages of the pool, [Nq, SHARE_DEPTH or fewer]; -1 is none."""
-    notes: tuple[str, ...] = ()
-    """What a reader of the scores has to know of the search."""
-
-
 Search = Callable[[RetrievalSet, VectorArray, VectorArray, SearchSettings], Ranking]
 """(set, query vectors [Nq, dim], passage vectors [num_texts, dim], settings) -> ranks."""
 
@@ -63,7 +52,7 @@ def sharded(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, setti
     def find(_: str, q: VectorArray, p: VectorArray, k: int) -> TopK:
         return sharded_search(q, p, k, num_shards=settings.num_shards)
 
-    return _listed(rs, queries, passages, settings, find)
+    return listed_ranks(rs, queries, passages, settings.depth, find)
 
 
 def ivf(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, settings: SearchSettings) -> Ranking:
@@ -77,21 +66,10 @@ def ivf(rs: RetrievalSet, queries: VectorArray, passages: VectorArray, settings:
         recalls.append((report.recall, f"{where} (nlist {report.nlist}, nprobe {report.nprobe})"))
         return top
 
-    ranking = _listed(rs, queries, passages, settings, find)
+    ranking = listed_ranks(rs, queries, passages, settings.depth, find)
     (recall, pool), (low, where) = recalls[0], min(recalls)
     note = f"ivf found {recall:.4f} of the exact lists in {pool}, and at the least {low:.4f} in {where}."
     return ranking._replace(notes=(*ranking.notes, note))
-
-
-def _listed(
-    rs: RetrievalSet, queries: VectorArray, passages: VectorArray, settings: SearchSettings, find: Find
-) -> Ranking:
-    ranks, top_ids = listed_ranks(rs, queries, passages, settings.depth, find)
-    note = (
-        f"Ranks are those of lists of the first {settings.depth} passages; a relevant passage beyond them counts as "
-        "last."
-    )
-    return Ranking(ranks, top_ids[:, :SHARE_DEPTH], (note,))
 
 
 SEARCHES: dict[str, Search] = {"exact": exact, "sharded": sharded, "ivf": ivf}

@@ -19,7 +19,7 @@ from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.scoring.cells import cells_by_lang, headline_cells
 from hbt_ray.retrieval.scoring.distinct import distinct_numbers
 from hbt_ray.retrieval.scoring.score import Scores
-from hbt_ray.stats.compare import Difference, correct, exchange_test, percentiles, sign_flip_test
+from hbt_ray.stats.compare import CONFIDENCE, Difference, correct, exchange_test, percentiles, sign_flip_test
 from hbt_ray.stats.resample import Cells, question_weights, strata, weighted_number
 
 NUM_RESAMPLES = 2000
@@ -36,24 +36,20 @@ class Interval(NamedTuple):
     high: float
 
 
-def intervals(
-    scores: Scores, *, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95, seed: int = 0
-) -> list[Interval]:
+def intervals(scores: Scores, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> list[Interval]:
     """Every macro mean of the headline that is a number of its own, with its bootstrap interval over questions.
 
-    Raises EvaluationError for fewer than two questions, and for `num_resamples` or `confidence` out of range.
+    Raises EvaluationError for fewer than two questions, and for `num_resamples` below 1.
     """
-    _check(scores, num_resamples, confidence)
+    _check(scores, num_resamples)
     headline, cells = distinct_numbers(scores), headline_cells(scores)
     stratum = strata(cells_by_lang(cells))
     cells = {name: cells[name] for name in headline if not cells[name].worst}
     drawn = _bootstrap([cells], stratum, num_resamples, seed)[0]
-    return [Interval(name, headline[name], *percentiles(drawn[name], confidence)) for name in cells]
+    return [Interval(name, headline[name], *percentiles(drawn[name])) for name in cells]
 
 
-def lang_intervals(
-    scores: Scores, values: FloatArray, *, confidence: float = 0.95, seed: int = 0
-) -> tuple[FloatArray, FloatArray]:
+def lang_intervals(scores: Scores, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lower and upper ends [L] of the percentile interval of each query language's mean of `values` [Nq].
 
     As in `intervals`, questions are drawn within strata. NaN for a language with fewer than two questions that
@@ -66,21 +62,19 @@ def lang_intervals(
     sums = np.bincount(place, values[kept], minlength=size).reshape(len(keys), num_langs)
     counts = np.bincount(place, minlength=size).reshape(len(keys), num_langs).astype(np.float64)
     drawn = []
-    for weights in question_weights(strata(counts > 0), NUM_LANG_RESAMPLES, np.random.default_rng(seed)):
+    for weights in question_weights(strata(counts > 0), NUM_LANG_RESAMPLES, np.random.default_rng(0)):
         total = weights @ counts
         drawn.append(np.where(total > 0, weights @ sums / np.maximum(total, 1), np.nan))
     means = np.concatenate(drawn)
     low, high = np.full((2, num_langs), np.nan)
     known = (counts > 0).sum(axis=0) > 1
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+    ends = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
     if known.any():
         low[known], high[known] = np.quantile(means[:, known], ends, axis=0)
     return low, high
 
 
-def compare(
-    a: Scores, b: Scores, *, num_resamples: int = NUM_RESAMPLES, confidence: float = 0.95, seed: int = 0
-) -> list[Difference]:
+def compare(a: Scores, b: Scores, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> list[Difference]:
     """Every number of the headline of two models on ONE set: difference, interval, p value, verdict.
 
     Numbers that the set does not define are left out, and so are those that are another one on this set
@@ -89,11 +83,11 @@ def compare(
     The p value is of a paired permutation test: if the models were alike, exchanging their scores on any
     question would change nothing, so the difference is held against those after random exchanges (all 2^K
     where `num_resamples` allows, else `num_resamples` of them, counting the observed one). Holm's correction
-    (1979) keeps the chance of a single false finding among all the rows below 1 - `confidence`.
+    (1979) keeps the chance of a single false finding among all the rows below 1 - `CONFIDENCE`.
 
     Raises EvaluationError where the two are not of one set, and as `intervals` does.
     """
-    _check(a, num_resamples, confidence)
+    _check(a, num_resamples)
     check_same_set(a, b)
     before, after = distinct_numbers(a), b.headline()
     all_a, all_b = headline_cells(a), headline_cells(b)
@@ -107,9 +101,9 @@ def compare(
         p_values[name] = exchange_test(cells_a[name], cells_b[name], num_resamples=num_resamples, seed=seed)
     rows = {}
     for name in cells_a:
-        interval = percentiles(drawn_b[name] - drawn_a[name], confidence)
+        interval = percentiles(drawn_b[name] - drawn_a[name])
         rows[name] = Difference.of(name, before[name], after[name], interval, p_values[name])
-    return list(correct(rows, 1 - confidence).values())
+    return list(correct(rows).values())
 
 
 def _bootstrap(
@@ -130,12 +124,9 @@ def _parts(a: Cells, b: Cells) -> FloatArray:
     return parts
 
 
-def _check(scores: Scores, num_resamples: int, confidence: float) -> None:
-    if num_resamples < 1 or not 0 < confidence < 1:
-        raise EvaluationError(
-            f"num_resamples is {num_resamples} and confidence {confidence}; "
-            "give 1 or more resamples (2000, for instance) and a confidence between 0 and 1."
-        )
+def _check(scores: Scores, num_resamples: int) -> None:
+    if num_resamples < 1:
+        raise EvaluationError(f"num_resamples is {num_resamples}; give 1 or more ({NUM_RESAMPLES}, for instance).")
     if len(np.unique(scores.per_query.keys)) < 2:
         raise EvaluationError(
             f"set {scores.name!r} has a single question, from which no spread can be told; take a larger set."

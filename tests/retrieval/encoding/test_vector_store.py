@@ -1,13 +1,14 @@
 import multiprocessing
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hbt_ray.errors import ConfigError, EvaluationError
+from hbt_ray.errors import ClusterError, ConfigError, EvaluationError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.retrieval.encoding import vector_store
 from hbt_ray.retrieval.encoding.ray_encode import EncoderSpec
@@ -242,3 +243,14 @@ def test_a_real_encoder(tmp_path, small_base):
     got = encode_cached(encoder, texts, "passage", store, block=16)
     np.testing.assert_allclose(got, encoder.encode(texts, "passage"), atol=1e-6)
     np.testing.assert_array_equal(encode_cached(encoder, texts, "passage", store), got)
+
+
+def test_an_actor_refuses_to_encode_in_another_precision(small_base, monkeypatch):
+    spec = EncoderSpec.of(Encoder.load(small_base), small_base, "bf16")
+    assert spec.precision == "bf16"  # whatever this machine has
+    monkeypatch.setattr("hbt_ray.model.precision._bf16_hardware", lambda device: (False, "no bf16 here"))
+    with pytest.warns(UserWarning, match="no bf16 here"), pytest.raises(ClusterError, match="can only do fp32"):
+        spec.load("cpu")
+    monkeypatch.setattr("hbt_ray.model.precision._bf16_hardware", lambda device: (True, "bf16 here"))
+    assert spec.load("cpu").dim == 32
+    assert replace(spec, precision="fp32").fingerprint("query") != spec.fingerprint("query")

@@ -18,6 +18,8 @@ from hbt_ray.retrieval.scoring.ranks import gold_ranks
 from tests.retrieval.conftest import brute_ranking, random_set, tied_vectors
 
 TOLERANCE = 1e-9
+NEVER = np.iinfo(np.int64).max
+"""The rank of a document that a ranking does not reach."""
 
 
 def reference(measures, relevant, rankings):
@@ -37,22 +39,24 @@ def test_against_ir_measures_on_random_rankings(depth):
     rng = np.random.default_rng(depth)
     relevant = [rng.choice(30, rng.integers(1, 12), replace=False) for _ in range(200)]
     rankings = [rng.permutation(30)[:depth] for _ in relevant]
-    topics, ranks = [], []
+    topics, ranks, beyond = [], [], []
     for topic, (docs, ranking) in enumerate(zip(relevant, rankings, strict=True)):
         for place in np.flatnonzero(np.isin(ranking, docs)):
             topics.append(topic)
             ranks.append(int(place) + 1)
+        beyond += [topic] * np.count_nonzero(~np.isin(docs, ranking))
     order = rng.permutation(len(ranks))  # pairs may come in any order
     ranks, topics, count = np.array(ranks)[order], np.array(topics)[order], len(relevant)
     sizes = np.array([len(docs) for docs in relevant])
+    every = np.concatenate([ranks, np.full(len(beyond), NEVER)]), np.concatenate([topics, beyond]).astype(int), count
     got = {
         AP: average_precision(ranks, topics, count, sizes),
-        RR: reciprocal_rank(ranks, topics, count, 30, sizes),
+        RR: reciprocal_rank(*every, 30),
     }
     for k in (1, 3, 10):
         got[R @ k] = recall(ranks, topics, count, k, sizes)
-        got[nDCG @ k] = ndcg(ranks, topics, count, k, sizes)
-        got[RR @ k] = reciprocal_rank(ranks, topics, count, k, sizes)
+        got[nDCG @ k] = ndcg(*every, k, np.ones(len(every[0]), dtype=int))
+        got[RR @ k] = reciprocal_rank(*every, k)
         got[AP @ k] = average_precision(ranks[ranks <= k], topics[ranks <= k], count, sizes)
     for measure, values in reference(list(got), relevant, rankings).items():
         np.testing.assert_allclose(got[measure], values, rtol=0, atol=TOLERANCE, err_msg=str(measure))
@@ -70,7 +74,7 @@ def test_against_ir_measures_on_rankings_with_ties():
     for measure, got in (
         (AP, average_precision(pooled, rs.gold_queries, 80)),
         (R @ 10, recall(pooled, rs.gold_queries, 80, 10)),
-        (nDCG @ 10, ndcg(pooled, rs.gold_queries, 80, 10)),
+        (nDCG @ 10, ndcg(pooled, rs.gold_queries, 80, 10, rs.grades)),
     ):
         np.testing.assert_allclose(got, want[measure], rtol=0, atol=TOLERANCE)
 
@@ -92,26 +96,26 @@ def test_average_precision_takes_pairs_in_any_order_and_of_any_integer_type():
 
 
 def test_average_precision_of_a_rank_as_good_as_infinite():
-    ranks, topics = np.array([np.iinfo(np.int64).max, 2, 1]), np.array([1, 1, 0])
+    ranks, topics = np.array([NEVER, 2, 1]), np.array([1, 1, 0])
     np.testing.assert_allclose(average_precision(ranks, topics, 3), [1, 0.25, np.nan], rtol=1e-14)
 
 
 def test_a_topic_without_relevant_documents_is_nan_and_one_without_hits_is_zero():
     ranks, topics = np.array([2, 1]), np.array([0, 0])
     relevant = np.array([2, 0, 3])
+    every = np.array([2, 1, *[NEVER] * 3]), np.array([0, 0, 2, 2, 2]), 3
     for values in (
         average_precision(ranks, topics, 3, relevant),
-        *(metric(ranks, topics, 3, 10, relevant) for metric in (reciprocal_rank, recall, ndcg)),
+        recall(ranks, topics, 3, 10, relevant),
+        reciprocal_rank(*every, 10),
+        ndcg(*every, 10, np.ones(5, dtype=int)),
     ):
         np.testing.assert_array_equal(values, [1.0, np.nan, 0.0])
 
 
-def test_bad_arguments():
-    one = np.array([1]), np.array([0]), 1
+def test_a_cutoff_below_one_is_refused():
     with pytest.raises(EvaluationError, match="k is 0"):
-        recall(*one, 0)
-    with pytest.raises(EvaluationError, match="num_relevant"):
-        average_precision(*one, np.array([0]))
+        recall(np.array([1]), np.array([0]), 1, 0)
 
 
 def test_means_skip_nan():

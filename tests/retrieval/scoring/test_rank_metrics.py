@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from ir_measures import RR, R, nDCG
 
-from hbt_ray.errors import EvaluationError
-from hbt_ray.retrieval.scoring.metrics import ndcg
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.scoring.search import search, search_set
 from hbt_ray.retrieval.sets.catalog import load_set
@@ -73,25 +71,6 @@ def test_random_graded_sets_with_ties(seed):
     standard = score(rs, queries, passages).to_json()["standard"]
     assert set(standard) == {f"{w}_{m}" for w in ("mono", "pool") for m in ("ndcg10", "r100", "mrr10")}
     np.testing.assert_allclose(standard["mono_ndcg10"], means)
-
-
-def test_other_cutoffs():
-    rng = np.random.default_rng(0)
-    rs = graded_set(rng)
-    got = rank_metrics(rs, tied_vectors(rng, 60), tied_vectors(rng, 150), ndcg=3, recall=5, mrr=2)
-    assert set(got.means()) == {f"{w}_{m}" for w in ("mono", "pool") for m in ("ndcg3", "r5", "mrr2")}
-    assert set(np.unique(got.pool_mrr)) <= {0.0, 0.5, 1.0}
-    with pytest.raises(EvaluationError, match="k is 0"):
-        rank_metrics(rs, tied_vectors(rng, 60), tied_vectors(rng, 150), ndcg=0)
-
-
-def test_gains_of_one_change_nothing_and_exclude_counts():
-    rng = np.random.default_rng(1)
-    ranks, topics = np.arange(1, 31), rng.integers(0, 5, 30)
-    ones = np.ones(30, dtype=np.int64)
-    np.testing.assert_allclose(ndcg(ranks, topics, 6, 10, gains=ones), ndcg(ranks, topics, 6, 10), rtol=1e-15)
-    with pytest.raises(EvaluationError, match="gains or num_relevant"):
-        ndcg(ranks, topics, 6, 10, np.full(6, 30), gains=ones)
 
 
 def hashed(texts, dim=512):

@@ -234,8 +234,6 @@ def test_wrong_input_is_named():
         compare(a, other)
     with pytest.raises(EvaluationError, match="num_resamples is 0"):
         intervals(a, num_resamples=0)
-    with pytest.raises(EvaluationError, match="confidence 95"):
-        compare(a, a, confidence=95)
     (single,) = parallel_scores(0, num_items=1)
     with pytest.raises(EvaluationError, match="single question"):
         intervals(single)
