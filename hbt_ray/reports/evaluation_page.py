@@ -132,6 +132,7 @@ def _details(evaluation: Evaluation, scale: Scale) -> dict[str, Any]:
         "standard": standard,
         "standard_means": [means[name] for name in standard],
         "has_peer": not np.isnan(scores.peer).all(),
+        "cutoffs": CUTOFFS,
         "recall_ceiling": scores.recall_ceiling(CUTOFFS["recall"]),
     }
 
