@@ -13,10 +13,9 @@ from pathlib import Path
 from hbt_ray.cluster.connect import join, names_cluster, resolve_workspace
 from hbt_ray.errors import ConfigError
 from hbt_ray.evaluation.arguments import parser
-from hbt_ray.evaluation.evaluate import compare_evaluations
+from hbt_ray.evaluation.evaluate import Comparison, Evaluation, compare_evaluations
 from hbt_ray.evaluation.models import Reading, evaluate_model
 from hbt_ray.evaluation.outputs import check_outputs, new_directory, vector_directory, write_outputs
-from hbt_ray.evaluation.record import Comparison, Evaluation
 from hbt_ray.evaluation.tracked import record_evaluations
 from hbt_ray.model.find import find_source, resolve_model
 from hbt_ray.model.layout import read_layout

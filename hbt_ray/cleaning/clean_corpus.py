@@ -57,14 +57,13 @@ class Cleaned:
         return Cleaned(directory, tree["settings"], COUNTS.validate_python(tree["counts"])) if tree else None
 
 
-def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = "", report: Report = print) -> Cleaned:
+def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, report: Report = print) -> Cleaned:
     """Clean `config.input` under `root`; a no-op where that has been done; a job that was stopped is resumed.
 
     Args:
         config: of the corpus; only its input and languages matter.
         rules: thresholds, and which rules apply.
         root: directory or URL of cleaned corpora; this one becomes a sub-directory named by its fingerprint.
-        name: readable part of that sub-directory's name; empty takes it from the input.
         report: receives one line of news at a time.
 
     Raises:
@@ -93,8 +92,7 @@ def clean(config: CorpusConfig, rules: CleanConfig, root: str, *, name: str = ""
     if rules.model:
         settings["model"] = encoder_fingerprint(rules.model)
     fingerprint = hashlib.sha256(json.dumps({**settings, "input": ""}, sort_keys=True).encode()).hexdigest()
-    name = name or input_name(config.input)
-    directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
+    directory = f"{root.rstrip('/')}/{input_name(config.input)}-{fingerprint[:12]}"
     for line in inputs.ignored:
         report(f"ignored {line}")
     work = WorkDirectory(f"{directory}/.work")

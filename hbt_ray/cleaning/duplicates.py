@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hbt_ray.cleaning.counts import CleanCounts, item_starts
-from hbt_ray.cleaning.partition import REJECTED, PartWriter
+from hbt_ray.cleaning.partition import REJECTED, PartWriter, rejected_rows
 from hbt_ray.cleaning.sketches import NUM_BANDS, NUM_HASHES, candidates, confirm
 from hbt_ray.errors import ClusterError
 from hbt_ray.storage import open_fs
@@ -90,15 +90,9 @@ def remove_items(directory: str, part: int, num_items: int, duplicates: dict[int
     places = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, table.num_rows]))
     taken = np.isin(places, list(duplicates))
     gone, left = table.filter(pa.array(taken)), table.filter(pa.array(~taken))
-    others = [duplicates[item] for item in places[taken].tolist()]
-    columns = {
-        **{name: gone[name] for name in ("id", "lang", "source", "question", "passage")},
-        **{f"other_{name}": pa.array([item[name] for item in others]) for name in ("id", "question", "passage")},
-        "reason": pa.array([REASON] * gone.num_rows),
-        "value": pa.nulls(gone.num_rows, pa.float64()),
-    }
+    others = pa.Table.from_pylist([duplicates[item] for item in places[taken].tolist()])
     rejected = PartWriter(REJECTED)
-    rejected.write(pa.table({name: columns[name] for name in REJECTED.names}, schema=REJECTED))
+    rejected.write(rejected_rows(gone, [REASON] * gone.num_rows, [None] * gone.num_rows, others))
     rejected.save(f"{directory}/rejected/part-{part:05d}-duplicates.parquet")
     counts = CleanCounts()
     counts.reject(REASON, gone["lang"].to_pylist())

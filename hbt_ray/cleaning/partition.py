@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -68,7 +69,10 @@ def clean_partition(load: Load, part: int, job: CleanJob) -> tuple[int, int, Cle
         judgement = judge(chunk, job.config)
         check_against(chunk, judgement, known, job.config, counts)
         good = pa.array(judgement.reasons == "")
-        rejected.write(rejected_rows(chunk, judgement))
+        out = np.flatnonzero(judgement.reasons != "")
+        others = chunk.take(pa.array(judgement.originals[out], mask=judgement.originals[out] < 0))
+        rows = chunk.take(pa.array(out))
+        rejected.write(rejected_rows(rows, judgement.reasons[out].tolist(), judgement.values[out], others))
         left = chunk.select(schema.names).filter(good)
         kept.write(left)
         _count(chunk, judgement, counts)
@@ -124,16 +128,13 @@ def check_against(
                 judgement.reject(items, f"contamination: {kind} with {texts.name}", shared.shared_runs.astype(float))
 
 
-def rejected_rows(chunk: pa.Table, judgement: Judgement) -> pa.Table:
-    """The rejected rows in the schema of the side table."""
-    rows = np.flatnonzero(judgement.reasons != "")
-    taken = chunk.take(pa.array(rows))
-    other = chunk.take(pa.array(judgement.originals[rows], mask=judgement.originals[rows] < 0))
+def rejected_rows(rows: pa.Table, reasons: list[str], values: Any, others: pa.Table) -> pa.Table:
+    """Rejected rows [n] in the schema of the side table, each with its reason, value, and what it was compared with."""
     columns = {
-        **{name: taken[name] for name in ("id", "lang", "source", "question", "passage")},
-        **{f"other_{name}": other[name] for name in ("id", "question", "passage")},
-        "reason": pa.array(judgement.reasons[rows].tolist(), pa.string()),
-        "value": pa.array(judgement.values[rows]),
+        **{name: rows[name] for name in ("id", "lang", "source", "question", "passage")},
+        **{f"other_{name}": others[name] for name in ("id", "question", "passage")},
+        "reason": pa.array(reasons, pa.string()),
+        "value": pa.array(values, pa.float64()),
     }
     return pa.table({name: columns[name] for name in REJECTED.names}, schema=REJECTED)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,17 +12,52 @@ import numpy as np
 
 from hbt_ray.arrays import VectorArray
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.record import Comparison, Evaluation
-from hbt_ray.evaluation.worst import worst_queries
+from hbt_ray.evaluation.worst import WorstQuery, worst_queries
 from hbt_ray.model.roles import ROLES, Role
 from hbt_ray.retrieval.scoring.distinct import metric_names
-from hbt_ray.retrieval.scoring.score import score_ranks
+from hbt_ray.retrieval.scoring.score import Scores, score_ranks
 from hbt_ray.retrieval.scoring.searches import SEARCHES, SHARE_DEPTH, SearchSettings
-from hbt_ray.retrieval.scoring.significance import compare, intervals
+from hbt_ray.retrieval.scoring.significance import Interval, compare, intervals
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
+from hbt_ray.stats.compare import Difference
 
 Encode = Callable[[Sequence[str], Role], VectorArray]
 """[n] texts, role -> vectors [n, dim]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """One model on one retrieval set."""
+
+    model: str
+    """The model as the user named it."""
+    scores: Scores
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How it was encoded and searched, as name -> value: precision, pooling, tokens, prefixes, date, ..."""
+    intervals: tuple[Interval, ...] = ()
+    """Of the headline numbers, from `significance.intervals`; empty where the set has a single question."""
+    worst: tuple[WorstQuery, ...] = ()
+    """The worst queries, from `worst.worst_queries`."""
+    notes: tuple[str, ...] = ()
+    """What was left out, cut or pooled to make the set."""
+
+    def interval(self, metric: str) -> Interval | None:
+        """The interval of a headline number; None where it has none."""
+        return next((row for row in self.intervals if row.metric == metric), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Model b against model a on one set."""
+
+    set_name: str
+    a: str
+    """The model that b is held against, as the user named it."""
+    b: str
+    differences: tuple[Difference, ...]
+    """One a headline number, from `significance.compare`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What the numbers are called on this set, from `distinct.metric_names`; else they have their usual names."""
 
 
 def evaluate(

@@ -12,8 +12,7 @@ import torch
 
 from hbt_ray.arrays import VectorArray
 from hbt_ray.errors import ConfigError
-from hbt_ray.evaluation.evaluate import Encode, evaluate
-from hbt_ray.evaluation.record import Evaluation
+from hbt_ray.evaluation.evaluate import Encode, Evaluation, evaluate
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.find import resolve_model
 from hbt_ray.model.precision import autocast, resolve_precision

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.evaluation.evaluate import Comparison, Evaluation
 from hbt_ray.retrieval.scoring.distinct import repeated
 from hbt_ray.storage import json_text, plain
 from hbt_ray.terminal import say
@@ -60,19 +60,16 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     return tree
 
 
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """A comparison, to be written as JSON."""
-    rows = [asdict(row) for row in comparison.differences]
-    return {"set": comparison.set_name, "a": comparison.a, "b": comparison.b, "differences": rows}
-
-
 def write_outputs(
     out: Path, page: str, evaluations: Sequence[Evaluation], comparisons: Sequence[Comparison], also: Path | None
 ) -> None:
     """`report.html` and `scores.json` in `out`, and the scores in the file `also`."""
     tree = {
         "evaluations": [to_json(evaluation) for evaluation in evaluations],
-        "comparisons": [comparison_json(comparison) for comparison in comparisons],
+        "comparisons": [
+            {"set": pair.set_name, "a": pair.a, "b": pair.b, "differences": [asdict(row) for row in pair.differences]}
+            for pair in comparisons
+        ],
     }
     text = json_text(tree, indent=1)
     out.mkdir(parents=True, exist_ok=True)

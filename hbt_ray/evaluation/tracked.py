@@ -13,7 +13,7 @@ from hbt_ray.tracking.artifacts import log_matrix
 from hbt_ray.tracking.handle import RunLog
 
 if TYPE_CHECKING:
-    from hbt_ray.evaluation.record import Evaluation
+    from hbt_ray.evaluation.evaluate import Evaluation
 
 REPORT_PATH = "report.html"
 

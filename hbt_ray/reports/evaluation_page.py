@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.evaluation.evaluate import Comparison, Evaluation
 from hbt_ray.kit.matrix import Scale, page_matrix, scale_of
 from hbt_ray.kit.page import render
 from hbt_ray.kit.prose import decimals

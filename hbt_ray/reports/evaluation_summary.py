@@ -7,7 +7,7 @@ import numpy as np
 
 from hbt_ray.arrays import FloatArray
 from hbt_ray.config.headline import METRICS
-from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.evaluation.evaluate import Comparison, Evaluation
 from hbt_ray.kit.prose import Level, Statement, listed, number
 from hbt_ray.languages import code_and_name, in_lang
 from hbt_ray.retrieval.scoring.bias import worst_lang, worst_pair

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hbt_ray.arrays import FloatArray
-from hbt_ray.evaluation.record import Comparison
+from hbt_ray.evaluation.evaluate import Comparison
 from hbt_ray.kit.prose import number, p_text, signed
 from hbt_ray.languages import lang_name
 from hbt_ray.reports.evaluation_summary import conclusion

@@ -56,7 +56,7 @@ class Codec:
                 raise ConfigError(
                     f"translate.model={name!r} has a vocabulary for each side; allowed are models with one"
                 )
-            self._check_marian_source(source_lang)
+            self._check_marian(str(self.tokenizer.source_lang), "translate.source_lang", source_lang)
         else:
             self.tokenizer.src_lang = self._code(source_lang, "translate.source_lang")
         self.max_tokens = int(min(self.config.max_position_embeddings, self.tokenizer.model_max_length))
@@ -75,9 +75,7 @@ class Codec:
         elif self._marian:
             self._marian_token(lang)
         else:
-            target = str(self.tokenizer.target_lang)
-            if target not in (*marian_codes(lang), *GROUPS, "None"):
-                raise unsupported(self.name, "translate.langs", lang, [target])
+            self._check_marian(str(self.tokenizer.target_lang), "translate.langs", lang)
 
     def encode(self, texts: Sequence[str], lang: str) -> list[list[int]]:
         """Token ids of texts to be translated to `lang`; never cut. Names of tokens in a text are plain text."""
@@ -128,10 +126,10 @@ class Codec:
             raise unsupported(self.name, "translate.langs", lang, (token.strip("<>") for token in self._marian))
         return known
 
-    def _check_marian_source(self, lang: str) -> None:
-        source = str(self.tokenizer.source_lang)
-        if source not in (*marian_codes(lang), *GROUPS, "None"):
-            raise unsupported(self.name, "translate.source_lang", lang, [source])
+    def _check_marian(self, code: str, field: str, lang: str) -> None:
+        """ConfigError where the one `code` of a side is another language than `lang`."""
+        if code not in (*marian_codes(lang), *GROUPS, "None"):
+            raise unsupported(self.name, field, lang, [code])
 
 
 def every_token(tokenizer: Any, vocab_size: int) -> dict[str, int]:

@@ -69,10 +69,10 @@ class CTranslate2Engine:
         return outputs
 
 
-def output_of(ids: list[int], prefix: int | None, eos: int, pad: int | None = None) -> Output:
-    """Ids up to the end; `pad` is what rows that ended sooner are filled with."""
+def output_of(ids: list[int], prefix: int | None, eos: int) -> Output:
+    """Ids up to the end."""
     if prefix is not None and ids[:1] == [prefix]:
         ids = ids[1:]
     if eos in ids:
         return Output(ids[: ids.index(eos)], cut=False)
-    return Output([id_ for id_ in ids if id_ != pad], cut=True)
+    return Output(ids, cut=True)

@@ -113,7 +113,9 @@ def open_job(corpus: CorpusConfig, config: TranslateConfig, workspace: str, repo
     for line in inputs.ignored:
         report(f"ignored {line}")
     settings = {name: str(getattr(config, name)) for name in SETTINGS}
-    made_from = {"input": inputs.fingerprint, "source_lang": source, "model": _model_identity(config, fingerprints)}
+    # One model is known by its files; a model a language by its name, so that languages can be added.
+    model = config.model if "{lang}" in config.model else specs[langs[0]].fingerprint
+    made_from = {"input": inputs.fingerprint, "source_lang": source, "model": model}
     made_from |= settings | {"format": str(FORMAT)}
     wanted = Wanted(
         source, fingerprints, digest_of(str(FORMAT), *settings.values()), config.rows_per_shard, config.negatives
@@ -186,11 +188,6 @@ def _models(config: TranslateConfig, source: str, langs: Sequence[str]) -> dict[
             name=name, directory=str(directory), fingerprint=fingerprint, config=config, source_lang=source
         )
     return specs
-
-
-def _model_identity(config: TranslateConfig, fingerprints: dict[str, str]) -> str:
-    """One model is known by its files; a model a language by its name, so that languages can be added."""
-    return config.model if "{lang}" in config.model else next(iter(fingerprints.values()))
 
 
 def _check(corpus: CorpusConfig, source: str, counts: Survey, report: Report) -> None:

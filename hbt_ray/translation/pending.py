@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,15 +38,6 @@ class ShardStats:
     """Rows that are left out because the model wrote nothing for the question or the passage."""
     seconds: float = 0.0
     device: str = ""
-
-    def to_json(self) -> str:
-        """As kept in the shard."""
-        return json.dumps(asdict(self))
-
-    @staticmethod
-    def from_json(text: str | bytes) -> ShardStats:
-        """Inverse of `to_json`; TypeError or ValueError where `text` is something else."""
-        return ShardStats(**json.loads(text))
 
 
 def chunks(tables: Iterable[pa.Table], num_rows: int) -> Iterator[pa.Table]:

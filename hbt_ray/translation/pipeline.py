@@ -20,13 +20,11 @@ from hbt_ray.corpus.inputs import read_unit
 from hbt_ray.corpus.readers.units import Unit
 from hbt_ray.translation.pending import ShardStats, chunks, to_translate, translate_rows, without
 from hbt_ray.translation.store import ORIGINAL, TranslationStore
-from hbt_ray.translation.survey import Chunk, Known
+from hbt_ray.translation.survey import READERS, Chunk, Known
 from hbt_ray.translation.translator import Translator, TranslatorSpec
 
 RETRIES = 20
 """Times that a lost translator or its chunk is started again; a crash that a chunk causes must end some day."""
-READERS = 2
-"""Units that are read at the same time; reading is far faster than translating."""
 
 Part = tuple[str, Unit, dict[int, str]]
 """Language, unit, and number -> name of the wanted chunks of the unit in that language."""

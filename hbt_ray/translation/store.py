@@ -10,9 +10,10 @@ _de/...                     a language that is not whole yet, which readers of t
 from __future__ import annotations
 
 import io
+import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -79,7 +80,7 @@ class TranslationStore:
 
     def write(self, lang: str, name: str, table: pa.Table, stats: ShardStats) -> None:
         """Write a shard, whole or not at all, where readers do not see it."""
-        schema = table.schema.with_metadata({METADATA: stats.to_json().encode()})
+        schema = table.schema.with_metadata({METADATA: json.dumps(asdict(stats)).encode()})
         buffer = io.BytesIO()
         pq.write_table(table.cast(schema), buffer, compression="zstd")
         self.files(lang)[0].write(name, buffer.getvalue())
@@ -138,7 +139,7 @@ def _read_stats(fs: Any, path: str) -> ShardStats | None:
         except OSError:  # of the store, or what Arrow says of a footer that it cannot decode
             metadata = _metadata_of(fs.cat_file(path))
     try:
-        return ShardStats.from_json((metadata or {})[METADATA])
+        return ShardStats(**json.loads((metadata or {})[METADATA]))
     except (KeyError, TypeError, ValueError):
         return None
 

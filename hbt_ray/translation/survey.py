@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,8 @@ from hbt_ray.translation.pending import (
 )
 from hbt_ray.translation.store import ORIGINAL
 
+READERS = 2
+"""Units that are read at the same time; reading is far faster than translating."""
 Known = dict[str, HashArray]
 """Target language -> items that the input has in it already."""
 
@@ -100,18 +102,17 @@ def survey_unit(number: int, unit: Unit, wanted: Wanted, known: Known) -> Survey
     return part
 
 
-def survey(units: Iterable[Unit], wanted: Wanted, *, num_at_once: int = 2) -> Survey:
+def survey(units: Sequence[Unit], wanted: Wanted) -> Survey:
     """Read all units with tasks; a second time where the input has rows in a target language already."""
-    units = list(units)
-    total = _read_all(units, wanted, {}, num_at_once)
+    total = _read_all(units, wanted, {})
     if total.known:
-        total.chunks = _read_all(units, wanted, total.known, num_at_once).chunks
+        total.chunks = _read_all(units, wanted, total.known).chunks
     return total
 
 
-def _read_all(units: list[Unit], wanted: Wanted, known: Known, num_at_once: int) -> Survey:
+def _read_all(units: Sequence[Unit], wanted: Wanted, known: Known) -> Survey:
     args = (wanted, tasks.Shared(known))  # hashes of all items may have gigabytes
-    readers = tasks.Stage(work=_survey_task, args=args, num_cpus=0, num_at_once=min(num_at_once, len(units)))
+    readers = tasks.Stage(work=_survey_task, args=args, num_cpus=0, num_at_once=min(READERS, len(units)))
     total = Survey()
     for part in tasks.stream(list(enumerate(units)), readers, what="reading what there is to translate"):
         total.add(part)

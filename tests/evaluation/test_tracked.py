@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from hbt_ray.evaluation.record import Evaluation
+from hbt_ray.evaluation.evaluate import Evaluation
 from hbt_ray.evaluation.tracked import log_evaluation
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.scoring.significance import intervals

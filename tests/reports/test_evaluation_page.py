@@ -11,8 +11,7 @@ from rich.console import Console
 
 from hbt_ray.config.headline import HEADLINE
 from hbt_ray.errors import EvaluationError
-from hbt_ray.evaluation.evaluate import compare_evaluations
-from hbt_ray.evaluation.record import Comparison, Evaluation
+from hbt_ray.evaluation.evaluate import Comparison, Evaluation, compare_evaluations
 from hbt_ray.evaluation.worst import worst_queries
 from hbt_ray.languages import code_and_name, lang_name
 from hbt_ray.reports.evaluation_page import render_report

@@ -1,5 +1,7 @@
 """The engine that CTranslate2 is held against: transformers, with the model as its directory has it."""
 
+from dataclasses import replace
+
 import torch
 from transformers import AutoModelForSeq2SeqLM, GenerationConfig
 
@@ -40,4 +42,5 @@ class TransformersEngine:
                 forced_bos_token_id=prefix,
                 max_new_tokens=max_new,
             )
-        return [output_of(ids[1:], prefix, self._eos, self._pad) for ids in written.tolist()]
+        outputs = [output_of(ids[1:], prefix, self._eos) for ids in written.tolist()]
+        return [replace(output, ids=[id_ for id_ in output.ids if id_ != self._pad]) for output in outputs]

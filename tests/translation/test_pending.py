@@ -1,6 +1,5 @@
 """Rows, shards and plans without Ray; the translator is one that shouts."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -221,4 +220,3 @@ def test_rates_and_time_left():
     )  # fmt: skip
     assert meter.add(todo[1], ShardStats(9, num_tokens=50))[3] == "5.0 rows/s, 25 tokens/s, 4 s left"
     assert [duration(s) for s in (3, 600, 7200, 400_000)] == ["3 s", "10 min", "2.0 h", "4.6 days"]
-    assert ShardStats.from_json(json.dumps(vars(ShardStats(3)))) == ShardStats(3)

@@ -7,12 +7,10 @@ without their sentences, so XQuAD-R comes from the repository of its authors. ML
 older commit has it, of which en, es and vi were seen.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from huggingface_hub import cached_assets_path, snapshot_download
@@ -20,6 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from hbt_ray.errors import EvaluationError, one_line
 from hbt_ray.retrieval.sets.lines import first_names
+from hbt_ray.storage import write_whole
 
 SECONDS = 60
 """Without an answer for so long, a download gives up."""
@@ -153,13 +152,8 @@ def _fetch_repo(
 def _fetch_url(url: str, path: Path) -> None:
     if path.is_file():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with urlopen(url, timeout=SECONDS) as answer, part.open("wb") as file:
-            shutil.copyfileobj(answer, file)
-        part.rename(path)
-    except (URLError, OSError) as error:
+        with urlopen(url, timeout=SECONDS) as answer:
+            write_whole(str(path), answer.read())
+    except (HTTPException, OSError) as error:
         raise EvaluationError(f"{url} cannot be fetched ({error}); go online, or pass a directory with it.") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from hbt_ray.arrays import IntArray, index_array
 from hbt_ray.errors import EvaluationError
 
+ANY_GRADE = np.iinfo(np.int64).max
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RetrievalSet:
@@ -60,28 +62,33 @@ class RetrievalSet:
     def __post_init__(self) -> None:
         if not self.langs or len(set(self.langs)) != len(self.langs):
             raise EvaluationError(f"langs of set {self.name!r} is {self.langs}; give each language once.")
-        fix = object.__setattr__  # the one way to normalise a frozen dataclass's arrays
-        num_langs = len(self.langs)
-        fix(self, "query_keys", np.asarray(self.query_keys))
-        fix(self, "passage_ids", np.asarray(self.passage_ids))
-        num_queries, num_passages = len(self.query_keys), len(self.passage_ids)
-        if not num_queries or not num_passages:
+        object.__setattr__(self, "query_keys", np.asarray(self.query_keys))
+        object.__setattr__(self, "passage_ids", np.asarray(self.passage_ids))
+        if not self.num_queries or not self.num_passages:
             raise EvaluationError(
-                f"set {self.name!r} has {num_queries} queries and {num_passages} passages; it needs both."
+                f"set {self.name!r} has {self.num_queries} queries and {self.num_passages} passages; it needs both."
             )
-        fix(self, "query_langs", index_array("query_langs", self.query_langs, num_queries, num_langs))
-        fix(self, "passage_langs", index_array("passage_langs", self.passage_langs, num_passages, num_langs))
-        fix(self, "gold_passages", index_array("gold_passages", self.gold_passages, None, num_passages))
-        num_gold = len(self.gold_passages)
-        fix(
-            self,
-            "gold_offsets",
-            index_array("gold_offsets", self.gold_offsets, num_queries + 1, num_gold + 1),
-        )
-        self._check_parts()
-        self._check_lost()
+        self._check("query_langs", self.num_queries, self.num_langs)
+        self._check("passage_langs", self.num_passages, self.num_langs)
+        self._check("gold_passages", None, self.num_passages)
+        self._check("gold_offsets", self.num_queries + 1, len(self.gold_passages) + 1)
+        self._check("gold_grades", len(self.gold_passages), ANY_GRADE)
+        self._check("lost_queries", None, self.num_queries)
+        self._check("lost_grades", len(self.lost_queries), ANY_GRADE)
+        self._check("text_passages", None, self.num_passages)
+        if (self.grades < 1).any():
+            raise EvaluationError(
+                f"gold_grades of set {self.name!r} holds grades below 1; leave out what is not relevant."
+            )
+        parts = np.arange(self.num_passages) if self.text_passages is None else self.text_passages
+        steps = np.diff(parts, prepend=-1, append=self.num_passages)
+        if ((steps < 0) | (steps > 1)).any():
+            raise EvaluationError(
+                f"text_passages of set {self.name!r} must name every passage, in ascending order; "
+                "write the texts of a passage one after the other."
+            )
         for texts, name, count in (
-            (self.queries, "queries", num_queries),
+            (self.queries, "queries", self.num_queries),
             (self.passages, "passages", self.num_texts),
         ):
             if texts is not None and len(texts) != count:
@@ -91,30 +98,10 @@ class RetrievalSet:
         self._check_ids()
         self._check_gold()
 
-    def _check_parts(self) -> None:
-        fix = object.__setattr__
-        if self.text_passages is not None:
-            parts = index_array("text_passages", self.text_passages, None, self.num_passages)
-            if not np.array_equal(np.unique(parts), np.arange(self.num_passages)) or (np.diff(parts) < 0).any():
-                raise EvaluationError(
-                    f"text_passages of set {self.name!r} must name every passage, in ascending order; "
-                    "write the texts of a passage one after the other."
-                )
-            fix(self, "text_passages", parts)
-        if self.gold_grades is not None:
-            top = np.iinfo(np.int64).max
-            grades = index_array("gold_grades", self.gold_grades, len(self.gold_passages), top)
-            if (grades < 1).any():
-                raise EvaluationError(
-                    f"gold_grades of set {self.name!r} holds grades below 1; leave out what is not relevant."
-                )
-            fix(self, "gold_grades", grades)
-
-    def _check_lost(self) -> None:
-        fix = object.__setattr__
-        lost = index_array("lost_queries", self.lost_queries, None, self.num_queries)
-        fix(self, "lost_queries", lost)
-        fix(self, "lost_grades", index_array("lost_grades", self.lost_grades, len(lost), np.iinfo(np.int64).max))
+    def _check(self, name: str, length: int | None, end: int) -> None:
+        """Make a field, where it is not None, a checked array of whole numbers from 0 up to `end`."""
+        if getattr(self, name) is not None:
+            object.__setattr__(self, name, index_array(name, getattr(self, name), length, end))
 
     def _check_ids(self) -> None:
         order = np.lexsort((self.passage_ids, self.passage_langs))
