@@ -116,7 +116,7 @@ def test_relevant_passages_that_are_absent_count_as_in_trec_eval(beir):
     assert f"{NEVER_FOUND}, of 2 queries." in rs.notes[0]
     vectors = np.eye(3, 4, dtype=np.float32) + np.float32(0.1)
     queries = np.stack([vectors[0] + vectors[1] / 2, vectors[0], vectors[2]])
-    ranked = rank_metrics(rs, queries, vectors, recall=2, ndcg=2, mrr=2).means()
+    ranked = rank_metrics(rs, queries, vectors).means()
     scores = score(rs, queries, vectors)
     run = [
         ir_measures.ScoredDoc(key, str(rs.passage_ids[row]), -float(rank))
@@ -124,10 +124,10 @@ def test_relevant_passages_that_are_absent_count_as_in_trec_eval(beir):
         for rank, row in enumerate(ranking)
     ]
     qrels = [ir_measures.Qrel(query, passage, grade) for query, passage, grade in rows]
-    measures = [ir_measures.R @ 2, ir_measures.nDCG @ 2, ir_measures.RR @ 2, ir_measures.AP]
+    measures = [ir_measures.R @ 100, ir_measures.nDCG @ 10, ir_measures.RR @ 10, ir_measures.AP]
     want = [float(value) for value in map(ir_measures.calc_aggregate(measures, qrels, run).get, measures)]
     for where in ("mono", "pool"):
-        got = [ranked[f"{where}_{name}"] for name in ("r2", "ndcg2", "mrr2")]
+        got = [ranked[f"{where}_{name}"] for name in ("r100", "ndcg10", "mrr10")]
         assert [*got, scores.headline()[f"{where}_map"]] == pytest.approx(want)
     assert [query.key for query in worst_queries(rs, queries, vectors, scores)] == ["q1", "q3"]
 
