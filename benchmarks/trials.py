@@ -1,4 +1,4 @@
-"""What a trial of a study costs beyond its training steps: its own time less that of the steps, from MLflow."""
+"""What a trial of a study costs beyond its training steps: its own time less that of the steps."""
 
 import subprocess
 import sys
@@ -6,11 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mlflow import MlflowClient
-
-from hbt_ray.config import TrackingConfig
 from hbt_ray.config.load import load_recipe
 from hbt_ray.errors import EvaluationError
+from hbt_ray.study.directory import StudyDirectory
 
 RECIPE = Path(__file__).parents[1] / "jobs" / "recipes" / "sample.yaml"
 STEPS, LOG_EVERY = 60, 10
@@ -34,16 +32,13 @@ def trial_times(num_workers: int) -> list[dict[str, Any]]:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise EvaluationError(f"jobs/tune.py ended with status {done.returncode}: {done.stderr[-500:]}")
-        client = MlflowClient(f"sqlite:///{workspace}/mlflow/mlflow.db")
-        experiment = client.get_experiment_by_name(TrackingConfig().experiment)
-        assert experiment is not None, "the study has logged its runs"
-        runs = client.search_runs([experiment.experiment_id], "tags.`hbt.kind` = 'trial'", order_by=["start_time ASC"])
+        runs = StudyDirectory(f"{workspace}/runs/{load_recipe(RECIPE, []).name}").runs()
         batch_size = load_recipe(RECIPE, []).plan.batch_size
         rows = []
         for number, run in enumerate(runs, 1):
-            points = client.get_metric_history(run.info.run_id, "train/pairs_per_s")
-            training = sum(LOG_EVERY * batch_size / point.value for point in points)
-            whole = (run.info.end_time - run.info.start_time) / 1000
+            speeds = run.curves()["train/pairs_per_s"].values()
+            training = sum(LOG_EVERY * batch_size / speed for speed in speeds)
+            whole = (run.end["time_ms"] - run.begun_ms) / 1000
             names = ("workers", "trial", "s", "training s", "beyond s")
             rows.append(dict(zip(names, (num_workers, number, whole, training, whole - training), strict=True)))
     return rows

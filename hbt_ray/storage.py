@@ -63,6 +63,21 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def dotted(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `section.field` -> value; None is left out.
+
+    >>> dotted({"plan": {"alpha": 0.5, "langs": ["de", "hi"], "lang_temperature": None}})
+    {'plan.alpha': 0.5, 'plan.langs': ['de', 'hi']}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            flat |= dotted(value, f"{prefix}{key}.")
+        elif value is not None:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON of the `plain` value, which every reader accepts."""
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
@@ -74,16 +89,19 @@ def write_json(location: str, tree: dict[str, Any]) -> None:
 
 
 def write_whole(location: str, data: bytes) -> None:
-    """Write a file so that a reader finds the old one, or the new one whole."""
+    """Write a file so that a reader finds the old one, or the new one whole (object storage writes so by itself)."""
     fs, path = open_fs(location)
     fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    part = f"{path}.{secrets.token_hex(4)}.part"  # its own: a task that was given up may still be writing
+    if not is_local(fs):
+        fs.pipe_file(path, data)
+        return
+    part = Path(f"{path}.{secrets.token_hex(4)}.part")  # its own: a task that was given up may still be writing
     try:
-        fs.pipe_file(part, data)
-        fs.mv(part, path)
+        part.write_bytes(data)
+        part.replace(path)
     except OSError:
         with suppress(OSError):
-            fs.rm_file(part)
+            part.unlink()
         raise
 
 

@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
     page = render_report(evaluations, comparisons)
     write_outputs(out, page, evaluations, comparisons, args.json)
     if not args.no_mlflow:
-        record_evaluations(uri, args.experiment, names, evaluations, page)
+        record_evaluations(uri, args.experiment, names, evaluations, page, str(out))
     return 0
 
 

@@ -1,6 +1,6 @@
 """Make a study's model the champion, where it passes the gates; says why, or why not.
 
-python jobs/promote.py STUDY [--dry-run] [--run RUN_ID] [--set SET] [gates.field=value ...]
+python jobs/promote.py STUDY [--dry-run] [--trial NAME] [--set SET] [gates.field=value ...]
 The gates are those of the study's recipe (section `gates`, hbt_ray/config/gates.py), with what is given here on top.
 Exit status: 0 all gates passed, 1 one failed, 2 nothing could be decided.
 """
@@ -20,8 +20,10 @@ from hbt_ray.config.load import build_recipe, load_recipe, parse_override
 from hbt_ray.errors import ConfigError
 from hbt_ray.release.promote import Promotion, carry_out, judge, recorded_gates, verdict
 from hbt_ray.reports.study_wording import recommendation_line
+from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.terminal import quiet_transformers, run_job, say, show
-from hbt_ray.tracking.uri import resolve_tracking_uri
+from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("study", help="name of the study (name: of its recipe)")
     parser.add_argument("overrides", nargs="*", metavar="gates.field=value", help="gates to change")
     parser.add_argument(
-        "--run", default="", help="MLflow run of the trial to promote, or of its study; empty: the recommended"
+        "--trial", default="", help="trial to promote, by the name of its directory; empty: the recommended"
     )
     parser.add_argument("--set", action="append", help="set to decide on, may be repeated; as gates.sets")
     parser.add_argument("--dry-run", action="store_true", help="say the verdict, and write nothing")
@@ -56,17 +58,17 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"{foreign[0]}: only fields of gates can be set here, as gates.max_rank_distance=300")
     if args.set:
         overrides["gates.sets"] = args.set
-    uri = resolve_tracking_uri(args.tracking_uri, Path(resolve_workspace(args.workspace)) / "mlflow")
-    if args.recipe:
-        settings = load_recipe(args.recipe).resolved()["gates"]
-    else:
-        settings = recorded_gates(uri, args.experiment, args.study, args.run)
+    workspace = resolve_workspace(args.workspace)
+    directory = StudyDirectory(f"{workspace}/runs/{args.study}")
+    store = RunStore(resolve_tracking_uri(args.tracking_uri, Path(workspace) / "mlflow"), args.experiment)
+    check_tracking(store.tracking_uri)
+    settings = load_recipe(args.recipe).resolved()["gates"] if args.recipe else recorded_gates(directory)
     gates = build_recipe({"gates": settings}, overrides).gates
-    promotion = judge(uri, args.experiment, args.study, gates, args.run)
+    promotion = judge(store, directory, gates, args.trial)
     for note in promotion.analysis.study.notes:
         say(f"note: {note}")
     say(f"decision   {recommendation_line(promotion.analysis)}")
-    say(f"candidate  {promotion.trial.label} of {args.study}, run {promotion.candidate.run_id}: {promotion.why}")
+    say(f"candidate  {promotion.trial.label} of {args.study}: {promotion.why}")
     champion = promotion.champion
     current = f"version {champion.version}, run {champion.run_id}" if champion else "none yet"
     say(f"champion   of {promotion.model}: {current}{', the same model' if promotion.is_champion else ''}")
@@ -75,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
     if args.dry_run:
         say("dry run: nothing was written")
     else:
-        say(carry_out(uri, args.experiment, promotion, licence=args.licence, register_failed=args.register_failed))
+        say(carry_out(store, promotion, licence=args.licence, register_failed=args.register_failed))
     return 0 if promotion.passed else 1
 
 

@@ -14,17 +14,18 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
 from hbt_ray.config.headline import LOWER_IS_BETTER
 from hbt_ray.errors import ConfigError
+from hbt_ray.records import read_run
 from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_from_bytes
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.study.analysis import StudyAnalysis
 from hbt_ray.study.trials import Trial
+from hbt_ray.training.artifacts import recorded_scores
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoredRun:
     """A run with its scores."""
 
-    run_id: str
     label: str
     scores: Mapping[str, Scores]
     """Set -> scores."""
@@ -32,22 +33,20 @@ class ScoredRun:
     """Set -> digest, of those that the run names as datasets."""
 
 
-def chosen_trial(analysis: StudyAnalysis, run_id: str = "") -> tuple[Trial, str]:
-    """The trial that is to ship, and why it: that of `run_id`, else the recommended point's best seed.
+def chosen_trial(analysis: StudyAnalysis, name: str = "") -> tuple[Trial, str]:
+    """The trial that is to ship, and why it: that of the directory `name`, else the recommended point's best seed.
 
     Raises:
         ConfigError: no such finished trial in the study, or nothing is recommended.
     """
-    finished = {trial.run_id: trial for trial in analysis.study.finished}
-    if run_id:
-        if run_id not in finished:
-            known = ", ".join(f"{each} ({trial.label})" for each, trial in finished.items())
-            raise ConfigError(
-                f"run {run_id!r} is no finished trial of study {analysis.study.name!r}; these are: {known}"
-            )
-        return finished[run_id], "asked for by --run"
+    finished = {trial.name: trial for trial in analysis.study.finished}
+    if name:
+        if name not in finished:
+            known = ", ".join(finished)
+            raise ConfigError(f"{name!r} is no finished trial of study {analysis.study.name!r}; these are: {known}")
+        return finished[name], "asked for by --trial"
     if analysis.recommended is None:
-        raise ConfigError(f"study {analysis.study.name!r} recommends nothing; name a trial with --run RUN_ID")
+        raise ConfigError(f"study {analysis.study.name!r} recommends nothing; name a trial with --trial NAME")
     metric = f"{analysis.main.on_set.name}/{analysis.target}"
     sign = -1 if analysis.target in LOWER_IS_BETTER else 1
     trials = analysis.recommended.trials
@@ -56,8 +55,25 @@ def chosen_trial(analysis: StudyAnalysis, run_id: str = "") -> tuple[Trial, str]
     return best, f"of the recommended point{of_seeds}"
 
 
-def read_scored(client: MlflowClient, run_id: str, label: str, sets: Sequence[str]) -> ScoredRun:
-    """A run with its scores on `sets`.
+def scored_trial(trial: Trial, label: str, sets: Sequence[str]) -> ScoredRun:
+    """A trial with its scores on `sets`, as it recorded them.
+
+    Raises:
+        ConfigError: it was not scored on a set.
+        EvaluationError: a file is damaged.
+    """
+    scores = {}
+    for name in sets:
+        if (read := recorded_scores(trial.directory, name)) is None:
+            raise ConfigError(_unscored(label, trial.directory, name, trial.metrics))
+        scores[name] = read
+    datasets = read_run(trial.directory).datasets
+    digests = {each["name"]: each["digest"] for each in datasets if each["context"] == "evaluation"}
+    return ScoredRun(label=label, scores=scores, digests=digests)
+
+
+def scored_run(client: MlflowClient, run_id: str, label: str, sets: Sequence[str]) -> ScoredRun:
+    """A run of any study, which may be on another machine, with its scores on `sets` as MLflow has them.
 
     Raises:
         ConfigError: there is no such run, or it was not scored by question on a set.
@@ -74,13 +90,9 @@ def read_scored(client: MlflowClient, run_id: str, label: str, sets: Sequence[st
             try:
                 content = Path(client.download_artifacts(run_id, path, scratch)).read_bytes()
             except (MlflowException, OSError):
-                known = sorted({metric.split("/")[0] for metric in run.data.metrics if metric.endswith("/pool_map")})
-                raise ConfigError(
-                    f"{label} (run {run_id}) has no scores by question on {name!r} (artifact {path}); it was scored on "
-                    f"{', '.join(known) or 'nothing'}. Choose sets with --set"
-                ) from None
+                raise ConfigError(_unscored(label, f"run {run_id}", name, run.data.metrics)) from None
             scores[name] = scores_from_bytes(content, f"{path} of run {run_id} ({label})")
-    return ScoredRun(run_id=run_id, label=label, scores=scores, digests=_digests(run))
+    return ScoredRun(label=label, scores=scores, digests=_digests(run))
 
 
 def check_same_sets(candidate: ScoredRun, champion: ScoredRun) -> None:
@@ -97,6 +109,14 @@ def check_same_sets(candidate: ScoredRun, champion: ScoredRun) -> None:
                 "another registered model have a champion of its own (gates.model=NAME), or leave out the comparison "
                 "(gates.max_loss_per_language=null gates.no_loss_in=[])"
             )
+
+
+def _unscored(label: str, place: str, name: str, metrics: Mapping[str, float]) -> str:
+    known = sorted({metric.split("/")[0] for metric in metrics if metric.endswith("/pool_map")})
+    return (
+        f"{label} ({place}) has no scores by question on {name!r}; it was scored on "
+        f"{', '.join(known) or 'nothing'}. Choose sets with --set"
+    )
 
 
 def _digests(run: Run) -> dict[str, str]:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from typing import Any
 
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from hbt_ray.config import GatesConfig
-from hbt_ray.errors import HbtError, one_line
+from hbt_ray.errors import ConfigError, HbtError, one_line
 from hbt_ray.model.find import resolve_model
-from hbt_ray.release.candidate import ScoredRun, check_same_sets, chosen_trial, read_scored
+from hbt_ray.records import RunRecords, read_run
+from hbt_ray.release.candidate import ScoredRun, check_same_sets, chosen_trial, scored_run, scored_trial
 from hbt_ray.release.gates import NO_CHAMPION, GateResult, check_gates
 from hbt_ray.release.model_card import Facts, base_licence, read_corpus_card, write_model_card
 from hbt_ray.release.registry import REPLACES_TAG, Champion, crown, find_champion, register
 from hbt_ray.reports.study_wording import recommendation_line
 from hbt_ray.storage import json_text
 from hbt_ray.study.analysis import StudyAnalysis, analyse
-from hbt_ray.study.mlflow_reader import open_client, read_settings, read_study, store_error
-from hbt_ray.study.trial_scores import read_trial_scores
-from hbt_ray.study.trials import Trial
-from hbt_ray.tracking.models import log_model, replace_card, run_model
+from hbt_ray.study.directory import StudyDirectory
+from hbt_ray.study.trials import StudyData, Trial
+from hbt_ray.tracking.mirror import mirror_now
+from hbt_ray.tracking.models import log_model, replace_card
 from hbt_ray.tracking.runs import RunStore
+from hbt_ray.tracking.uri import store_error
 
 REPORT = "promotion.json"
-"""Artifact of the candidate's run: the last verdict on it."""
+"""File of the candidate's run: the last verdict on it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +41,8 @@ class Promotion:
     why: str
     """Why this trial is the candidate."""
     candidate: ScoredRun
+    run_id: str
+    """Of the candidate in MLflow; empty where it is not there yet."""
     champion: Champion | None
     results: tuple[GateResult, ...]
 
@@ -57,63 +59,63 @@ class Promotion:
     @property
     def is_champion(self) -> bool:
         """Whether the candidate has the alias already."""
-        return self.champion is not None and self.champion.run_id == self.candidate.run_id
+        return self.champion is not None and self.champion.run_id == self.run_id
 
 
-def judge(tracking_uri: str, experiment: str, study: str, gates: GatesConfig, run_id: str = "") -> Promotion:
-    """Hold a study's recommended trial against the gates and the champion; writes nothing.
-
-    `run_id` names another trial, or the study where several have its name.
+def judge(store: RunStore, directory: StudyDirectory, gates: GatesConfig, trial_name: str = "") -> Promotion:
+    """Hold a study's recommended trial, or another, against the gates and the champion; writes nothing.
 
     Raises:
         HbtError: store, study, trial or scores are not there, or candidate and champion answered different questions.
     """
-    client = open_client(tracking_uri)
+    analysis = analyse(directory.read(), directory.scores)
+    trial, why = chosen_trial(analysis, trial_name)
+    sets = list(gates.sets) or [analysis.main.on_set.name]
+    candidate = scored_trial(trial, "the candidate", sets)
+    name = gates.model or store.experiment
     try:
-        data = read_study(tracking_uri, experiment, study, run_id)
-        analysis = analyse(data, partial(read_trial_scores, data))
-        trial, why = chosen_trial(analysis, "" if run_id == data.run_id else run_id)
-        sets = list(gates.sets) or [analysis.main.on_set.name]
-        candidate = read_scored(client, trial.run_id, "the candidate", sets)
-        name = gates.model or experiment
-        champion = find_champion(client, name)
+        champion = find_champion(store.client, name)
+        run_id = store.find(trial.key) or ""
         theirs = None
         if champion is not None and gates.compares:
-            theirs = read_scored(client, champion.run_id, f"the champion (version {champion.version})", sets)
+            theirs = scored_run(store.client, champion.run_id, f"the champion (version {champion.version})", sets)
             check_same_sets(candidate, theirs)
     except MlflowException as error:
-        raise store_error(tracking_uri, error) from error
+        raise store_error(store.tracking_uri, error) from error
     return Promotion(
         model=name,
         analysis=analysis,
         trial=trial,
         why=why,
         candidate=candidate,
+        run_id=run_id,
         champion=champion,
         results=tuple(check_gates(gates, candidate.scores, theirs.scores if theirs is not None else None)),
     )
 
 
-def carry_out(tracking_uri: str, experiment: str, promotion: Promotion, *, licence: str, register_failed: bool) -> str:
+def carry_out(store: RunStore, promotion: Promotion, *, licence: str, register_failed: bool) -> str:
     """Write the verdict down, and where it is good register the model and move the alias; what was done, in a line.
 
     A model that failed is registered only with `register_failed`, and never gets the alias. In every case the verdict
-    is an artifact of the candidate's run.
+    is a file of the candidate's run, in the workspace and in MLflow.
 
     Raises:
         HbtError: the store does not answer, or the model's files are not there any more.
     """
-    client, store = open_client(tracking_uri), RunStore(tracking_uri, experiment)
-    run_id = promotion.candidate.run_id
+    client, trial, study = store.client, promotion.trial, promotion.analysis.study
     replaced = None if promotion.is_champion else promotion.champion
+    RunRecords(trial.directory).file(REPORT, json_text(verdict_tree(promotion)))
     try:
-        store.log_bytes(run_id, REPORT, json_text(verdict_tree(promotion)).encode())
+        mirror_now(store.tracking_uri, store.experiment, study.directory, workspace_of(study))
         if not (promotion.passed or register_failed):
-            return f"nothing is registered; the reasons are in {REPORT} of run {run_id}"
-        location = run_model(client, run_id)
-        facts = card_facts(client, promotion, licence)
-        text = write_model_card(location, promotion.analysis, promotion.trial, promotion.candidate, facts)
-        model = log_model(client, run_id, location, step=int(promotion.trial.config.get("train.steps", 0)))
+            return f"nothing is registered; the reasons are in {trial.directory}/{REPORT}"
+        run_id = store.find(trial.key)
+        if run_id is None:
+            raise ConfigError(f"MLflow refused the run of {trial.label}; nothing is registered")
+        facts = card_facts(promotion, licence)
+        text = write_model_card(trial.model, promotion.analysis, trial, promotion.candidate, facts)
+        model = log_model(client, run_id, trial.model, step=trial.step)
         replace_card(client, model, text)
         tags = {"hbt.study": promotion.analysis.study.name, "hbt.trial": promotion.trial.label}
         if promotion.passed and replaced:
@@ -124,27 +126,23 @@ def carry_out(tracking_uri: str, experiment: str, promotion: Promotion, *, licen
             return f"version {version} of {promotion.model} is registered with the reasons, without the alias"
         crown(client, promotion.model, version)
     except MlflowException as error:
-        raise store_error(tracking_uri, error) from error
+        raise store_error(store.tracking_uri, error) from error
     before = f" (before: version {replaced.version})" if replaced else ""
     return f"version {version} of {promotion.model} is the champion{before}: models:/{promotion.model}@champion"
 
 
-def card_facts(client: MlflowClient, promotion: Promotion, licence: str) -> Facts:
+def card_facts(promotion: Promotion, licence: str) -> Facts:
     """What the model's card says beside the scores."""
-    corpus, of_base = described(client, promotion.trial)
+    corpus, of_base = described(promotion.analysis.study, promotion.trial)
     name = f"{promotion.model}: {promotion.analysis.study.name}, {promotion.trial.label}"
     return Facts(name=name, licence=licence, base_licence=of_base, corpus=corpus, gates=promotion.results)
 
 
-def described(client: MlflowClient, trial: Trial) -> tuple[dict[str, object] | None, str]:
+def described(study: StudyData, trial: Trial) -> tuple[dict[str, object] | None, str]:
     """The card of the corpus that a trial learned from, and the licence of its base model, as far as they are known."""
-    inputs = client.get_run(trial.run_id).inputs
-    places = [
-        json.loads(each.dataset.source).get("uri", "")
-        for each in (inputs.dataset_inputs if inputs else [])
-        if any(tag.value == "training" for tag in each.tags)
-    ]
-    corpus = next((card for place in places if place and (card := read_corpus_card(place))), None)
+    datasets = read_run(trial.directory).datasets
+    places = [f"{workspace_of(study)}/{each['source']}" for each in datasets if each["context"] == "training"]
+    corpus = next((card for place in places if (card := read_corpus_card(place))), None)
     try:
         base = resolve_model(str(trial.config.get("model.base", "")))
     except HbtError:  # a package that is not installed here
@@ -163,8 +161,7 @@ def description(promotion: Promotion) -> str:
     """The verdict as Markdown, for the page of the version."""
     said = verdict(promotion)
     lines = [
-        f"{said[0].upper()}{said[1:]}. {promotion.analysis.study.name}, {promotion.trial.label}, {promotion.why}; run "
-        f"{promotion.candidate.run_id}.",
+        f"{said[0].upper()}{said[1:]}. {promotion.analysis.study.name}, {promotion.trial.label}, {promotion.why}.",
         "",
         f"The study's decision: {recommendation_line(promotion.analysis)}.",
         "",
@@ -182,7 +179,7 @@ def verdict_tree(promotion: Promotion) -> dict[str, object]:
     return {
         "model": promotion.model,
         "study": promotion.analysis.study.name,
-        "run_id": promotion.candidate.run_id,
+        "key": promotion.trial.key,
         "trial": promotion.trial.label,
         "why": promotion.why,
         "champion": asdict(promotion.champion) if promotion.champion else None,
@@ -193,26 +190,25 @@ def verdict_tree(promotion: Promotion) -> dict[str, object]:
     }
 
 
-def recorded_gates(tracking_uri: str, experiment: str, name: str, run_id: str = "") -> dict[str, object]:
-    """The section `gates` that a study was last run with; empty for one from before there was such a section."""
-    study = read_study(tracking_uri, experiment, name, run_id)
-    settings = read_settings(open_client(tracking_uri), study.run_id)
-    if settings is not None:  # nested, where null is no gate; parameters leave it out
-        return dict(settings.get("gates") or {})
-    return {key.removeprefix("gates."): value for key, value in study.config.items() if key.startswith("gates.")}
+def workspace_of(study: StudyData) -> str:
+    """The workspace that a study is in: its directory is WORKSPACE/runs/STUDY."""
+    return study.directory.rsplit("/", 2)[0]
 
 
-def write_study_cards(tracking_uri: str, analysis: StudyAnalysis, report: Callable[[str], None]) -> None:
+def recorded_gates(directory: StudyDirectory) -> dict[str, Any]:
+    """The section `gates` that a study was last run with."""
+    return dict(read_run(directory.path).start.get("settings", {}).get("gates", {}))
+
+
+def write_study_cards(analysis: StudyAnalysis, report: Callable[[str], None]) -> None:
     """Write a card into the directory of each model of the recommended point; what cannot be written is said."""
-    client = MlflowClient(tracking_uri=tracking_uri)
     sets = [scored.on_set.name for scored in analysis.sets]
     for trial in analysis.recommended.trials if analysis.recommended else ():
         try:
-            scored = read_scored(client, trial.run_id, trial.label, sets)
-            corpus, of_base = described(client, trial)
+            scored = scored_trial(trial, trial.label, sets)
+            corpus, of_base = described(analysis.study, trial)
             facts = Facts(name=f"{analysis.study.name}, {trial.label}", base_licence=of_base, corpus=corpus)
-            location = run_model(client, trial.run_id)
-            write_model_card(location, analysis, trial, scored, facts)
-            report(f"model card {location}/README.md")
-        except (HbtError, MlflowException, OSError) as error:
+            write_model_card(trial.model, analysis, trial, scored, facts)
+            report(f"model card {trial.model}/README.md")
+        except (HbtError, OSError) as error:
             report(f"note: the model of {trial.label} has no card: {one_line(error)}")

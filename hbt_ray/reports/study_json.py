@@ -17,7 +17,7 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
     labels = [point.label for point in main.on_set.points]
     tree: dict[str, Any] = {
         "study": study.name,
-        "run_id": study.run_id,
+        "key": study.key,
         "set": main.on_set.name,
         "target": analysis.target,
         "recommended": None,
@@ -61,7 +61,7 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
         },
         "trials": [
             {
-                "run_id": trial.run_id,
+                "key": trial.key,
                 "label": trial.label,
                 "point": dict(trial.point),
                 "seed": trial.seed,
@@ -78,7 +78,7 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
         tree["recommended"] = {
             "point": dict(point.values),
             "label": point.label,
-            "run_ids": [trial.run_id for trial in point.trials],
+            "trials": [trial.name for trial in point.trials],
             "state": decision.state,
             "lead": decision.lead,
             "num_seeds": decision.num_seeds,

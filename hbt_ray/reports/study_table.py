@@ -18,10 +18,8 @@ COLUMNS = {
 }
 
 
-def study_table(
-    name: str, results: Sequence[Trial], run_ids: dict[str, str], baselines: Mapping[str, str] | None = None
-) -> Table:
-    """A row a trial: what it varied, the headline scores on set `name`, and its run id.
+def study_table(name: str, results: Sequence[Trial], baselines: Mapping[str, str] | None = None) -> Table:
+    """A row per trial: what it varied, the headline scores on set `name`, and its directory in that of the study.
 
     `baselines`: name of the trial -> what readers are told it is; they have a column where there are any.
     """
@@ -34,7 +32,7 @@ def study_table(
         table.add_column(field.split(".")[-1], justify="right")
     for title in COLUMNS.values():
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("run id", no_wrap=True)
+    table.add_column("trial", no_wrap=True)
     for result in sorted(results, key=lambda result: in_order(dict(result.spec.overrides))):
         values = dict(result.spec.overrides)
         scores = [_number(result.metrics.get(f"{name}/{key}"), key) for key in COLUMNS]
@@ -43,7 +41,7 @@ def study_table(
             *([told.get(result.spec.name, "")] if told else []),
             *(_value(values.get(field, "")) for field in (*fields, "train.seed")),
             *scores,
-            run_ids.get(result.spec.name, "") + mark,
+            result.spec.name + mark,
         )
     return table
 

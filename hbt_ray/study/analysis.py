@@ -35,7 +35,7 @@ from hbt_ray.study.trials import (
 )
 
 Read = Callable[[Sequence[Trial], str], Mapping[str, TrialScores]]
-"""(trials, set) -> scores by run id."""
+"""(trials, set) -> scores by key."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

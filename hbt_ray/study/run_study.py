@@ -11,17 +11,16 @@ from hbt_ray.cluster.capacity import check_capacity, driver_resources
 from hbt_ray.cluster.tasks import find_cause
 from hbt_ray.config import Recipe
 from hbt_ray.errors import HbtError, one_line
-from hbt_ray.study.baselines import baseline_trials, controls, in_space
+from hbt_ray.records import RunRecords
+from hbt_ray.study.baselines import baseline_trials, in_space
 from hbt_ray.study.points import LISTED, TrialSpec, as_in_recipe, listed_trials
-from hbt_ray.study.recording import log_trial, mend_runs
 from hbt_ray.study.schedulers import PAIRS, make_scheduler
 from hbt_ray.study.study import Study
-from hbt_ray.study.trials import CONTROLS_TAG, Trial
+from hbt_ray.study.trials import Trial
 from hbt_ray.study.watch import make_watch
 from hbt_ray.terminal import Report
-from hbt_ray.tracking.artifacts import LOCATION, log_config
-from hbt_ray.tracking.progress import progress
 from hbt_ray.training.launch import fit, fit_alone
+from hbt_ray.training.progress import progress
 from hbt_ray.training.run import RunSpec, ended, report_of
 
 
@@ -40,18 +39,13 @@ def run_study(study: Study, report: Report) -> tuple[list[Trial], list[Trial]]:
     known = _done(before, recipe)
     if known:
         report(f"study {recipe.name}: {len(known)} trials are done and are not run again")
-    outside = {CONTROLS_TAG: ",".join(controls(recipe)) or "none"}
-    study.log.start_run(study.key, recipe.name, {"hbt.kind": "study", "hbt.study": recipe.name, **outside})
-    log_config(study.log, study.key, recipe.resolved())
-    study.log.log_datasets(study.key, study.experiment.datasets)
-    mend_runs(study, known, report)
+    study.begin()
     try:
         run_missing(study, report)
     except BaseException as error:
-        study.log.finish_run(study.key, "killed" if isinstance(error, KeyboardInterrupt) else "failed")
+        study.directory.records.end("killed" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
     results = study.directory.results()
-    mend_runs(study, results, report)  # trials of this call too, which may have gone on after their last record
     return results, [result for result in results if result.status == "failed" and result not in before]
 
 
@@ -189,15 +183,10 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
             verbose=0,
         ),
     )
-    with progress(
-        study.log,
-        lambda key: watch.steps.get(key, recipe.train.steps),
-        report,
-        label=lambda key: watch.labels.get(key, key),
-    ):
+    with progress(watch.progress, report):
         tuner.fit()
     for spec in watch.running.values():  # Tune returns quietly when it is interrupted
-        study.log.finish_run(study.trial_key(spec), "killed")
+        RunRecords(study.directory.of_trial(spec)).end("killed")
     if watch.running or (search.searcher is None and watch.num_ended < search.num_trials):
         raise KeyboardInterrupt
 
@@ -216,32 +205,28 @@ def run_trial(config: dict[str, Any], study: Study, concurrent: int, session: st
     # Tune tries again, and no restart mends what the trial ended by
     if known and known.status == "failed" and known.session == session:
         raise HbtError(known.error)
-    study.directory.begin(spec)
-    key = study.trial_key(spec)
-    log_trial(study.log, study, spec)
+    study.begin_trial(spec)
     run = RunSpec(
         recipe=study.experiment.runnable(recipe),
         corpus=study.experiment.corpus.directory,
         base=study.experiment.base,
         name=spec.name,
         storage=study.directory.path,
-        key=key,
         concurrent=concurrent,
     )
     try:
         if result := ended(run):  # what ended it died before it could say so
             tune.report(report_of(run, recipe.train.steps, result.metrics))
         elif recipe.resources.alone:
-            result = fit_alone(run, study.log, tune.report)
+            result = fit_alone(run, tune.report)
         else:
-            result = fit(run, study.log, callbacks=[TuneReportCallback()])
+            result = fit(run, callbacks=[TuneReportCallback()])
     except Exception as error:
         # What ours says is final, and so is a failure after all of Ray Train's restarts; else another process may try.
         final = find_cause(error) is not None or not recipe.resources.alone
         line = one_line(find_cause(error) or error, 500)
         study.directory.save(Trial(spec, "failed", 0, {}, error=line, session=session if final else ""))
         raise
-    study.log.log_artifact_text(key, LOCATION, result.model + "\n")
     study.directory.save(Trial(spec, "finished", recipe.train.steps, result.metrics, result.model))
 
 

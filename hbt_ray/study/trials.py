@@ -41,7 +41,7 @@ class Trial:
     """A trial of a study: how it ended and what it scored."""
 
     spec: TrialSpec
-    """What it varies, and its seed; as read from MLflow, the fields that tell the study's points apart."""
+    """What it varies, and its seed; of a control as read by `StudyDirectory.read`, what tells it from the points."""
     status: TrialStatus
     """`stopped` is early, by the scheduler."""
     step: int
@@ -53,12 +53,14 @@ class Trial:
     error: str = ""
     session: str = ""
     """The call of Ray Tune in which it failed for good."""
-    run_id: str = ""
-    """In MLflow, with all below, as far as it was read from there."""
+    key: str = ""
+    """Identity of its run; with all below, of a trial that was read by `StudyDirectory.read`."""
+    directory: str = ""
+    """Of its run, a path or URL."""
     title: str = ""
     """Name of the run."""
     config: Mapping[str, Any] = field(default_factory=dict)
-    """All parameters: dotted field -> value."""
+    """All settings that decided its weights: dotted field -> value."""
     baseline: str = ""
     """Which baseline of the study it is (`NAMES`); empty for any other trial."""
     is_control: bool = False
@@ -75,6 +77,11 @@ class Trial:
         return self.spec.seed
 
     @property
+    def name(self) -> str:
+        """Of its directory in that of the study."""
+        return self.key.rsplit("/", 1)[-1]
+
+    @property
     def label(self) -> str:
         """For people."""
         return self.title or self.spec.label
@@ -85,13 +92,15 @@ class StudyData:
     """A study and its trials, in the order in which they were begun."""
 
     name: str
-    run_id: str
-    tracking_uri: str
+    key: str
+    """Identity of its run."""
+    directory: str
+    """Of its run, a path or URL."""
     trials: tuple[Trial, ...]
     metric: str
     """What points are ranked by, `SET/NUMBER`."""
     config: Mapping[str, Any]
-    """Parameters of the study itself: dotted field -> value."""
+    """Settings of its latest command: dotted field -> value."""
     claims: tuple[ClaimConfig, ...] = ()
     """Of its recipe."""
     notes: tuple[str, ...] = ()
@@ -206,7 +215,7 @@ def points_on_set(
     more: Sequence[str],
     lost: Sequence[Trial] = (),
 ) -> PointsOnSet:
-    """Group the finished `trials` that were scored on set `name`, by point; `scores` is by run id.
+    """Group the finished `trials` that were scored on set `name`, by point; `scores` is by key.
 
     The numbers are `FOUR` and `more`, as far as trials have them.
 
@@ -229,7 +238,7 @@ def points_on_set(
     points = []
     for key, group in groups.items():
         group.sort(key=lambda trial: trial.seed)
-        scored = tuple(scores[trial.run_id] for trial in group if trial.run_id in scores)
+        scored = tuple(scores[trial.key] for trial in group if trial.key in scores)
         points.append(
             Point(
                 values=group[0].point,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hbt_ray.records import read_run
 from hbt_ray.study.points import TrialSpec
-from hbt_ray.study.recording import log_end
 from hbt_ray.study.trials import Trial
 from hbt_ray.training.run import MODEL, checkpoint_name
 
@@ -26,19 +26,20 @@ def make_watch(
         return spec.recipe(study.recipe).train.steps
 
     class Watch(Callback):  # type: ignore[misc]
-        """`running` trials, `labels` and `steps` by key of those that have begun, and how many have ended."""
+        """`running` trials by Tune's id, and how many have ended."""
 
         running: dict[str, TrialSpec]
-        labels: dict[str, str]
-        steps: dict[str, int]
         num_ended: int
+
+        def progress(self) -> dict[str, tuple[str, int]]:
+            """Directory -> (label, number of steps) of the running trials."""
+            specs = list(self.running.values())
+            return {study.directory.of_trial(spec): (spec.label, num_steps(spec)) for spec in specs}
 
         def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             spec = spec_of(trial.config)
             again = trial.trial_id in self.running
             self.running[trial.trial_id] = spec
-            self.labels[study.trial_key(spec)] = spec.label
-            self.steps[study.trial_key(spec)] = num_steps(spec)
             if not again:
                 report(f"{spec.label}: started")
                 return
@@ -59,34 +60,32 @@ def make_watch(
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             spec = self._end(trial)
-            ended = study.directory.result(spec)
-            if ended is None:  # stopped by the scheduler, perhaps at its very last step
+            if study.directory.result(spec) is None:  # stopped by the scheduler, perhaps at its very last step
                 last = trial.last_result or {}
                 step = int(last.get("step", 0))
                 early = step < num_steps(spec)
                 metrics = {name: float(value) for name, value in last.items() if "/" in name and _is_number(value)}
                 model = f"{study.directory.path}/{spec.name}/{checkpoint_name(step)}/{MODEL}"
-                ended = Trial(spec, "stopped" if early else "finished", step, metrics, model)
-                study.directory.save(ended)
+                study.directory.save(Trial(spec, "stopped" if early else "finished", step, metrics, model))
                 if early:
                     report(f"{spec.label}: stopped early at step {step}")
-            log_end(study.log, study.trial_key(spec), ended)
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
             spec = self._end(trial)
             known = study.directory.result(spec)
             line = known.error if known else "the trial's driver died; see the logs of the Ray session"
-            failed = Trial(spec, "failed", 0, {}, error=line, session=session)
-            study.directory.save(failed)
-            log_end(study.log, study.trial_key(spec), failed)
+            study.directory.save(Trial(spec, "failed", 0, {}, error=line, session=session))
             report(f"{spec.label}: FAILED: {line}")
 
         def _end(self, trial: Any) -> TrialSpec:
             self.num_ended += 1
-            return self.running.pop(trial.trial_id, None) or spec_of(trial.config)
+            spec = self.running.pop(trial.trial_id, None) or spec_of(trial.config)
+            if not read_run(study.directory.of_trial(spec)).start:  # its driver died before it could begin
+                study.begin_trial(spec)
+            return spec
 
     watch = Watch()
-    watch.running, watch.labels, watch.steps, watch.num_ended = {}, {}, {}, 0
+    watch.running, watch.num_ended = {}, 0
     return watch
 
 

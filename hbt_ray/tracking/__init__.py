@@ -1,5 +1,5 @@
-"""The record of a study in MLflow: runs, curves, parameters, artifacts and plots.
+"""MLflow as a faithful copy of the records in the workspace: runs, curves, parameters, artifacts, models.
 
-One writer per study (`session`, `writer`): training workers and trial drivers hand it their records by a `handle` and
-continue at once. `runs` has the calls on MLflow themselves, blocking and repeatable without duplicates.
+`mirror` reads records and sends them by `runs`, which has the calls on MLflow, blocking and repeatable without
+duplicates. `session` runs it in a process beside a job's driver.
 """

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from hbt_ray.errors import ConfigError, HbtError, one_line
 from hbt_ray.model.find import model_fingerprint
 from hbt_ray.storage import is_local, open_fs
-from hbt_ray.tracking.artifacts import LOCATION
+from hbt_ray.tracking.runs import RunStore
 
 NAME = "model"
 FILES_TAG = "hbt.files"
@@ -74,18 +74,23 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
         return client.get_logged_model(model.model_id)
 
 
-def log_run_models(tracking_uri: str, run_ids: Sequence[str], report: Callable[[str], None]) -> None:
-    """Log the models of runs that ended, where that was not done; what cannot be logged is said, and ends nothing."""
+def log_run_models(
+    tracking_uri: str, experiment: str, models: Mapping[str, tuple[str, int]], report: Callable[[str], None]
+) -> None:
+    """Log the models of runs that ended, where that was not done; what cannot be logged is said, and ends nothing.
+
+    `models`: key of the run -> where its model is, and of which step.
+    """
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    client = MlflowClient(tracking_uri=tracking_uri)
+    store = RunStore(tracking_uri, experiment)
     logged = []
-    for run_id in run_ids:
+    for key, (location, step) in models.items():
         try:
-            # a run's own steps, which a study may vary
-            step = int(client.get_run(run_id).data.params.get("train.steps", 0))
-            logged.append(log_model(client, run_id, run_model(client, run_id), step=step))
+            if (run_id := store.find(key)) is None:
+                raise ConfigError("its run is not in MLflow")
+            logged.append(log_model(store.client, run_id, location, step=step))
         except (HbtError, MlflowException, OSError) as error:
-            report(f"note: the model of run {run_id} is not in MLflow: {one_line(error)}")
+            report(f"note: the model of {key} is not in MLflow: {one_line(error)}")
     if logged:
         report(f"models in MLflow: {', '.join(model.model_uri for model in logged)}")
 
@@ -106,21 +111,6 @@ def replace_card(client: MlflowClient, model: LoggedModel, text: str) -> None:
         card = Path(scratch) / README
         card.write_text(text, encoding="utf-8")
         client.log_model_artifact(model.model_id, str(card), flavour.SENTENCE_TRANSFORMERS_DATA_PATH)
-
-
-def run_model(client: MlflowClient, run_id: str) -> str:
-    """Where the model of a run was saved, as the run says.
-
-    Raises:
-        ConfigError: it does not say: the run did not end, or is no training.
-    """
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            return Path(client.download_artifacts(run_id, LOCATION, scratch)).read_text(encoding="utf-8").strip()
-    except (MlflowException, OSError) as error:
-        raise ConfigError(
-            f"run {run_id} names no model (artifact {LOCATION}): did its training end? ({one_line(error)})"
-        ) from None
 
 
 @contextmanager

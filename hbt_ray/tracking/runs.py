@@ -1,7 +1,10 @@
 """`RunStore`: the calls on MLflow. Blocking, without global state, and harmless to repeat.
 
-A run is known by our own key (tag `hbt.key`), so that a driver, trial or worker which starts again finds its
-run instead of making a second one. Use it through `writer.RunWriter` wherever time matters.
+A run is known by our own key (tag `hbt.key`), so that a mirror which starts again finds its run instead of making a
+second one.
+
+MLflow's limits: 250 characters a name, 6,000 a parameter value, 8,000 a tag value (we stay under all three);
+names of word characters, `_-. :/` only, so `recall@10` is recorded as `recall_at_10`.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import getpass
 import json
 import logging
 import math
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -20,16 +24,25 @@ from typing import Any, TypeVar
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
-from hbt_ray.tracking.dataset_info import DatasetInfo
-from hbt_ray.tracking.handle import END_STATUS, ERROR_TAG, EndStatus, Recorded
-from hbt_ray.tracking.naming import MAX_VALUE_CHARS, ROW_FIELDS, flatten_params
-from hbt_ray.tracking.uri import artifact_location, sqlite_path
+from hbt_ray.records import EndStatus, Record
+from hbt_ray.storage import dotted
+from hbt_ray.tracking.uri import artifact_location, follow_move, sqlite_path
 
 logger = logging.getLogger(__name__)
 
+MAX_NAME_CHARS, MAX_VALUE_CHARS = 250, 6000
+# A trial that the scheduler stopped did what it was asked to: FINISHED, told apart by a tag.
+END_STATUS: dict[EndStatus, str] = {
+    "finished": "FINISHED",
+    "stopped": "FINISHED",
+    "failed": "FAILED",
+    "killed": "KILLED",
+}
 KEY_TAG = "hbt.key"
+ERROR_TAG = "hbt.error"
+"""Why a run failed; gone when it is resumed."""
 EARLY_STOPPED_TAG = "hbt.early_stopped"
 NONFINITE_TAG = "hbt.num_nonfinite_metrics"
 CONFLICT_TAG = "hbt.param_conflict."
@@ -60,13 +73,17 @@ class RunStore:
         """The MLflow client; opening a SQLite store creates or migrates its tables."""
         if database := sqlite_path(self.tracking_uri):
             database.parent.mkdir(parents=True, exist_ok=True)
+            if before := follow_move(database):
+                logger.warning("MLflow at %s: its artifacts were in %s, and are beside it", database, before)
         return MlflowClient(tracking_uri=self.tracking_uri)
 
     def ping(self) -> None:
         """One cheap question, which raises where the store does not answer."""
         self.client.search_experiments(max_results=1)
 
-    def get_or_create(self, key: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
+    def get_or_create(
+        self, key: str, name: str, tags: Mapping[str, str], parent: str | None = None, start_ms: int | None = None
+    ) -> str:
         """The id of the run of this key, set to RUNNING again if it had ended; created if there is none.
 
         A key is an identity within the experiment, such as `study/trial-3`, without quotes and backslashes; the UI
@@ -74,10 +91,10 @@ class RunStore:
         """
         all_tags = {**tags, KEY_TAG: key, "mlflow.runName": name} | _source_tags()
         if parent is not None:
-            all_tags["mlflow.parentRunId"] = parent
+            all_tags[MLFLOW_PARENT_RUN_ID] = parent
         run = self._find(key)
         if run is None:
-            created = self.client.create_run(self._experiment_id, run_name=name, tags=all_tags)
+            created = self.client.create_run(self._experiment_id, run_name=name, start_time=start_ms, tags=all_tags)
             self._created.add(created.info.run_id)
             return str(created.info.run_id)
         run_id = str(run.info.run_id)
@@ -85,7 +102,7 @@ class RunStore:
             self.client.update_run(run_id, status="RUNNING")
         for tag in {EARLY_STOPPED_TAG, ERROR_TAG} & set(run.data.tags):
             self.client.delete_tag(run_id, tag)
-        self._set_tags(run_id, {k: v for k, v in all_tags.items() if run.data.tags.get(k) != v})
+        self.set_tags(run_id, {k: v for k, v in all_tags.items() if run.data.tags.get(k) != v})
         return run_id
 
     def find(self, key: str) -> str | None:
@@ -93,22 +110,9 @@ class RunStore:
         run = self._find(key)
         return None if run is None else str(run.info.run_id)
 
-    def recorded(self, wanted: Mapping[str, Sequence[str]]) -> dict[str, Recorded]:
-        """What the store has of runs, by key. `wanted`: key -> folders of artifacts to look into besides the root."""
-        runs = {key: run for key in wanted if (run := self._find(key))}
-        return {
-            key: Recorded(
-                status=str(run.info.status),
-                early_stopped=EARLY_STOPPED_TAG in run.data.tags,
-                metrics=frozenset(run.data.metrics),
-                artifacts=frozenset(
-                    item.path
-                    for folder in (None, *wanted[key])
-                    for item in self.client.list_artifacts(run.info.run_id, folder)
-                ),
-            )
-            for key, run in runs.items()
-        }
+    def tag(self, run_id: str, name: str) -> str:
+        """The value of a run's tag, empty where it has none."""
+        return str(self.client.get_run(run_id).data.tags.get(name, ""))
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Nested settings as parameters `section.field`.
@@ -117,44 +121,46 @@ class RunStore:
         `hbt.param_conflict.<name>` instead, so that a resumed run shows what changed.
         """
         known = self.client.get_run(run_id).data.params
-        flat = flatten_params(params)
+        flat = params_of(params)
         new = [Param(name, value) for name, value in flat.items() if name not in known]
         for chunk in _chunks(new, PARAMS_PER_BATCH):
             self.client.log_batch(run_id, params=chunk)
         changed = {n: v for n, v in flat.items() if n in known and known[n] != v}
-        self._set_tags(run_id, {f"{CONFLICT_TAG}{n}"[:250]: v for n, v in changed.items()})
+        self.set_tags(run_id, {f"{CONFLICT_TAG}{n}"[:250]: v for n, v in changed.items()})
 
-    def log_metrics(self, run_id: str, rows: Iterable[Mapping[str, float]]) -> None:
-        """Metrics by step, of `naming.plain_rows`. What is in the store already (of a training resumed) stays.
+    def log_metrics(self, run_id: str, records: Iterable[Record]) -> None:
+        """Records of metrics. What is in the store already (of a training resumed) stays.
 
         Values that are not finite are left out; their number is a tag of the run.
         """
         num_nonfinite, new = 0, []
-        for row in rows:
-            for name, value in row.items():
-                if name in ROW_FIELDS:
-                    continue
-                if not math.isfinite(value):
+        for record in records:
+            step = int(record["step"])
+            for key, value in record["values"].items():
+                name = metric_name(key)
+                if value is None or not math.isfinite(value):
                     num_nonfinite += 1
-                elif row["step"] not in self._logged_steps(run_id, name):
-                    new.append(Metric(name, value, int(row["time_ms"]), int(row["step"])))
-        for chunk in _chunks(new, METRICS_PER_BATCH):
+                elif step not in self._logged_steps(run_id, name):
+                    new.append(Metric(name, value, int(record["time_ms"]), step))
+        for chunk in _chunks(list({(metric.key, metric.step): metric for metric in new}.values()), METRICS_PER_BATCH):
             self.client.log_batch(run_id, metrics=chunk)
             for metric in chunk:  # only now: a request that failed will be repeated
                 self._steps[run_id, metric.key].add(metric.step)
         if num_nonfinite:
             self._num_nonfinite[run_id] = self._num_nonfinite.get(run_id, 0) + num_nonfinite
-            self._set_tags(run_id, {NONFINITE_TAG: str(self._num_nonfinite[run_id])})
+            self.set_tags(run_id, {NONFINITE_TAG: str(self._num_nonfinite[run_id])})
 
-    def log_datasets(self, run_id: str, datasets: Sequence[DatasetInfo]) -> None:
-        """What the run learned from and was scored on, in MLflow's column of datasets; each once."""
+    def log_datasets(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
+        """What the run learned from and was scored on (`corpus.dataset_info`), in MLflow's column of datasets."""
         inputs = []
         for info in datasets:
-            source_type, source = _dataset_source(info.source)
-            profile = json.dumps(dict(info.profile))
-            dataset = Dataset(info.name, info.digest, source_type, json.dumps(source), profile=profile)
-            inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, info.context)]))
-        self.client.log_inputs(run_id, inputs)
+            source_type, source = _dataset_source(info["source"])
+            dataset = Dataset(
+                info["name"], info["digest"], source_type, json.dumps(source), profile=json.dumps(info["profile"])
+            )
+            inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, info["context"])]))
+        if inputs:
+            self.client.log_inputs(run_id, inputs)
 
     def log_bytes(self, run_id: str, path: str, content: bytes) -> None:
         """An artifact from bytes, one of the same path is replaced; `path` such as `config/resolved.yaml`."""
@@ -166,11 +172,25 @@ class RunStore:
                 run_id, str(local), artifact_path=str(target.parent) if target.parent.name else None
             )
 
-    def finish(self, run_id: str, status: EndStatus, tags: Mapping[str, str] | None = None) -> None:
-        """Ends a run. `early_stopped` ends as FINISHED with the tag `hbt.early_stopped`."""
-        stopped = {EARLY_STOPPED_TAG: "true"} if status == "early_stopped" else {}
-        self._set_tags(run_id, {**(tags or {}), **stopped})
-        self.client.set_terminated(run_id, END_STATUS[status])
+    def finish(
+        self, run_id: str, status: EndStatus, tags: Mapping[str, str] | None = None, end_ms: int | None = None
+    ) -> None:
+        """Ends a run. `stopped` ends as FINISHED with the tag `hbt.early_stopped`."""
+        stopped = {EARLY_STOPPED_TAG: "true"} if status == "stopped" else {}
+        self.set_tags(run_id, {**(tags or {}), **stopped})
+        self.client.set_terminated(run_id, END_STATUS[status], end_time=end_ms)
+
+    def children(self, run_id: str) -> dict[str, str]:
+        """Key -> id of the runs under a run."""
+        found: dict[str, str] = {}
+        token = None
+        while True:
+            query = f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
+            page = self.client.search_runs([self._experiment_id], query, max_results=1000, page_token=token)
+            found |= {run.data.tags.get(KEY_TAG, ""): str(run.info.run_id) for run in page}
+            token = page.token
+            if not token:
+                return found
 
     @cached_property
     def _experiment_id(self) -> str:
@@ -205,10 +225,33 @@ class RunStore:
             self._steps[run_id, name] = {int(metric.step) for metric in history}
         return self._steps[run_id, name]
 
-    def _set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Put tags on a run; values are cut to what MLflow takes."""
         entries = [RunTag(name, str(value)[:MAX_VALUE_CHARS]) for name, value in tags.items()]
         for chunk in _chunks(entries, PARAMS_PER_BATCH):
             self.client.log_batch(run_id, tags=chunk)
+
+
+def metric_name(name: str) -> str:
+    """The name under which MLflow shows a metric or parameter."""
+    cleaned = re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_"))
+    return cleaned.strip("/")[:MAX_NAME_CHARS] or "_"
+
+
+def params_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Nested settings as MLflow's parameters `section.field` -> text; lists, numbers and booleans as JSON.
+
+    What is None is left out: a text among numbers would make the column one of texts, which sorts by no size.
+
+    >>> params_of({"plan": {"alpha": 0.5, "langs": ["de", "hi"], "lang_temperature": None}})
+    {'plan.alpha': '0.5', 'plan.langs': '["de", "hi"]'}
+    """
+    return {metric_name(name): _text(value) for name, value in dotted(settings).items()}
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_VALUE_CHARS else text[: MAX_VALUE_CHARS - 1] + "…"
 
 
 def _source_tags() -> dict[str, str]:

@@ -1,86 +1,88 @@
-"""Tracking of one job, from a check before anything starts to the last record being written.
+"""Tracking of one job, from a check before anything starts to the last record in MLflow.
 
-One `RunWriter` for a whole Ray job: a named actor, behind the handle that every process uses. It lives on the driver's
-node, because the default store is a SQLite file there and one process alone should write to it. The handle's calls are
-sent without waiting, so tracking never holds up a training step.
+The mirror is a process beside the driver, because it imports MLflow, may wait for a server, and must hold up nothing.
+It ends when the driver does, also where that was killed, after it has sent what there was.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import ray
-from ray.exceptions import GetTimeoutError, RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hbt_ray.cluster.connect import resolve_workspace
 from hbt_ray.config import Recipe
-from hbt_ray.errors import ClusterError, one_line
-from hbt_ray.tracking.handle import WriterHandle
-from hbt_ray.tracking.runs import RunStore
+from hbt_ray.errors import ClusterError
 from hbt_ray.tracking.uri import check_tracking, resolve_tracking_uri
-from hbt_ray.tracking.writer import RunWriter
 
-READY_S, CLOSE_S = 60.0, 300.0
-# MLflow waits 120 s for an answer and asks 8 times before it reports a failure; the writer repeats by itself
-# and should notice sooner. Only the actor's process is affected, and the user's own settings stay.
+LIMITS_S = {"up": 300.0, "down": 30.0}
+"""Seconds that the end of a job waits for the last records, by whether the store answers."""
+MARGIN_S = 60.0
+# MLflow waits 120 s for an answer and asks 8 times before it reports a failure; the mirror repeats by itself and should
+# notice sooner. Only its process is affected, and the user's own settings stay.
 REQUEST_LIMITS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_LOGGING_LEVEL": "WARNING"}
 logger = logging.getLogger(__name__)
 
 
-class WriterActor:
-    """A `RunWriter` behind Ray: `append` in the order of arrival, `wait` for calls that may take long."""
+@dataclass
+class Tracking:
+    """The store of a job, and the mirror that fills it.
 
-    def __init__(self, tracking_uri: str, experiment: str, unsent: str = "") -> None:
-        for name, value in REQUEST_LIMITS.items():
-            os.environ.setdefault(name, value)
-        self._writer = RunWriter(RunStore(tracking_uri, experiment), Path(unsent) if unsent else None)
-
-    def append(self, method: str, *arguments: Any) -> None:
-        """Calls a method of the writer that returns at once."""
-        getattr(self._writer, method)(*arguments)
-
-    @ray.method(concurrency_group="wait")  # type: ignore[untyped-decorator, unused-ignore]
-    def wait(self, method: str, *arguments: Any) -> Any:
-        """Calls a method of the writer that waits; it runs beside `append`, which is never held up."""
-        return getattr(self._writer, method)(*arguments)
-
-
-def get_or_start_writer(tracking_uri: str, experiment: str, name: str, *, unsent: str = "") -> WriterHandle:
-    """The writer of a study: started beside the caller the first time, found by name afterwards.
-
-    Call it first in the job's driver, and hand the result to whatever runs elsewhere. The actor takes no CPU
-    and ends with the driver. Each study has one writer, by its name. `unsent` is a file for the records that the store
-    has not taken, which are sent first; empty: none.
-
-    Raises:
-        ClusterError: the actor did not come up in time.
+    Attributes:
+        uri: of the store.
+        experiment: of the job's runs.
+        workspace: absolute, or a URL.
     """
-    node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    remote = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, concurrency_groups={"wait": 4})(WriterActor)
-    options = remote.options(name=f"hbt-tracking-{name}", get_if_exists=True, scheduling_strategy=node)
-    actor = options.remote(tracking_uri, experiment, unsent)
-    try:
-        ray.get(actor.append.remote("stats"), timeout=READY_S)
-    except (RayError, GetTimeoutError) as error:
-        raise ClusterError(
-            f"tracking writer {name!r} did not start within {READY_S:g} s ({one_line(error)}). See the actor's "
-            "log in the Ray session's logs directory; check that hbt_ray and mlflow can be imported on the driver's "
-            "node."
-        ) from error
-    return WriterHandle(actor)
+
+    uri: str
+    experiment: str
+    workspace: str
+    _process: subprocess.Popen[bytes] | None = None
+
+    def mirror(self, root: str) -> None:
+        """Bring whatever is recorded under `root` into the store from now on."""
+        settings = {
+            "uri": self.uri,  # by a pipe: arguments and environment of a process can be read by others
+            "experiment": self.experiment,
+            "root": root,
+            "workspace": self.workspace,
+            "limits_s": LIMITS_S,
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "hbt_ray.tracking.mirror"],
+            stdin=subprocess.PIPE,
+            env={**REQUEST_LIMITS, **QUIET, **os.environ},
+            start_new_session=True,  # Ctrl-C is for the driver
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(settings).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def close(self) -> bool:
+        """Wait until all has arrived, as long as `LIMITS_S` allow; False where it has not. At once the second time."""
+        process, self._process = self._process, None
+        if process is None:
+            return True
+        assert process.stdin is not None
+        try:
+            process.stdin.close()
+            return process.wait(LIMITS_S["up"] + MARGIN_S) == 0
+        except (subprocess.TimeoutExpired, OSError):
+            process.kill()
+            process.wait()
+            return False
 
 
 @contextmanager
-def tracking(recipe: Recipe) -> Iterator[tuple[str, Callable[[], WriterHandle]]]:
-    """Check the recipe's tracking store, give `(uri, open_log)`, and close the writer at the end.
-
-    `open_log()` starts the writer, once Ray is connected.
+def tracking(recipe: Recipe) -> Iterator[Tracking]:
+    """Check the recipe's tracking store, and close the mirror at the end.
 
     Raises:
         ClusterError: nothing could be recorded in the store.
@@ -90,17 +92,12 @@ def tracking(recipe: Recipe) -> Iterator[tuple[str, Callable[[], WriterHandle]]]
         raise ClusterError("tracking.uri is empty: a remote workspace cannot hold a SQLite file; name a server")
     uri = resolve_tracking_uri(recipe.tracking.uri, Path(workspace) / "mlflow")
     check_tracking(uri)
-    unsent = "" if "://" in workspace else f"{workspace}/mlflow/unsent-{recipe.name}.jsonl"
-    opened: list[WriterHandle] = []
-
-    def open_log() -> WriterHandle:
-        opened.append(get_or_start_writer(uri, recipe.tracking.experiment, recipe.name, unsent=unsent))
-        return opened[-1]
-
+    job = Tracking(uri, recipe.tracking.experiment, workspace)
     try:
-        yield uri, open_log
+        yield job
     finally:
-        for log in opened:
-            if not log.close(CLOSE_S):
-                kept = f"; it is kept in {unsent}, and the same command sends it" if Path(unsent).is_file() else ""
-                logger.warning("tracking: not everything could be written to %s%s", uri, kept)
+        if not job.close():
+            logger.warning(
+                "MLflow lacks a part of what was recorded; the same command sends it, and so does jobs/report.py "
+                "--mirror"
+            )

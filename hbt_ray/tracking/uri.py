@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sqlite3
+from contextlib import closing
 from importlib.metadata import entry_points
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlparse
 
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.db_types import DATABASE_ENGINES
@@ -25,6 +27,16 @@ from hbt_ray.errors import ClusterError, one_line
 SERVERS = ("http", "https", "databricks")
 PLUGINS = "mlflow.tracking_store"
 """Group of the entry points by which packages add stores to MLflow."""
+ARTIFACTS = "mlartifacts"
+"""Directory beside a SQLite store, where it has its artifacts."""
+PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+"""(table, column) of MLflow's database that hold where artifacts are."""
 
 
 def resolve_tracking_uri(recipe_uri: str, default_dir: Path) -> str:
@@ -42,7 +54,36 @@ def sqlite_path(tracking_uri: str) -> Path | None:
 def artifact_location(tracking_uri: str) -> str | None:
     """`file:` URI of the artifact directory beside a SQLite database; None: the server decides."""
     database = sqlite_path(tracking_uri)
-    return (database.parent / "mlartifacts").as_uri() if database else None
+    return (database.parent / ARTIFACTS).as_uri() if database else None
+
+
+def follow_move(database: Path) -> str:
+    """Let a store whose workspace was moved or copied find its artifacts beside it; where they were said to be.
+
+    MLflow keeps absolute paths. A store that has no artifacts beside it is left as it is; empty: nothing to do.
+    """
+    here = database.parent / ARTIFACTS
+    if not database.is_file() or not here.is_dir():
+        return ""
+    with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "experiments" not in tables:
+            return ""
+        query = "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%/' || ?"
+        old = [place for (place,) in connection.execute(query, (ARTIFACTS,)) if place != here.as_uri()]
+        for place in old:
+            for table, column in PLACES:
+                if table in tables:
+                    _replace(connection, table, column, place, here.as_uri())
+            before, now = Path(unquote(urlparse(place).path)).parents[1], here.parents[1]
+            _replace(connection, "tags", "value", str(before), str(now))  # of runs: where their models are
+    return ", ".join(old)
+
+
+def _replace(connection: sqlite3.Connection, table: str, column: str, old: str, new: str) -> None:
+    changed = f"? || substr({column}, length(?) + 1)"
+    where = f"{column} = ? OR substr({column}, 1, length(?) + 1) = ? || '/'"
+    connection.execute(f"UPDATE {table} SET {column} = {changed} WHERE {where}", (new, old, old, old, old))
 
 
 def check_tracking(tracking_uri: str, timeout_s: float = 5.0) -> None:
@@ -81,8 +122,17 @@ def check_tracking(tracking_uri: str, timeout_s: float = 5.0) -> None:
 
 
 def _unusable(uri: str, reason: str) -> ClusterError:
-    shown = re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)  # without a password
-    return ClusterError(f"tracking URI {shown!r}: {reason}")
+    return ClusterError(f"tracking URI {shown_uri(uri)!r}: {reason}")
+
+
+def store_error(tracking_uri: str, error: Exception) -> ClusterError:
+    """A store that stopped answering, in one line."""
+    return _unusable(tracking_uri, f"the store does not answer as it should ({one_line(error)})")
+
+
+def shown_uri(uri: str) -> str:
+    """A URI for people and logs: without its password."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", uri)
 
 
 def _check_directory(uri: str, directory: Path) -> None:

@@ -14,6 +14,7 @@ from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.cluster.capacity import check_shared
 from hbt_ray.cluster.connect import resolve_workspace
 from hbt_ray.config import CorpusConfig, Recipe
+from hbt_ray.corpus.dataset_info import DatasetInfo, corpus_datasets, set_dataset
 from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
@@ -24,7 +25,6 @@ from hbt_ray.languages import canonical_lang
 from hbt_ray.model.find import resolve_model
 from hbt_ray.retrieval.sets.catalog import absolute_set, load_set
 from hbt_ray.terminal import Report
-from hbt_ray.tracking.dataset_info import DatasetInfo, corpus_datasets, set_dataset
 
 TINY = "tiny"
 TINY_ROWS_A_LANG = 3_000
@@ -98,6 +98,8 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     _check_dev(recipe, corpus, report)
     check_plans(recipes, corpus, report)
     datasets = [*corpus_datasets(corpus, recipe.evaluation), *datasets]
+    here = f"{workspace}/"  # which may be moved: a source in it is named as seen from there
+    datasets = [replace(info, source=info.source.removeprefix(here)) for info in datasets]
     return Experiment(recipe, workspace, base, corpus, sets, tuple(datasets))
 
 

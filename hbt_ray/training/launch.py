@@ -16,15 +16,15 @@ from hbt_ray.cluster.tasks import unwrapped
 from hbt_ray.config import Recipe
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ClusterError, HbtError
-from hbt_ray.storage import read_json, write_json
-from hbt_ray.tracking.handle import RunLog
+from hbt_ray.records import RecordReader, RunRecords
 from hbt_ray.training.run import RunResult, RunSpec, ended, result_of
 
-ERROR = "error.json"
+ERROR = "error"
+"""Kind of a record: what a worker could not do, and no restart can mend."""
 POLL_S = "0.5"  # Ray Train looks at its workers every 2 s by default, and takes one report a look
 
 
-def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> RunResult:
+def fit(spec: RunSpec, *, callbacks: list[Any] | None = None) -> RunResult:
     """Run to the end, or go on where a run of this name stopped; returns at once where it has ended.
 
     Raises:
@@ -37,10 +37,11 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
     recipe, resources = spec.recipe, spec.recipe.resources
     if result := ended(spec):
         return result
-    write_json(f"{spec.directory}/{ERROR}", {})
+    reader = RecordReader(spec.directory)
+    reader.new()
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"spec": {**vars(spec), "recipe": recipe.resolved()}, "log": log},
+        train_loop_config={"spec": {**vars(spec), "recipe": recipe.resolved()}},
         scaling_config=ScalingConfig(
             num_workers=resources.num_workers,
             use_gpu=resources.use_gpu,
@@ -55,8 +56,9 @@ def fit(spec: RunSpec, log: RunLog, *, callbacks: list[Any] | None = None) -> Ru
     )
     with unwrapped():
         trainer.fit()
-    if error := read_json(f"{spec.directory}/{ERROR}"):
-        raise getattr(errors, error["kind"])(error["message"])
+    for record in reader.new():
+        if record["kind"] == ERROR:
+            raise getattr(errors, record["type"])(record["message"])
     return result_of(spec)
 
 
@@ -77,13 +79,13 @@ def _worker(config: dict[str, Any]) -> None:
         report=ray.train.report,
     )
     try:
-        train_worker(spec, config["log"], place)
+        train_worker(spec, place)
     except HbtError as error:
         # What no restart can mend ends the run here, on every rank alike, and is raised again by `fit`.
-        write_json(f"{spec.directory}/{ERROR}", {"kind": type(error).__name__, "message": str(error)})
+        RunRecords(spec.directory).append(ERROR, type=type(error).__name__, message=str(error))
 
 
-def fit_alone(spec: RunSpec, log: RunLog, report: Callable[[dict[str, Any]], None]) -> RunResult:
+def fit_alone(spec: RunSpec, report: Callable[[dict[str, Any]], None]) -> RunResult:
     """As `fit`, in this process and once; `report(metrics)` is called with each checkpoint.
 
     Raises:
@@ -94,7 +96,7 @@ def fit_alone(spec: RunSpec, log: RunLog, report: Callable[[dict[str, Any]], Non
 
     if result := ended(spec):
         return result
-    train_worker(spec, log, Place(device=_own_device(spec.recipe), report=report))
+    train_worker(spec, Place(device=_own_device(spec.recipe), report=report))
     return result_of(spec)
 
 

@@ -4,7 +4,7 @@ Under the run's directory (or URL) lie
 
     step-0000400/      the last checkpoint (`training.checkpoint`), written whole before it is recorded
     resume.json        the step of that checkpoint
-    scores/NAME.npz    the last scores on each set, from which its tracking run can be made whole again
+    records/           what it learned (`hbt_ray.records`), with the files that they name
 
 Needs no PyTorch: trial drivers and controllers read states, and would take seconds to import it.
 """
@@ -17,15 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError
-from hbt_ray.storage import is_local, open_fs, read_json, write_json, write_whole
-
-if TYPE_CHECKING:  # imports the search
-    from hbt_ray.retrieval.scoring.score import Scores
+from hbt_ray.storage import is_local, open_fs, read_json, write_json
 
 VERSION = 2
 MODEL, STATE, RESUME = "model", "state.json", "resume.json"
@@ -47,7 +44,6 @@ class RunSpec:
         base: model directory or name.
         name: of the run; a run of the same name in the same workspace is resumed.
         storage: directory or URL under which the run's checkpoints are kept in a sub-directory `name`.
-        key: of the run in the tracking store.
         concurrent: trials that may run at once, with which workers share a node's cores.
     """
 
@@ -56,7 +52,6 @@ class RunSpec:
     base: str
     name: str
     storage: str
-    key: str
     concurrent: int = 1
 
     @property
@@ -219,33 +214,3 @@ def keep_checkpoint(spec: RunSpec, step: int, save: Save) -> None:
         other = path.rstrip("/").rsplit("/", 1)[-1]
         if other.startswith(CHECKPOINT) and other != name:
             fs.rm(f"{root}/{other}", recursive=True)
-
-
-def keep_scores(directory: str, scores: Scores) -> None:
-    """Write the scores on one set, by question, into the directory (or URL) of their run."""
-    from hbt_ray.retrieval.scoring.saved import scores_to_bytes
-
-    write_whole(_scores_place(directory, scores.name), scores_to_bytes(scores))
-
-
-def kept_scores(directory: str, name: str) -> Scores | None:
-    """The scores that a run's directory keeps of set `name`; None where it keeps none.
-
-    Raises:
-        EvaluationError: the file is damaged, or of another version.
-    """
-    from hbt_ray.retrieval.scoring.saved import scores_from_bytes
-
-    place = _scores_place(directory, name)
-    fs, path = open_fs(place)
-    return scores_from_bytes(fs.cat_file(path), place) if fs.exists(path) else None
-
-
-def has_scores(directory: str, name: str) -> bool:
-    """Whether a run's directory keeps scores of set `name`."""
-    fs, path = open_fs(_scores_place(directory, name))
-    return bool(fs.exists(path))
-
-
-def _scores_place(directory: str, name: str) -> str:
-    return f"{directory}/scores/{name}.npz"

@@ -1,9 +1,9 @@
-"""What each worker of a run does: the loop, with its checkpoints, reports and tracking behind the hooks."""
+"""What each worker of a run does: the loop, with its checkpoints, reports and records behind the hooks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +16,9 @@ from hbt_ray.batches.iterator import BatchSource, received_slices
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.model.gather import world
+from hbt_ray.records import RunRecords
 from hbt_ray.retrieval.scoring.score import Scores
-from hbt_ray.tracking.artifacts import log_scores
-from hbt_ray.tracking.handle import RunLog
-from hbt_ray.tracking.system import system_metrics
+from hbt_ray.training.artifacts import record_scores
 from hbt_ray.training.chunking import Chunking
 from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.feed import Feed
@@ -29,13 +28,13 @@ from hbt_ray.training.run import (
     RunState,
     Save,
     keep_checkpoint,
-    keep_scores,
     last_checkpoint,
     read_state,
     report_of,
     run_digest,
 )
 from hbt_ray.training.stepper import Stepper
+from hbt_ray.training.system import system_metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +55,10 @@ class Place:
     report: Callable[[dict[str, Any]], None]
 
 
-def train_worker(spec: RunSpec, log: RunLog, place: Place) -> None:
+def train_worker(spec: RunSpec, place: Place) -> None:
     """Train one rank of the run, going on from its last checkpoint."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    records = RunRecords(spec.directory)
     with ExitStack() as stack:
         with last_checkpoint(spec) as directory:
             state = read_state(directory) if directory else None
@@ -76,9 +76,9 @@ def train_worker(spec: RunSpec, log: RunLog, place: Place) -> None:
             place.report(report_of(spec, loop.step, loop.metrics))
             return
         if world()[0] == 0:
-            log.log_params(spec.key, _used(loop))
-        stack.enter_context(_watched(spec, log, loop, place))
-        loop.run(iter(parts), _hooks(spec, log, place))
+            records.params(_used(loop))
+        stack.enter_context(_watched(spec, records, loop, place))
+        loop.run(iter(parts), _hooks(spec, records, place))
 
 
 def _loop(spec: RunSpec, place: Place, state: RunState | None) -> TrainLoop:
@@ -102,15 +102,13 @@ def _used(loop: TrainLoop) -> dict[str, str]:
     return used | {f"{name}_used": str(value) for name, value in vars(stepper.chunking).items()}
 
 
-def _watched(spec: RunSpec, log: RunLog, loop: TrainLoop, place: Place) -> AbstractContextManager[None]:
+def _watched(spec: RunSpec, records: RunRecords, loop: TrainLoop, place: Place) -> AbstractContextManager[None]:
     """One worker of each node records how busy the node is."""
     if place.local_rank != 0 or not spec.recipe.tracking.system_metrics:
         return nullcontext()
     node = f"node_{place.node_rank}"
-    log.log_params(spec.key, {"system": {node: ray.util.get_node_ip_address()}})
-    return system_metrics(
-        lambda step, values: log.log_metrics(spec.key, [{"step": step, **values}]), lambda: loop.step, node
-    )
+    records.params({"system": {node: ray.util.get_node_ip_address()}})
+    return system_metrics(records.metrics, lambda: loop.step, node)
 
 
 def num_threads(spec: RunSpec, state: RunState | None, local_workers: int) -> int:
@@ -138,22 +136,18 @@ def _slices(spec: RunSpec, start: int) -> Iterator[Slice]:
     return received_slices(blocks, start=start, rank=rank)
 
 
-def _hooks(spec: RunSpec, log: RunLog, place: Place) -> Hooks:
-    def curve(step: int, point: Mapping[str, float]) -> None:
-        log.log_metrics(spec.key, [{"step": step, **point}])
-
+def _hooks(spec: RunSpec, records: RunRecords, place: Place) -> Hooks:
     def scored(step: int, scores: Scores) -> None:
-        headline = {f"{scores.name}/{name}": value for name, value in scores.headline().items()}
-        log.log_metrics(spec.key, [{"step": step, **headline}])
+        records.metrics(step, {f"{scores.name}/{name}": value for name, value in scores.headline().items()})
         if step == spec.recipe.train.steps:
-            keep_scores(spec.directory, scores)
-            log_scores(log, spec.key, scores, spec.name)
+            record_scores(records, scores, spec.name)
 
     def checkpoint(step: int, metrics: dict[str, float], save: Save | None) -> None:
         report = report_of(spec, step, metrics)
         if world()[0] == 0:
             assert save is not None, "rank 0 has the weights"
+            records.flush()  # points before a checkpoint are not computed again
             keep_checkpoint(spec, step, save)
         place.report(report)
 
-    return Hooks(curve, scored, checkpoint)
+    return Hooks(records.metrics, scored, checkpoint)

@@ -8,12 +8,13 @@ import pytest
 from mlflow import MlflowClient
 
 from hbt_ray.evaluation.evaluate import Evaluation
-from hbt_ray.evaluation.tracked import log_evaluation
+from hbt_ray.evaluation.tracked import record_evaluation
+from hbt_ray.records import RunRecords
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.scoring.significance import intervals
 from hbt_ray.retrieval.sets.parallel import parallel_set
+from hbt_ray.tracking.mirror import mirror_now
 from hbt_ray.tracking.runs import RunStore
-from hbt_ray.tracking.writer import RunWriter
 from tests.mlflow_store import fresh_store
 
 
@@ -27,13 +28,13 @@ def evaluation(name, seed):
 
 def test_two_sets_of_one_run_can_be_read_back(tmp_path):
     uri = fresh_store(tmp_path)
-    writer = RunWriter(RunStore(uri, "x"))
-    writer.start_run("k", "k")
+    records = RunRecords(str(tmp_path / "out"))
+    records.start("k", "k", tags={}, settings={})
     found = [evaluation("one", 1), evaluation("two", 2)]
     for each in found:
-        log_evaluation(writer, "k", each, "<p>हिन्दी</p>")
-    assert writer.flush(30)
-    client, run_id = MlflowClient(tracking_uri=uri), writer.run_id("k")
+        record_evaluation(records, each, "<p>हिन्दी</p>")
+    assert mirror_now(uri, "x", str(tmp_path / "out"), str(tmp_path))
+    client, run_id = MlflowClient(tracking_uri=uri), RunStore(uri, "x").find("k")
     run = client.get_run(run_id)
     for each in found:
         name, scores = each.scores.name, each.scores
@@ -55,4 +56,3 @@ def test_two_sets_of_one_run_can_be_read_back(tmp_path):
     assert run.data.params["model"] == "m"
     report = Path(client.download_artifacts(run_id, "report.html"))
     assert report.read_text(encoding="utf-8") == "<p>हिन्दी</p>"
-    assert writer.close(10)

@@ -1,6 +1,7 @@
 """From studies in a real store to the champion, as a user runs it; and what the model's card says."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,13 +11,16 @@ import pytest
 from huggingface_hub import ModelCard
 from mlflow import MlflowClient
 
+from hbt_ray.corpus.dataset_info import DatasetInfo
 from hbt_ray.errors import ConfigError, EvaluationError
 from hbt_ray.model.encoder import Encoder
+from hbt_ray.records import RunRecords
 from hbt_ray.release.model_card import Facts, base_licence, trained_langs
-from hbt_ray.tracking.dataset_info import DatasetInfo
+from hbt_ray.study.points import TrialSpec
+from hbt_ray.tracking.mirror import mirror_now
 from hbt_ray.tracking.models import logged_models
 from hbt_ray.tracking.runs import RunStore
-from jobs import promote, report
+from jobs import promote
 from tests.mlflow_store import fresh_store
 from tests.study.stores import EXPERIMENT, made_up_scores, write_study
 
@@ -36,7 +40,8 @@ class Studies:
 
     def __init__(self, directory, base):
         self.directory, self.base = directory, base
-        self.uri = fresh_store(directory)
+        self.uri = fresh_store(directory / "mlflow")
+        self.store = RunStore(self.uri, EXPERIMENT)
         self.client = MlflowClient(self.uri)
         (directory / "corpus").mkdir()
         (directory / "corpus" / "card.json").write_text(json.dumps(CORPUS_CARD))
@@ -46,18 +51,14 @@ class Studies:
             bad = {"noise": 1.3, "bias": 0.8} if point["plan.alpha"] == 0.0 else {}
             return [made_up_scores(seed + of_seed, **{"noise": 0.75, "bias": 0.1, **level, **bad})]
 
-        write_study(self.directory, name, POINTS, scores=scores)
-        store = RunStore(self.uri, EXPERIMENT)
-        run_id = store.find(f"{name}-0/alpha=0.5 seed=0")
-        model = self.directory / name / "model"
-        Encoder.load(self.base, query_prefix="Q: " + name).save(model)
-        store.log_bytes(run_id, "model.txt", f"{model}\n".encode())
-        store.log_params(run_id, {"model": {"base": "tiny"}})
+        study = write_study(self.directory, name, POINTS, scores=scores, settings={"model": {"base": "tiny"}})
+        trial = study.of_trial(TrialSpec.of(POINTS[1], 0))
+        Encoder.load(self.base, query_prefix="Q: " + name).save(Path(trial) / "model")
         dev = DatasetInfo(name="dev", digest=digest, context="evaluation", source="/x", profile={})
-        place = str(self.directory / "corpus")
-        corpus = DatasetInfo(name="mine", digest="abc", context="training", source=place, profile={})
-        store.log_datasets(run_id, [dev, corpus])
-        return run_id, model
+        corpus = DatasetInfo(name="mine", digest="abc", context="training", source="corpus", profile={})
+        RunRecords(trial).append("datasets", datasets=[asdict(dev), asdict(corpus)])
+        mirror_now(self.uri, EXPERIMENT, study.path, str(self.directory))
+        return self.store.find(f"{name}-0/{trial.rsplit('/', 1)[-1]}"), Path(trial) / "model"
 
     def champion(self):
         return str(self.client.get_registered_model(EXPERIMENT).aliases["champion"])
@@ -74,7 +75,7 @@ def studies(tmp_path_factory, small_base):
 @pytest.fixture
 def run(studies, capsys):
     def run_it(*arguments):
-        status = promote.main([*arguments, "--tracking-uri", studies.uri])
+        status = promote.main([*arguments, "--workspace", str(studies.directory)])
         return status, " ".join(capsys.readouterr().out.split())
 
     return run_it
@@ -86,7 +87,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     status, printed = run("first", "--dry-run")
     assert status == 0
     assert "champion of hbt_ray: none yet" in printed
-    assert "decision recommended base = tiny, alpha = 0.5: mean dev/pool_map" in printed
+    assert "decision recommended alpha = 0.5: mean dev/pool_map" in printed
     assert "verdict no gate is set: nothing was checked (no champion yet" in printed
     assert "every gate is passed" not in printed
     assert "dry run: nothing was written" in printed
@@ -96,14 +97,14 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
 
     status, printed = run("first", "gates.min_scores=['mono_map>=0.2']")
     assert status == 0
-    assert f"run {first}: of the recommended point" in printed
+    assert "alpha=0.5 seed=0 of first: of the recommended point" in printed
     assert "version 1 of hbt_ray is the champion: models:/hbt_ray@champion" in printed
     assert studies.champion() == "1"
     version = client.get_model_version(EXPERIMENT, "1")
     assert version.tags["hbt.verdict"] == "passed"
     assert version.tags["hbt.gate.dev.min_scores: mono_map"].startswith("pass: mAP inside a language is 0.")
     assert "Every gate is passed" in version.description
-    assert "The study's decision: recommended base = tiny, alpha = 0.5" in version.description
+    assert "The study's decision: recommended alpha = 0.5" in version.description
     assert version.run_id == first
     with monkeypatch.context() as loading:
         loading.setenv("MLFLOW_TRACKING_URI", studies.uri)  # for the loader, which takes no other
@@ -156,15 +157,13 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     scores = made_up_scores(0, noise=0.75, bias=0.1)
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert found["pool_map"] == round(scores.headline()["pool_map"], 4)
-    assert "\nIts decision: recommended base = tiny, alpha = 0.5: mean dev/pool_map = " in text
+    assert "\nIts decision: recommended alpha = 0.5: mean dev/pool_map = " in text
     assert f"| German [de] | 80 | {scores.map_matrix[1, 1]:.4f} | {scores.pool_map[1]:.4f} |" in text
     assert "alpha = 0.5 | 1 | 0." in text
     assert "| docs | 1,234 | CC BY 4.0 |" in text
     assert "Nobody has stated a licence for this model." in text
     assert "| max_loss_per_language | dev | passed |" in text
     assert "tiny encoder" in text
-    inside = Path(client.download_artifacts(first, "model.txt")).read_text().strip()
-    assert inside == str(first_model)
     local = mlflow.artifacts.download_artifacts(
         artifact_uri=logged_models(client, first)[0].artifact_location, tracking_uri=studies.uri
     )
@@ -173,10 +172,8 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
 
 
 def test_what_cannot_be_compared_or_found_is_said(studies, run):
-    with pytest.raises(
-        ConfigError, match=r"run 'abc' is no study called 'first', and no trial of one; studies: \w{32}"
-    ):
-        run("first", "--run", "abc")
+    with pytest.raises(ConfigError, match=r"'abc' is no finished trial of study 'first'; these are: alpha_0"):
+        run("first", "--trial", "abc")
     with pytest.raises(ConfigError, match="only fields of gates can be set here"):
         run("first", "train.lr=1")
     with pytest.raises(ConfigError, match=r"has no scores by question on 'xquad_r'.*it was scored on dev"):
@@ -202,32 +199,25 @@ def test_what_cannot_be_compared_or_found_is_said(studies, run):
 
 
 def test_that_a_control_is_not_beaten_is_said_by_the_job_and_by_the_card(studies, capsys, tmp_path, small_base):
-    """Of two studies of one name, the one that is asked for."""
-
     def scores(point, seed):
         good = {"noise": 0.5, "bias": 0.02} if "train.steps" in point else {"noise": 0.9, "bias": 0.3}
         return [made_up_scores(seed, **good)]
 
-    uri = write_study(tmp_path, "level", POINTS, scores=scores, controls={"untrained": {"train.steps": 0}})
-    client, store = MlflowClient(uri), RunStore(uri, EXPERIMENT)
-    trial = store.find("level-0/alpha=0.5 seed=0")
-    Encoder.load(small_base).save(tmp_path / "model")
-    store.log_bytes(trial, "model.txt", f"{tmp_path / 'model'}\n".encode())
-    newest = store.get_or_create("level-1", "level", {"hbt.kind": "study", "hbt.study": "level"})
-    arguments = ["level", "--tracking-uri", uri, "--run", trial]
+    study = write_study(tmp_path, "level", POINTS, scores=scores, controls={"untrained": {"train.steps": 0}})
+    fresh_store(tmp_path / "mlflow")
+    trial = TrialSpec.of(POINTS[1], 0).name
+    model = Path(study.path) / trial / "model"
+    Encoder.load(small_base).save(model)
+    arguments = ["level", "--workspace", str(tmp_path), "--trial", trial]
     assert promote.main([*arguments, "gates.min_scores=['mono_map>=0.01']"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "NOT AHEAD of the controls: no fine-tuning" in printed
-    assert f"is not the newest ({newest})" in printed
     assert "every gate is passed" in printed
-    assert "NOT AHEAD of the controls: no fine-tuning" in (tmp_path / "model" / "README.md").read_text()
+    assert "NOT AHEAD of the controls: no fine-tuning" in (model / "README.md").read_text()
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     assert "NOT AHEAD" in client.get_model_version(EXPERIMENT, "1").description
-    study = client.get_run(trial).data.tags["mlflow.parentRunId"]
-    assert promote.main(["level", "--tracking-uri", uri, "--run", study, "--dry-run"]) in (0, 1)
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "of the recommended point" in printed
-    assert report.main(["level", "--tracking-uri", uri, "--run", study, "--out", str(tmp_path / "out")]) == 0
-    assert f"note: 2 studies are called level; this one, run {study}, is not the newest" in capsys.readouterr().out
+    assert promote.main(["level", "--workspace", str(tmp_path), "--dry-run"]) in (0, 1)
+    assert "of the recommended point" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_languages_of_a_card_are_those_of_the_training():

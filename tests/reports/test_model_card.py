@@ -24,7 +24,7 @@ def test_the_card_has_the_scores_of_the_model_and_the_words_of_the_study(same_wo
     (trial,) = analysis.recommended.trials
     trial = replace(trial, config={**trial.config, "model.base": "organisation/base"})
     (scores,) = trade_scores(trial.point, trial.seed)
-    scored = ScoredRun(run_id=trial.run_id, label=trial.label, scores={"dev": scores}, digests={"dev": "abc"})
+    scored = ScoredRun(label=trial.label, scores={"dev": scores}, digests={"dev": "abc"})
     texts = []
     for corpus in (CORPUS, None):
         facts = Facts(name="retriever", licence="mit", base_licence="apache-2.0", corpus=corpus)

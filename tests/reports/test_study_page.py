@@ -1,24 +1,24 @@
-"""The decision report from real MLflow stores, on studies whose truth is known."""
+"""The decision report from real workspaces, on studies whose truth is known."""
 
 import html
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
+from hbt_ray.errors import HbtError
+from hbt_ray.records import read_run
 from hbt_ray.reports.study_charts import charts
-from hbt_ray.reports.study_output import report_study
 from hbt_ray.reports.study_page import report_files
 from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
 from hbt_ray.retrieval.scoring.significance import compare
 from hbt_ray.study.analysis import analyse
-from hbt_ray.study.mlflow_reader import read_study
-from hbt_ray.study.trial_scores import read_trial_scores
+from hbt_ray.study.directory import StudyDirectory
 from tests.reports.test_evaluation_page import Page
-from tests.study.stores import ALPHAS, EXPERIMENT, LANGS, made_study, made_up_scores, trade_scores, write_study
+from tests.study.stores import ALPHAS, LANGS, made_study, made_up_scores, trade_scores, write_study
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "jobs"))
 import report
@@ -34,12 +34,11 @@ def trade(tmp_path_factory):
     def scores(point, seed):
         return [*trade_scores(point, seed), *trade_scores(point, seed, name="xquad_r")]
 
-    return directory, write_study(directory, "trade", ALPHAS, scores=scores, seeds=SEEDS, statuses={(1, 2): "failed"})
+    return write_study(directory, "trade", ALPHAS, scores=scores, seeds=SEEDS, statuses={(1, 2): "failed"})
 
 
-def analysed(uri, name, set_name=""):
-    study = read_study(uri, EXPERIMENT, name)
-    return analyse(study, lambda trials, found: read_trial_scores(study, trials, found), set_name)
+def analysed(directory, set_name=""):
+    return analyse(directory.read(), directory.scores, set_name)
 
 
 def levels(analysis):
@@ -48,7 +47,7 @@ def levels(analysis):
 
 
 def test_a_study_is_read_from_the_store_alone(trade):
-    study = read_study(trade[1], EXPERIMENT, "trade")
+    study = trade.read()
     assert len(study.trials) == 15
     assert [trial.point for trial in study.trials[:5]] == ALPHAS
     assert {trial.seed for trial in study.trials} == set(SEEDS)
@@ -58,12 +57,12 @@ def test_a_study_is_read_from_the_store_alone(trade):
     assert study.metric == "dev/pool_map"
     scores = trade_scores(study.trials[0].point, 0)[0]
     assert study.trials[0].metrics["dev/mono_map"] == pytest.approx(scores.headline()["mono_map"], abs=1e-12)
-    (loaded,) = read_trial_scores(study, study.trials[:1], "dev").values()
+    (loaded,) = trade.scores(study.trials[:1], "dev").values()
     assert compare(scores, loaded.scores, num_resamples=50)[0].difference == 0
 
 
 def test_planted_differences_are_found(trade):
-    analysis = analysed(trade[1], "trade")
+    analysis = analysed(trade)
     decision, points = analysis.decision, analysis.main.on_set.points
     alphas = [point.values["plan.alpha"] for point in points]
     assert analysis.recommended.values == {"plan.alpha": 0.5}
@@ -89,7 +88,7 @@ def test_planted_differences_are_found(trade):
 
 
 def test_the_numbers_are_means_over_seeds_inside_their_intervals(trade):
-    analysis = analysed(trade[1], "trade")
+    analysis = analysed(trade)
     on_set = analysis.main.on_set
     for at, point in enumerate(on_set.points):
         scored = [trade_scores(point.values, trial.seed)[0].headline() for trial in point.trials]
@@ -104,7 +103,7 @@ def test_models_that_are_alike_are_called_noise(tmp_path):
     def alike(point, seed):
         return [made_up_scores(1000 * seed + round(100 * point["plan.alpha"]), noise=0.8, bias=0.1, num_items=60)]
 
-    analysis = analysed(write_study(tmp_path, "alike", ALPHAS, scores=alike, seeds=SEEDS), "alike")
+    analysis = analysed(write_study(tmp_path, "alike", ALPHAS, scores=alike, seeds=SEEDS))
     assert analysis.decision.state == "noise"
     assert analysis.decision.excluded == ()
     assert len(analysis.decision.open_rivals) == 4
@@ -123,7 +122,7 @@ def test_a_small_difference_asks_for_more_seeds(tmp_path):
         return [made_up_scores(1, noise=shift[point["plan.alpha"], seed], bias=0.1)]
 
     points = [ALPHAS[0], ALPHAS[-1]]
-    analysis = analysed(write_study(tmp_path, "close", points, scores=close, seeds=(0, 1)), "close")
+    analysis = analysed(write_study(tmp_path, "close", points, scores=close, seeds=(0, 1)))
     assert analysis.decision.state == "noise"
     (outlook,) = analysis.decision.outlook
     assert 3 <= outlook.seeds <= 100
@@ -133,7 +132,7 @@ def test_a_small_difference_asks_for_more_seeds(tmp_path):
 
 
 def test_with_one_seed_questions_are_tested_and_seeds_are_said_to_be_unknown(tmp_path):
-    analysis = analysed(write_study(tmp_path, "one", ALPHAS, scores=trade_scores), "one")
+    analysis = analysed(write_study(tmp_path, "one", ALPHAS, scores=trade_scores))
     assert not analysis.decision.seeds_known
     assert 0.0 not in {analysis.recommended.values["plan.alpha"]}
     assert analysis.decision.excluded
@@ -143,17 +142,17 @@ def test_with_one_seed_questions_are_tested_and_seeds_are_said_to_be_unknown(tmp
 
 
 def test_without_scores_by_question_seeds_alone_are_tested(tmp_path):
-    uri = write_study(tmp_path, "old", ALPHAS, scores=trade_scores, seeds=SEEDS, by_question=False)
-    analysis = analysed(uri, "old")
+    directory = write_study(tmp_path, "old", ALPHAS, scores=trade_scores, seeds=SEEDS, by_question=False)
+    analysis = analysed(directory)
     assert not analysis.main.on_set.by_question
     assert analysis.decision.state == "clear"
     assert analysis.recommended.values == {"plan.alpha": 0.5}
-    assert analysis.gains[analysis.decision.recommended]["pool_map"]
+    assert analysis.gains == {}
     assert "recorded without scores by question" in report_files(analysis)["report.md"]
 
 
 def test_single_runs_without_scores_by_question_are_not_called_sure(tmp_path):
-    analysis = analysed(write_study(tmp_path, "bare", ALPHAS, scores=trade_scores, by_question=False), "bare")
+    analysis = analysed(write_study(tmp_path, "bare", ALPHAS, scores=trade_scores, by_question=False))
     assert title(analysis).startswith("Best of single runs")
     assert levels(analysis)["How sure"] == "poor"
     assert {row.verdict for control in analysis.controls for row in control.differences.values()} == {"unknown"}
@@ -164,7 +163,7 @@ def test_single_runs_without_scores_by_question_are_not_called_sure(tmp_path):
 
 def test_other_spaces_and_studies_without_a_baseline(tmp_path):
     grid = [{"plan.alpha": alpha, "train.lr": lr} for alpha in (0.0, 0.5, 1.0) for lr in (1e-4, 5e-4)]
-    analysis = analysed(write_study(tmp_path, "grid", grid, scores=trade_scores, seeds=(0, 1)), "grid")
+    analysis = analysed(write_study(tmp_path, "grid", grid, scores=trade_scores, seeds=(0, 1)))
     assert analysis.recommended.values["plan.alpha"] == 0.5
     base = analysis.main.on_set.points[analysis.base].values
     assert base == {"plan.alpha": 1.0, "train.lr": analysis.recommended.values["train.lr"]}
@@ -174,7 +173,7 @@ def test_other_spaces_and_studies_without_a_baseline(tmp_path):
         return [made_up_scores(seed, noise=0.8, bias=0.1)]
 
     rates = [{"train.lr": lr} for lr in (1e-4, 5e-4)]
-    analysis = analysed(write_study(tmp_path, "rates", rates, scores=same, seeds=(0, 1)), "rates")
+    analysis = analysed(write_study(tmp_path, "rates", rates, scores=same, seeds=(0, 1)))
     assert analysis.base is None
     assert levels(analysis)["Against X-X"] == "plain"
     assert analysis.control("X-X") is None
@@ -294,11 +293,13 @@ def test_a_control_that_is_level_is_not_called_beaten():
 
 
 def test_a_control_that_has_come_into_the_space_takes_part(tmp_path):
-    uri = write_study(tmp_path, "grown", ALPHAS[:1], scores=trade_scores, controls={"xx": OUTSIDE["xx"]})
-    first = read_study(uri, EXPERIMENT, "grown")
+    directory = write_study(tmp_path, "grown", ALPHAS[:1], scores=trade_scores, controls={"xx": OUTSIDE["xx"]})
+    first = directory.read()
     assert [(trial.baseline, trial.is_control) for trial in first.trials] == [("", False), ("xx", True)]
-    MlflowClient(uri).set_tag(first.run_id, "hbt.controls", "none")
-    second = read_study(uri, EXPERIMENT, "grown")
+    settings = read_run(directory.path).start["settings"]
+    settings["tune"]["space"]["plan.alpha"] = [0.0, 1.0]
+    directory.records.start(first.key, "grown", tags={}, settings=settings)
+    second = directory.read()
     assert [trial.is_control for trial in second.trials] == [False, False]
     assert second.trials[1].point == {"plan.alpha": 1.0}
 
@@ -307,8 +308,8 @@ def test_a_set_that_does_not_define_what_points_are_ranked_by(tmp_path):
     def one_language(point, seed):
         return [made_up_scores(seed, noise=0.8, bias=0.1, langs=("en",))]
 
-    uri = write_study(tmp_path, "en", ALPHAS[:2], scores=one_language, metric="dev/rank_distance")
-    analysis = analysed(uri, "en")
+    directory = write_study(tmp_path, "en", ALPHAS[:2], scores=one_language, metric="dev/rank_distance")
+    analysis = analysed(directory)
     assert analysis.decision is None
     assert title(analysis) == "No recommendation"
     assert recommendation_line(analysis).startswith("no recommendation: no trial ran to the end with a score")
@@ -317,7 +318,7 @@ def test_a_set_that_does_not_define_what_points_are_ranked_by(tmp_path):
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_says_what_the_json_says(trade):
-    analysis = analysed(trade[1], "trade")
+    analysis = analysed(trade)
     files = report_files(analysis)
     page = files["report.html"]
     assert not re.search(r"(src|href)=\"(?!data:|#)|https?://(?!www\.w3\.org)|@import|url\((?!#)", page)
@@ -338,60 +339,56 @@ def test_the_page_needs_nothing_from_elsewhere_and_says_what_the_json_says(trade
         assert len(table.splitlines()) > 5
 
 
-def test_texts_from_the_store_are_escaped(tmp_path):
-    def failing(point, seed):
-        return trade_scores(point, seed)
-
-    uri = write_study(tmp_path, "odd", ALPHAS[:2], scores=failing, statuses={(1, 0): "failed"})
-    client = MlflowClient(uri)
-    (run,) = client.search_runs(["1"], "attributes.status = 'FAILED'")
-    client.set_tag(run.info.run_id, "hbt.error", "<script>alert(1)</script>")
-    assert "<script>alert(1)" not in report_files(analysed(uri, "odd"))["report.html"]
+def test_texts_from_the_records_are_escaped(tmp_path):
+    bad = "<script>alert(1)</script>"
+    statuses = {(1, 0): "failed"}
+    directory = write_study(tmp_path, "odd", ALPHAS[:2], scores=trade_scores, statuses=statuses, error=bad)
+    assert "<script>alert(1)" not in report_files(analysed(directory))["report.html"]
 
 
-def test_the_job_writes_the_report_to_the_directory_and_to_the_run(trade, capsys):
-    directory, uri = trade
-    assert report.main(["trade", "--tracking-uri", uri, "--out", str(directory / "out")]) == 0
+def test_the_job_writes_the_report_into_the_study_or_elsewhere(trade, tmp_path, capsys):
+    workspace = Path(trade.path).parents[1]
+    assert report.main(["trade", "--workspace", str(workspace)]) == 0
     printed = capsys.readouterr().out
     assert "recommended alpha = 0.5" in printed
-    client = MlflowClient(uri)
-    study = read_study(uri, EXPERIMENT, "trade")
-    for file in ("report.html", "report.md", "decision.json"):
-        local = Path(client.download_artifacts(study.run_id, file, str(directory)))
-        assert local.read_text() == (directory / "out" / file).read_text()
-        assert str(directory / "out" / file) in printed
-    own = (directory / "out" / "report.html").read_text()
-    report.main(["trade", "--tracking-uri", uri, "--out", str(directory / "out"), "--set", "xquad_r"])
+    own = {}
+    for file in ("report.html", "report.md", "decision.json", "dev/pool_map.png"):
+        own[file] = (Path(trade.path) / file).read_bytes()
+        assert (f"{trade.path}/{file}" in printed) == (file != "dev/pool_map.png")
+    assert own["report.md"].decode() == report_files(analysed(trade))["report.md"]
+    report.main(["trade", "--workspace", str(workspace), "--set", "xquad_r"])
     assert "xquad_r/pool_map" in capsys.readouterr().out
-    assert (directory / "out" / "on-xquad_r" / "report.html").is_file()
-    assert (directory / "out" / "report.html").read_text() == own
-    assert {"report.html", "on-xquad_r"} <= {item.path for item in client.list_artifacts(study.run_id)}
+    assert (Path(trade.path) / "on-xquad_r" / "report.html").is_file()
+    report.main(["trade", "--workspace", str(workspace), "--out", str(tmp_path / "out")])
+    for file, content in own.items():
+        assert (Path(trade.path) / file).read_bytes() == content
+    assert (tmp_path / "out" / "report.html").read_bytes() == own["report.html"]
+
+
+def test_a_study_that_was_moved_is_decided_alike(trade, tmp_path):
+    before = report_files(analysed(trade))
+    copied = tmp_path / "elsewhere" / "runs" / "trade"
+    shutil.copytree(trade.path, copied)
+    other = StudyDirectory(str(copied)).read()
+    assert all(trial.directory.startswith(str(copied)) for trial in other.trials)
+    assert all(trial.model.startswith(str(copied)) for trial in other.finished)
+    assert report_files(analysed(StudyDirectory(str(copied)))) == before
 
 
 def test_what_cannot_be_reported_is_said_in_one_line(trade, tmp_path):
-    from hbt_ray.errors import HbtError
-
-    _, uri = trade
-
-    def error_of(*arguments):
+    def error_of(*arguments, workspace=Path(trade.path).parents[1]):
         with pytest.raises(HbtError) as caught:
-            report.main([*arguments, "--out", str(tmp_path)])
+            report.main([*arguments, "--workspace", str(workspace), "--out", str(tmp_path)])
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "there: trade" in error_of("tarde", "--tracking-uri", uri)
-    assert "experiment 'other' is not" in error_of("trade", "--tracking-uri", uri, "--experiment", "other")
-    assert "its trials have dev, xquad_r" in error_of("trade", "--tracking-uri", uri, "--set", "mlqa_r")
-    assert "no answer" in error_of("trade", "--tracking-uri", "http://127.0.0.1:9")
+    assert "there is no study in" in error_of("tarde")
+    assert "its trials have dev, xquad_r" in error_of("trade", "--set", "mlqa_r")
+    assert "no answer" in error_of("--from-mlflow", "abc", "--tracking-uri", "http://127.0.0.1:9")
+    assert "name either a study" in error_of()
     missing = tmp_path / "missing"
-    assert "there is no database" in error_of("trade", "--workspace", str(missing))
+    assert "there is no study in" in error_of("trade", workspace=missing)
     assert not missing.exists()
     failed = {(at, 0): "failed" for at in range(2)}
-    empty = write_study(tmp_path, "empty", ALPHAS[:2], scores=trade_scores, statuses=failed)
-    assert "no finished trial with scores (2 failed)" in error_of("empty", "--tracking-uri", empty)
-
-
-def test_the_report_of_the_job_at_the_end_of_a_study_is_the_same(trade, tmp_path):
-    analysis, written = report_study(trade[1], EXPERIMENT, "trade", str(tmp_path / "runs" / "trade"))
-    assert [Path(path).name for path in written] == ["report.html", "report.md", "decision.json"]
-    assert (tmp_path / "runs" / "trade" / "report.md").read_text() == report_files(analysis)["report.md"]
+    write_study(tmp_path, "empty", ALPHAS[:2], scores=trade_scores, statuses=failed)
+    assert "no finished trial with scores (2 failed)" in error_of("empty", workspace=tmp_path)

@@ -1,17 +1,16 @@
-"""Studies of known truth in real MLflow stores: scores of made-up vectors, recorded as trials record theirs."""
-
-import json
+"""Studies of known truth in real workspaces: scores of made-up vectors, recorded as trials record theirs."""
 
 import numpy as np
 
+from hbt_ray.config.load import build_recipe
+from hbt_ray.records import RunRecords
 from hbt_ray.retrieval.scoring.saved import FILE_NAME, scores_to_bytes
 from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.sets.parallel import parallel_set
+from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import TrialSpec
-from hbt_ray.study.trials import StudyData, Trial, from_scores
-from hbt_ray.tracking.naming import plain_rows
-from hbt_ray.tracking.runs import RunStore
-from tests.mlflow_store import fresh_store
+from hbt_ray.study.trials import BASELINE_TAG, StudyData, Trial, from_scores
+from hbt_ray.training.run import SECTIONS
 
 EXPERIMENT = "hbt_ray"
 LANGS = ("en", "de", "zh", "ar")
@@ -38,7 +37,7 @@ def made_up_scores(seed, *, noise, bias, num_items=80, langs=LANGS, name="dev", 
 
 
 def write_study(
-    directory,
+    workspace,
     name,
     points,
     *,
@@ -49,40 +48,51 @@ def write_study(
     statuses=(),
     space=None,
     controls=None,
+    error="the loss is NaN",
+    settings=None,
 ):
-    """Record a study; returns its tracking URI.
+    """Record a study in a workspace, as a job does; returns its directory.
 
     points: list of dicts, dotted field -> value. scores: (point, seed) -> list of Scores, one a set.
     statuses: {(position of the point, seed): status} of trials that did not finish.
     controls: baseline -> its point, outside of the space; "untrained" comes with the first seed alone.
+    settings: sections of the recipe, `settings["model"]` for example.
     """
-    uri = fresh_store(directory)
-    store = RunStore(uri, EXPERIMENT)
-    tags = {"hbt.kind": "study", "hbt.study": name, **({"hbt.controls": ",".join(controls)} if controls else {})}
-    parent = store.get_or_create(f"{name}-0", name, tags)
+    directory = StudyDirectory(f"{workspace}/runs/{name}")
+    fields = {field: sorted({point[field] for point in points}) for field in points[0]}
+    tree = {"train": {"steps": 20}, **(settings or {})}
+    recipe = build_recipe({**tree, "name": name, "tune": {"metric": metric, "space": space or fields}})
+    tags = {"hbt.kind": "study", "hbt.study": name}
+    directory.records.start(f"{name}-0", name, tags=tags, settings=recipe.resolved())
     every = [("", point) for point in points] + list((controls or {}).items())
-    fields = {field: sorted({json.dumps(point[field]) for point in points}) for field in points[0]}
-    store.log_params(parent, {"tune": {"metric": metric, "space": space or fields}, "train.steps": 20})
     for seed in seeds:
         for at, (baseline, point) in enumerate(every):
             if baseline == "untrained" and seed != seeds[0]:
                 continue
-            named = [f"{field.split('.')[-1]}={_short(value)}" for field, value in point.items()]
-            label = " ".join([*named, f"seed={seed}"])
+            spec = TrialSpec.of(point, seed)
+            resolved = spec.recipe(recipe).resolved()
+            records = RunRecords(directory.of_trial(spec))
             tags = {"hbt.kind": "trial", "hbt.study": name, "hbt.seed": str(seed)}
-            tags |= {"hbt.baseline": baseline} if baseline else {}
-            run = store.get_or_create(f"{name}-0/{label}", label, tags, parent)
-            store.log_params(run, {"plan.alpha_schedule": "constant", "train.seed": seed, "train.steps": 20, **point})
+            records.start(
+                f"{name}-0/{spec.name}",
+                spec.label,
+                parent=f"{name}-0",
+                tags=tags | ({BASELINE_TAG: baseline} if baseline else {}),
+                settings={section: resolved[section] for section in SECTIONS},
+                trial=dict(spec.overrides),
+            )
             status = dict(statuses).get((at, seed), "finished")
-            for found in scores(point, seed) if status != "failed" else ():
-                row = {"step": 20, **{f"{found.name}/{k}": v for k, v in found.headline().items()}}
-                store.log_metrics(run, plain_rows([row]))
-                store.log_bytes(run, f"{found.name}/scores.json", json.dumps(found.to_json()).encode())
-                if by_question:
-                    store.log_bytes(run, f"{found.name}/{FILE_NAME}", scores_to_bytes(found))
-            store.finish(run, status, {"hbt.error": "the loss is NaN"} if status == "failed" else None)
-    store.finish(parent, "finished")
-    return uri
+            if status == "failed":
+                directory.save(Trial(spec, "failed", 0, {}, error=error))
+                continue
+            found = scores(point, seed)
+            metrics = {f"{each.name}/{key}": value for each in found for key, value in each.headline().items()}
+            records.metrics(20, metrics)
+            for each in found if by_question else ():
+                records.file(f"{each.name}/{FILE_NAME}", scores_to_bytes(each))
+            directory.save(Trial(spec, status, 20, metrics, f"{directory.of_trial(spec)}/model"))
+    directory.records.end("finished")
+    return directory
 
 
 def made_study(name, points, *, scores, seeds=(0,), controls=None):
@@ -92,16 +102,16 @@ def made_study(name, points, *, scores, seeds=(0,), controls=None):
         for at, (baseline, point) in enumerate([("", point) for point in points] + list((controls or {}).items())):
             if baseline == "untrained" and seed != seeds[0]:
                 continue
-            run_id = f"{at}-{seed}"
+            key = f"{at}-{seed}"
             of_sets = scores(point, seed)
-            found.update({(run_id, each.name): from_scores(each) for each in of_sets})
+            found.update({(key, each.name): from_scores(each) for each in of_sets})
             metrics = {f"{each.name}/{key}": value for each in of_sets for key, value in each.headline().items()}
             trials.append(
                 Trial(
                     TrialSpec.of({field: value for field, value in point.items() if field in points[0]}, seed),
                     "finished",
                     step=20,
-                    run_id=run_id,
+                    key=key,
                     title=f"{point} seed={seed}",
                     metrics=metrics,
                     config={"plan.alpha_schedule": "constant", "train.steps": 20, **point},
@@ -110,13 +120,9 @@ def made_study(name, points, *, scores, seeds=(0,), controls=None):
                 )
             )
     study = StudyData(
-        name=name, run_id="0", tracking_uri="", trials=tuple(trials), metric="dev/pool_map", config={"train.steps": 20}
+        name=name, key="0", directory="", trials=tuple(trials), metric="dev/pool_map", config={"train.steps": 20}
     )
-    return study, lambda some, set_name: {trial.run_id: found[trial.run_id, set_name] for trial in some}
-
-
-def _short(value):
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return study, lambda some, set_name: {trial.key: found[trial.key, set_name] for trial in some}
 
 
 ALPHAS = [{"plan.alpha": alpha} for alpha in (0.0, 0.25, 0.5, 0.75, 1.0)]

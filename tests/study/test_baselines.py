@@ -141,7 +141,7 @@ def test_an_untrained_control_has_no_spread_between_seeds():
             TrialSpec.of(point, seed),
             "finished",
             step=steps,
-            run_id=run,
+            key=run,
             metrics={f"dev/{name}": number for name, number in numbers.items()},
             config={"train.steps": steps},
             baseline=baseline,

@@ -34,7 +34,7 @@ def study_of(numbers, sd=0.001, seeds=(0, 1, 2), more=()):
             TrialSpec.of({"plan.alpha": alpha}, seed),
             "finished",
             step=10,
-            run_id=f"{alpha}-{seed}",
+            key=f"{alpha}-{seed}",
             metrics={
                 f"dev/{name}": float(value + noise)
                 for name, value, noise in zip(names, values, rng.normal(0, scale), strict=True)

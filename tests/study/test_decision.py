@@ -29,7 +29,7 @@ def trials_of(points, sd=0.0, seeds=(0, 1, 2)):
             TrialSpec.of({"plan.alpha": alpha}, seed),
             "finished",
             step=10,
-            run_id=f"{alpha}-{seed}",
+            key=f"{alpha}-{seed}",
             metrics={
                 "dev/mono_map": mono + step,
                 "dev/cross_map": 0.5,
@@ -268,7 +268,7 @@ def alphas(scores, **more):
 def test_values_may_be_lists_and_mappings_and_none():
     values = [[[0, 1.0]], [[0, 0.5], [0.5, 1.0]], {"a": 1.0}, None]
     results = [result({"plan.x": value}, 0.5, seed=seed) for value in values for seed in (0, 1)]
-    assert study_table("dev", results, {}).row_count == 8
+    assert study_table("dev", results).row_count == 8
 
 
 def test_sets_are_named_dev_first():
@@ -291,7 +291,7 @@ def test_the_table_has_a_row_a_trial_in_order():
         *alphas({0.5: 0.2}, seed=10),
         *alphas({0.5: 0.2}, seed=9),
     ]
-    table = study_table("dev", results, {results[1].spec.name: "run1", results[0].spec.name: "run0"})
+    table = study_table("dev", results)
     columns = {column.header: list(column.cells) for column in table.columns}
     assert columns == {
         "alpha": ["0.5", "0.5", "0.5", "1.0"],
@@ -300,6 +300,6 @@ def test_the_table_has_a_row_a_trial_in_order():
         "cross mAP": ["-", "-", "-", "-"],
         "pool mAP": ["0.4000", "0.2000", "0.2000", "0.3000"],
         "rank distance": ["1,234.6", "-", "-", "-"],
-        "run id": ["run1", "", "", "run0 (stopped)"],
+        "trial": [results[at].spec.name + (" (stopped)" if at == 0 else "") for at in (1, 3, 2, 0)],
     }
     assert "scores on dev" in text_of(table)

@@ -5,6 +5,7 @@ import pytest
 
 from hbt_ray.config.load import build_recipe, override_recipe
 from hbt_ray.errors import ConfigError
+from hbt_ray.records import RunRecords
 from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import TrialSpec
 from hbt_ray.study.trials import Trial
@@ -41,7 +42,7 @@ def test_a_trial_is_unfinished_from_its_beginning_to_its_result(directory):
     spec = TrialSpec.of({"plan.alpha": 0.5}, seed=1)
     directory.save(Trial(spec, "failed", 0, {}, error="x"))
     assert directory.unfinished() == []
-    directory.begin(spec)
+    RunRecords(directory.of_trial(spec)).start("k", "t", tags={}, settings={}, trial=dict(spec.overrides))
     assert directory.unfinished() == [spec]
     assert directory.result(spec) is None
     directory.save(Trial(spec, "finished", 10, {}))
@@ -107,8 +108,9 @@ def test_a_study_of_another_version_is_refused_in_one_line(tmp_path, forget):
 
 
 def test_results_round_trip(directory):
+    model = f"{directory.of_trial(TrialSpec.of({'plan.alpha': 0.5}, 0))}/step-0000200/model"
     results = [
-        Trial(TrialSpec.of({"plan.alpha": 0.5}, 0), "finished", 200, {"dev/pool_map": 0.25}, model="/m"),
+        Trial(TrialSpec.of({"plan.alpha": 0.5}, 0), "finished", 200, {"dev/pool_map": 0.25}, model=model),
         Trial(TrialSpec.of({"plan.alpha": 1.0}, 0), "stopped", 100, {"dev/pool_map": 0.125}),
         Trial(TrialSpec.of({"plan.alpha": 0.0}, 3), "failed", 0, {}, error="no"),
     ]
@@ -123,10 +125,44 @@ def test_results_round_trip(directory):
     assert len(directory.results()) == 3
 
 
-def test_nothing_half_written_is_taken_for_a_result(tmp_path):
+def test_a_result_that_was_cut_off_is_none(tmp_path):
     directory = StudyDirectory(str(tmp_path))
     spec = TrialSpec.of({"plan.alpha": 0.5}, 0)
-    (tmp_path / spec.name).mkdir()
-    (tmp_path / spec.name / "result.json.part").write_text('{"spec": ')
+    directory.save(Trial(spec, "finished", 10, {}))
+    (file,) = (tmp_path / spec.name / "records").iterdir()
+    file.write_bytes(file.read_bytes()[:-5])
     assert directory.result(spec) is None
     assert directory.results() == []
+
+
+def test_a_study_is_read_with_the_settings_of_its_latest_command(directory):
+    """Controls depend on the space as it is now; the metric and the seeds are those of now."""
+    points = {"xx": {"plan.alpha": 1.0}, "": {"plan.alpha": 0.5}, "untrained": {"train.steps": 0}}
+
+    def command(**tune):
+        recipe = override_recipe(RECIPE, {f"tune.{name}": value for name, value in tune.items()})
+        directory.records.start("s-0", "s", tags={}, settings=recipe.resolved())
+
+    command(space={"plan.alpha": [0.0, 0.5]})
+    for baseline, point in points.items():
+        spec = TrialSpec.of(point, 0)
+        settings = {section: spec.recipe(RECIPE).resolved()[section] for section in ("plan", "train")}
+        tags = {"hbt.baseline": baseline} if baseline else {}
+        RunRecords(directory.of_trial(spec)).start(
+            spec.name, "t", tags=tags, settings=settings, trial=dict(spec.overrides)
+        )
+        directory.save(Trial(spec, "finished", 10, {"dev/pool_map": 0.5}))
+
+    def controls():
+        return {trial.baseline for trial in directory.read().trials if trial.is_control}
+
+    assert controls() == {"xx", "untrained"}
+    command(space={"plan.alpha": [0.0, 0.5, 1.0]}, metric="dev/rank_distance", seeds=[0, 1])
+    study = directory.read()
+    assert controls() == {"untrained"}
+    assert (study.metric, study.config["tune.seeds"]) == ("dev/rank_distance", [0, 1])
+    assert {trial.baseline: trial.point for trial in study.trials} == {
+        "": {"plan.alpha": 0.5},
+        "xx": {"plan.alpha": 1.0},
+        "untrained": {},  # no plan is told of what was not trained
+    }

@@ -17,24 +17,6 @@ from hbt_ray.study.trials import Trial
 from hbt_ray.training.run import RunResult
 
 
-class Log:
-    """Keeps what runs were begun, with their tags and settings."""
-
-    def __init__(self):
-        self.tags, self.settings = {}, {}
-
-    def start_run(self, key, name, tags=None, parent_key=None):
-        self.tags[name] = dict(tags)
-
-    def log_datasets(self, *_): ...
-
-    def log_params(self, key, params):
-        self.settings[key.rsplit("/", 1)[-1]] = params
-
-    def log_artifact_text(self, *args):
-        pass
-
-
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     monkeypatch.setattr("ray.tune.integration.ray_train.TuneReportCallback", object)  # wants to be in Tune
@@ -42,13 +24,13 @@ def study(tmp_path, monkeypatch):
     experiment = SimpleNamespace(
         datasets=(), runnable=lambda recipe: recipe, corpus=SimpleNamespace(directory="c"), base="b"
     )
-    return Study(recipe, experiment, StudyDirectory(str(tmp_path)), Log(), "0")
+    return Study(recipe, experiment, StudyDirectory(str(tmp_path)), "0")
 
 
 def train_by(monkeypatch, fake):
     """`fake(spec)` in the place of training: in this process, or on Ray Train."""
-    monkeypatch.setattr(module, "fit_alone", lambda spec, log, report: fake(spec))
-    monkeypatch.setattr(module, "fit", lambda spec, log, callbacks: fake(spec))
+    monkeypatch.setattr(module, "fit_alone", lambda spec, report: fake(spec))
+    monkeypatch.setattr(module, "fit", lambda spec, callbacks: fake(spec))
 
 
 def run(study, spec, session):
@@ -142,7 +124,7 @@ def test_a_trial_that_was_stopped_early_runs_on_where_none_is_stopped(study, mon
 def test_which_of_the_stopped_trials_are_run_again(study, monkeypatch, tune, runs):
     train, space = {"steps": 10, "eval_every": 5}, {"plan.alpha": [0, 0.5, 1]}
     recipe = build_recipe({"name": "s", "train": train, "tune": {"baselines": [], "space": space, **tune}})
-    study = Study(recipe, study.experiment, study.directory, study.log, "0")
+    study = Study(recipe, study.experiment, study.directory, "0")
     for alpha, status in ((0.0, "stopped"), (0.5, "finished"), (1.0, "stopped")):
         study.directory.save(Trial(TrialSpec.of({"plan.alpha": alpha}, 0), status, 5, {}))
     ran = []
@@ -173,7 +155,8 @@ def test_runs_say_which_baseline_they_are_and_the_untrained_one_has_no_plan(stud
     train_by(monkeypatch, lambda spec: RunResult({}, "model"))
     for spec in [TrialSpec.of({"plan.alpha": 0.5}, 0), *baseline_trials(study.recipe)]:
         run(study, spec, "session")
-    tags = {name: (found.get("hbt.baseline"), found.get("hbt.alpha")) for name, found in study.log.tags.items()}
+    starts = [trial.start for trial in study.directory.runs()]
+    tags = {each["name"]: (each["tags"].get("hbt.baseline"), each["tags"].get("hbt.alpha")) for each in starts}
     assert tags == {
         "alpha=0.5 seed=0": (None, "0.5"),
         "alpha=1 seed=0": ("xx", "1"),
@@ -181,8 +164,7 @@ def test_runs_say_which_baseline_they_are_and_the_untrained_one_has_no_plan(stud
         "alpha=1 langs=en seed=0": ("source", None),
         "steps=0 seed=0": ("untrained", None),
     }
-    without = [name for name, settings in study.log.settings.items() if "plan" not in settings]
-    assert [name.startswith("steps_0") for name in without] == [True]
+    assert [each["name"] for each in starts if "plan" not in each["settings"]] == ["steps=0 seed=0"]
 
 
 def test_baselines_come_on_top_of_what_optuna_draws_and_are_told_to_it(tmp_path):

@@ -13,7 +13,7 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.release.gates import GateResult
 from hbt_ray.release.registry import Champion, crown, find_champion, register
-from hbt_ray.tracking.models import README, log_model, log_run_models, logged_models, replace_card, run_model
+from hbt_ray.tracking.models import README, log_model, log_run_models, logged_models, replace_card
 from hbt_ray.tracking.runs import RunStore
 from tests.mlflow_store import fresh_store
 
@@ -95,8 +95,6 @@ def test_what_cannot_be_logged_is_named(tmp_path, store, encoder):
     client, run_id = store.client, store.get_or_create("named", "named", {})
     with pytest.raises(ConfigError, match=r"is not there \(no modules.json\)"):
         log_model(client, run_id, str(tmp_path / "nowhere"))
-    with pytest.raises(ConfigError, match=r"names no model \(artifact model.txt\)"):
-        run_model(client, run_id)
     with_code = tmp_path / "with_code"
     shutil.copytree(encoder, with_code)
     config = json.loads((with_code / "config.json").read_text())
@@ -122,12 +120,12 @@ def test_a_model_that_did_not_arrive_whole_is_not_taken_for_one(store, encoder, 
 
 
 def test_models_of_runs_are_logged_and_one_that_cannot_be_is_named(store, encoder):
-    trained, other = (store.get_or_create(key, key, {}) for key in ("trained", "other"))
-    store.log_bytes(trained, "model.txt", f"{encoder}\n".encode())
+    trained, _ = (store.get_or_create(key, key, {}) for key in ("trained", "other"))
     said = []
-    store.client.log_param(trained, "train.steps", 5)
-    log_run_models(store.tracking_uri, [trained, other], said.append)
+    models = {"trained": (str(encoder), 5), "other": ("/nowhere", 5), "absent": (str(encoder), 5)}
+    log_run_models(store.tracking_uri, store.experiment, models, said.append)
     assert [output.step for output in store.client.get_run(trained).outputs.model_outputs] == [5]
     (model,) = logged_models(store.client, trained)
-    assert said[0].startswith(f"note: the model of run {other} is not in MLflow: run {other} names no model")
-    assert said[1:] == [f"models in MLflow: {model.model_uri}"]
+    assert said[0].startswith("note: the model of other is not in MLflow: model '/nowhere' is not there")
+    assert said[1] == "note: the model of absent is not in MLflow: its run is not in MLflow"
+    assert said[2:] == [f"models in MLflow: {model.model_uri}"]

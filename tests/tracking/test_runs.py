@@ -9,7 +9,6 @@ from mlflow import MlflowClient
 
 from hbt_ray.kit.figures import figure_png
 from hbt_ray.kit.matrix import matrix_figure
-from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import EARLY_STOPPED_TAG, KEY_TAG, NONFINITE_TAG, RunStore
 from hbt_ray.tracking.uri import resolve_tracking_uri
 
@@ -33,6 +32,11 @@ def client(uri):
 def restarted(store):
     """What a driver or trial that starts again sees: the store, and nothing in memory."""
     return RunStore(store.tracking_uri, store.experiment)
+
+
+def point(step, **values):
+    """A record of metrics."""
+    return {"kind": "metrics", "time_ms": 1_700_000_000_000 + step, "step": step, "values": values}
 
 
 def steps(client, run_id, name):
@@ -84,11 +88,10 @@ def test_params_of_any_script_at_the_limits_fit_the_requests(store, client):
 
 def test_metrics_go_in_once_per_step_even_after_a_restart(store, client):
     run_id = store.get_or_create("k", "k", {})
-    first = [{"step": s, "loss": 1.0 / s, "dev/recall@10": 0.1} for s in range(1, 1301)]
-    store.log_metrics(run_id, plain_rows(first))
+    store.log_metrics(run_id, [point(s, **{"loss": 1.0 / s, "dev/recall@10": 0.1}) for s in range(1, 1301)])
     resumed = restarted(store)
     resumed.get_or_create("k", "k", {})
-    resumed.log_metrics(run_id, plain_rows({"step": s, "loss": 9.0} for s in range(1295, 1304)))
+    resumed.log_metrics(run_id, [point(s, loss=9.0) for s in range(1295, 1304)])
     expected = [(s, 1.0 / s) for s in range(1, 1301)] + [(s, 9.0) for s in range(1301, 1304)]
     assert steps(client, run_id, "loss") == expected
     assert len(steps(client, run_id, "dev/recall_at_10")) == 1300
@@ -97,7 +100,7 @@ def test_metrics_go_in_once_per_step_even_after_a_restart(store, client):
 def test_a_request_that_is_repeated_leaves_no_duplicates(store, client):
     """The store took it, the answer was lost: the same records come again from a store without memory."""
     run_id = store.get_or_create("k", "k", {})
-    rows = [{"step": s, "time_ms": 1_700_000_000_000 + s, "loss": 0.5} for s in range(3)]
+    rows = [point(s, loss=0.5) for s in range(3)]
     store.log_metrics(run_id, rows)
     store._steps.clear()
     store.log_metrics(run_id, rows)
@@ -106,8 +109,7 @@ def test_a_request_that_is_repeated_leaves_no_duplicates(store, client):
 
 def test_values_that_are_not_finite_are_counted_and_left_out(store, client):
     run_id = store.get_or_create("k", "k", {})
-    rows = [{"step": 1, "loss": math.nan, "lr": 0.1}, {"step": 2, "loss": math.inf, "lr": "warm"}]
-    store.log_metrics(run_id, plain_rows(rows))
+    store.log_metrics(run_id, [point(1, loss=None, lr=0.1), point(2, loss=math.inf, lr=None)])
     assert steps(client, run_id, "loss") == []
     assert steps(client, run_id, "lr") == [(1, 0.1)]
     assert client.get_run(run_id).data.tags[NONFINITE_TAG] == "3"
@@ -117,7 +119,7 @@ def test_values_that_are_not_finite_are_counted_and_left_out(store, client):
     ("status", "shown", "stopped"),
     [
         ("finished", "FINISHED", None),
-        ("early_stopped", "FINISHED", "true"),
+        ("stopped", "FINISHED", "true"),
         ("failed", "FAILED", None),
         ("killed", "KILLED", None),
     ],

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from hbt_ray.errors import ClusterError
-from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.uri import artifact_location, check_tracking, resolve_tracking_uri, sqlite_path, ui_command
 
@@ -120,7 +119,7 @@ def test_the_ui_command_shows_runs_metrics_and_artifacts(tmp_path):
     uri = resolve_tracking_uri(f"sqlite:///{tmp_path}/a study/mlflow.db", tmp_path)
     store = RunStore(uri, "x")
     run_id = store.get_or_create("k", "shown in the UI", {})
-    store.log_metrics(run_id, plain_rows([{"step": 1, "loss": 0.25}]))
+    store.log_metrics(run_id, [{"step": 1, "time_ms": 1, "values": {"loss": 0.25}}])
     store.log_bytes(run_id, "config/resolved.yaml", b"alpha: 0.5\n")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -11,10 +11,11 @@ import pytest
 
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ClusterError
+from hbt_ray.records import RecordReader
 from hbt_ray.training import worker
 from hbt_ray.training.launch import fit, fit_alone
 from hbt_ray.training.run import RunSpec, begun, ended, report_of
-from tests.training.test_trainer import BASE_RECIPE, Log, weights_hash
+from tests.training.test_trainer import BASE_RECIPE, weights_hash
 
 pytestmark = pytest.mark.ray
 
@@ -22,18 +23,7 @@ pytestmark = pytest.mark.ray
 def spec_of(corpus, base, storage, name="alone", **sections):
     tree = {**BASE_RECIPE, "resources": {**BASE_RECIPE["resources"], "num_workers": 1, "threads_per_worker": 1}}
     tree = {**tree, **{section: {**tree.get(section, {}), **fields} for section, fields in sections.items()}}
-    return RunSpec(build_recipe({**tree, "name": name}), corpus.directory, base, name, str(storage), name)
-
-
-@dataclass(frozen=True)
-class LoggedTo(Log):
-    """Writes the points of the training curve to a file; any worker may."""
-
-    path: Path
-
-    def log_metrics(self, key, rows):
-        with self.path.open("a") as file:
-            file.writelines(f"{json.dumps(row)}\n" for row in rows if "train/loss" in row)
+    return RunSpec(build_recipe({**tree, "name": name}), corpus.directory, base, name, str(storage))
 
 
 class Interrupted(Exception):
@@ -58,7 +48,7 @@ def stop_at(monkeypatch, step, times=1):
 def whole(ray_session, small_corpus, small_base, tmp_path_factory):
     reports = []
     spec = spec_of(small_corpus, small_base, tmp_path_factory.mktemp("whole"))
-    return spec, fit_alone(spec, Log(), reports.append), reports
+    return spec, fit_alone(spec, reports.append), reports
 
 
 def test_it_ends_as_a_run_on_ray_train_does(whole, small_corpus, small_base, tmp_path):
@@ -67,7 +57,7 @@ def test_it_ends_as_a_run_on_ray_train_does(whole, small_corpus, small_base, tmp
     assert reports[-1]["dev/pool_map"] == result.metrics["dev/pool_map"]
     assert reports[-1]["pairs"] == 40 * 16
     assert [path.name for path in Path(spec.directory).glob("step-*")] == ["step-0000040"]
-    other = fit(spec_of(small_corpus, small_base, tmp_path), Log())
+    other = fit(spec_of(small_corpus, small_base, tmp_path))
     assert weights_hash(other) == weights_hash(result)
     assert other.metrics == result.metrics
 
@@ -75,7 +65,7 @@ def test_it_ends_as_a_run_on_ray_train_does(whole, small_corpus, small_base, tmp
 def test_a_run_that_has_ended_is_not_trained_again(whole, monkeypatch):
     spec, result, reports = whole
     monkeypatch.setattr(worker, "train_worker", None)
-    assert fit_alone(spec, Log(), None) == ended(spec) == result
+    assert fit_alone(spec, None) == ended(spec) == result
     assert report_of(spec, 40, result.metrics) == reports[-1]
 
 
@@ -86,10 +76,10 @@ def test_the_next_call_goes_on_from_the_last_checkpoint(whole, small_corpus, sma
     spec = spec_of(small_corpus, small_base, tmp_path)
     for _ in range(2):
         with pytest.raises(Interrupted):
-            fit_alone(spec, Log(), reports.append)
+            fit_alone(spec, reports.append)
     # what a process that died while it wrote has left behind
     (Path(spec.directory) / f"step-{step:07d}" / "model").mkdir(parents=True)
-    result = fit_alone(spec, Log(), reports.append)
+    result = fit_alone(spec, reports.append)
     assert failed == [step, step]
     assert [report["step"] for report in reports] == list(range(4, 41, 4))
     assert weights_hash(result) == weights_hash(whole[1])
@@ -104,29 +94,30 @@ def test_a_run_may_go_on_with_several_workers_and_with_one_again(
     config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # dropout is drawn by rank and chunk
     (base / "config.json").write_text(json.dumps(config))
     fields = {"train": {"precision": "fp32"}, "evaluation": {"precision": "fp32"}}
-    whole = fit_alone(spec_of(small_corpus, str(base), tmp_path, "whole", **fields), Log(), lambda metrics: None)
+    whole = fit_alone(spec_of(small_corpus, str(base), tmp_path, "whole", **fields), lambda metrics: None)
     one = spec_of(small_corpus, str(base), tmp_path, **fields)
     two = replace(one, recipe=replace(one.recipe, resources=replace(one.recipe.resources, num_workers=2)))
     stop_at(monkeypatch, 20)
     with pytest.raises(Interrupted):
-        fit_alone(one, Log(), lambda metrics: None)
+        fit_alone(one, lambda metrics: None)
     assert begun(one).step == 16
-    curves = tmp_path / "curves"
-    result = fit(two, LoggedTo(curves))
-    steps = [json.loads(line)["step"] for line in curves.read_text().splitlines()]
+    before = RecordReader(two.directory)
+    before.new()
+    result = fit(two)
+    steps = [record["step"] for record in before.new() if "train/loss" in record.get("values", ())]
     assert min(steps) == 20  # of the curve, a point every 10 steps: it did not begin again
     # rankings are discrete: a tie in the last bit may move a passage by a place
     assert result.metrics["dev/pool_map"] == pytest.approx(whole.metrics["dev/pool_map"], abs=0.01)
     # and back, on a longer way
-    assert fit_alone(one, Log(), lambda metrics: None) == result
+    assert fit_alone(one, lambda metrics: None) == result
 
 
 def test_checkpoints_go_to_a_url_and_are_read_from_it(whole, small_corpus, small_base, monkeypatch):
     stop_at(monkeypatch, 20)
     spec = spec_of(small_corpus, small_base, "memory://runs")
     with pytest.raises(Interrupted):
-        fit_alone(spec, Log(), lambda metrics: None)
-    result = fit_alone(spec, Log(), lambda metrics: None)
+        fit_alone(spec, lambda metrics: None)
+    result = fit_alone(spec, lambda metrics: None)
     assert result.model == "memory://runs/alone/step-0000040/model"
     fs = fsspec.filesystem("memory")
     assert [os.path.basename(path) for path in fs.glob("/runs/alone/step-*")] == ["step-0000040"]
@@ -138,7 +129,7 @@ def test_checkpoints_go_to_a_url_and_are_read_from_it(whole, small_corpus, small
 def test_the_base_is_scored_as_it_is(ray_session, small_corpus, small_base, tmp_path):
     reports = []
     spec = spec_of(small_corpus, small_base, tmp_path, train={"steps": 0, "checkpoint_every": 0})
-    result = fit_alone(spec, Log(), reports.append)
+    result = fit_alone(spec, reports.append)
     assert [report["step"] for report in reports] == [0]
     assert result.metrics["dev/pool_map"] > 0
     assert Path(result.model, "model.safetensors").exists()
@@ -160,4 +151,4 @@ def test_a_gpu_that_is_not_seen_is_not_replaced_by_the_cpu(small_corpus, small_b
     spec = spec_of(small_corpus, small_base, tmp_path)
     on_gpu = replace(spec.recipe, resources=replace(spec.recipe.resources, use_gpu=True))
     with pytest.raises(ClusterError, match=r"resources\.use_gpu=true, and PyTorch sees no GPU"):
-        fit_alone(replace(spec, recipe=on_gpu), Log(), None)
+        fit_alone(replace(spec, recipe=on_gpu), None)

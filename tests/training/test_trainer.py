@@ -30,18 +30,9 @@ BASE_RECIPE = {
 }
 
 
-class Log:
-    """Collects what a run reports, in the place of the tracking writer's handle (picklable, forgets in workers)."""
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda *args, **kwargs: None
-
-
 def spec_of(corpus, base, storage, name, **train):
     recipe = build_recipe({**BASE_RECIPE, "name": name, "train": {**BASE_RECIPE["train"], **train}})
-    return RunSpec(recipe, corpus.directory, base, name, str(storage), name)
+    return RunSpec(recipe, corpus.directory, base, name, str(storage))
 
 
 def weights_hash(result):
@@ -51,7 +42,7 @@ def weights_hash(result):
 @pytest.fixture(scope="module")
 def clean(ray_session, small_corpus, small_base, tmp_path_factory):
     """An uninterrupted run on two workers."""
-    return fit(spec_of(small_corpus, small_base, tmp_path_factory.mktemp("clean"), "clean"), Log())
+    return fit(spec_of(small_corpus, small_base, tmp_path_factory.mktemp("clean"), "clean"))
 
 
 def test_a_run_ends_with_scores_and_a_model_that_others_can_load(clean):
@@ -85,7 +76,7 @@ def test_a_killed_worker_changes_nothing(ray_session, small_corpus, small_base, 
 
     killer = threading.Thread(target=kill_one_worker)
     killer.start()
-    result = fit(spec, Log())
+    result = fit(spec)
     killer.join()
     assert killed
     assert 0 < killed[0][1] < STEPS
@@ -95,9 +86,9 @@ def test_a_killed_worker_changes_nothing(ray_session, small_corpus, small_base, 
 
 def test_a_run_that_has_ended_is_not_trained_again(small_corpus, small_base, tmp_path):
     spec = spec_of(small_corpus, small_base, tmp_path, "short", steps=4)
-    first = fit(spec, Log())
+    first = fit(spec)
     begin = time.monotonic()
-    again = fit(spec, Log())
+    again = fit(spec)
     assert weights_hash(again) == weights_hash(first)
     assert again.metrics == first.metrics
     assert time.monotonic() - begin < 60
@@ -107,11 +98,11 @@ def test_another_recipe_does_not_go_on_from_a_checkpoint(small_corpus, small_bas
     from hbt_ray.errors import ConfigError
 
     spec = spec_of(small_corpus, small_base, tmp_path, "short", steps=4)
-    fit(spec, Log())
+    fit(spec)
     resources = replace(spec.recipe.resources, max_failures=0)
     changed = replace(spec.recipe, train=replace(spec.recipe.train, lr=2e-3), resources=resources)
     with pytest.raises(ConfigError, match="another recipe"):
-        fit(replace(spec, recipe=changed), Log())
+        fit(replace(spec, recipe=changed))
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])

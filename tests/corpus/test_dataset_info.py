@@ -1,6 +1,6 @@
 """Datasets of a run in MLflow, and searching runs as the UI does."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import mlflow.data
@@ -8,12 +8,10 @@ import pytest
 from mlflow import MlflowClient
 
 from hbt_ray.config import EvaluationConfig
+from hbt_ray.corpus.dataset_info import DatasetInfo, corpus_datasets, dev_digest, set_dataset
 from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.retrieval.sets.set_digest import set_digest
-from hbt_ray.tracking.dataset_info import DatasetInfo, corpus_datasets, dev_digest, set_dataset
-from hbt_ray.tracking.naming import plain_rows
 from hbt_ray.tracking.runs import RunStore
-from hbt_ray.tracking.writer import RunWriter
 from tests.mlflow_store import fresh_store
 
 
@@ -33,18 +31,16 @@ def uri(tmp_path_factory):
 
 
 def test_each_dataset_is_a_run_input_once_with_digest_context_and_source(uri):
-    writer = RunWriter(RunStore(uri, "x"))
+    store = RunStore(uri, "x")
     sets = [set_dataset(a_set(), "xquad_r:/data/eval")]
     found = (*corpus_datasets(corpus(), EvaluationConfig(max_dev_items=30)), *sets)
     found = (*found, replace(found[0], name="far", source="s3://bucket/corpora/far"))
     for key in ("s", "s/0"):
-        writer.start_run(key, key)
-        writer.log_datasets(key, found)
-        writer.log_datasets(key, found)  # a study that goes on logs them again
-    assert writer.flush(30)
+        for _ in range(2):  # a study that is resumed records them again
+            store.log_datasets(store.get_or_create(key, key, {}), [asdict(info) for info in found])
     client = MlflowClient(tracking_uri=uri)
     for key in ("s", "s/0"):
-        inputs = {each.dataset.name: each for each in client.get_run(writer.run_id(key)).inputs.dataset_inputs}
+        inputs = {each.dataset.name: each for each in client.get_run(store.find(key)).inputs.dataset_inputs}
         assert {name: each.dataset.digest for name, each in inputs.items()} == {e.name: e.digest for e in found}
         contexts = {name: each.tags[0].value for name, each in inputs.items()}
         assert contexts == {"mine": "training", "dev": "evaluation", "xquad_r": "evaluation", "far": "training"}
@@ -56,7 +52,6 @@ def test_each_dataset_is_a_run_input_once_with_digest_context_and_source(uri):
     experiment = client.get_experiment_by_name("x").experiment_id
     by_dataset = client.search_runs([experiment], "dataset.name = 'xquad_r' AND dataset.context = 'evaluation'")
     assert len(by_dataset) == 2
-    assert writer.close(10)
 
 
 def test_runs_are_found_by_headline_numbers_and_parameters(uri):
@@ -65,8 +60,8 @@ def test_runs_are_found_by_headline_numbers_and_parameters(uri):
         run_id = store.get_or_create(f"k{alpha}", f"alpha={alpha}", {})
         store.log_params(run_id, {"plan": {"alpha": alpha}, "train": {"steps": 20, "lr": 2e-5}})
         for step in (10, 20):
-            row = {"step": step, "dev/pool_map": alpha / 2 + step / 100, "train/loss": 1.0}
-            store.log_metrics(run_id, plain_rows([row]))
+            values = {"dev/pool_map": alpha / 2 + step / 100, "train/loss": 1.0}
+            store.log_metrics(run_id, [{"step": step, "time_ms": step, "values": values}])
 
     experiments = [store.client.get_experiment_by_name("y").experiment_id]
 

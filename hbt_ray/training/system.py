@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from hbt_ray.tracking.progress import every
+from hbt_ray.training.progress import every
 
 SAMPLE_S = 10.0
 """Seconds between two samples; what is logged is the mean of the samples since the last step that was logged."""

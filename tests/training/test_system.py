@@ -8,7 +8,7 @@ from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
 from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-from hbt_ray.tracking.system import SystemSampler, system_metrics
+from hbt_ray.training.system import SystemSampler, system_metrics
 
 
 def test_the_names_and_numbers_are_those_that_mlflow_shows():
@@ -50,7 +50,7 @@ def test_steps_are_those_of_the_training_and_each_comes_once(monkeypatch):
         now += 1 if len(rows) < 3 else 0
         return now // 4  # stays the same for four looks
 
-    monkeypatch.setattr("hbt_ray.tracking.system.SAMPLE_S", 0.002)
+    monkeypatch.setattr("hbt_ray.training.system.SAMPLE_S", 0.002)
     with system_metrics(publish, step, "node_1"):
         assert three.wait(10)
         time.sleep(0.05)
@@ -59,7 +59,7 @@ def test_steps_are_those_of_the_training_and_each_comes_once(monkeypatch):
     assert len(rows) == 3  # a training that stands still adds none
     assert all(name.startswith("system/node_1/") for _, metrics in rows for name in metrics)
     num = threading.active_count()
-    monkeypatch.setattr("hbt_ray.tracking.system.SAMPLE_S", 60.0)
+    monkeypatch.setattr("hbt_ray.training.system.SAMPLE_S", 60.0)
     with system_metrics(publish, lambda: 0, "node_0"):
         assert threading.active_count() == num + 1
     assert threading.active_count() == num  # it ends at once, not after a minute
