@@ -10,17 +10,20 @@ EVERY = failed=; for group in $(1); do $(MAKE) --no-print-directory $$group || f
 	[ -z "$$failed" ] || { echo "FAILED:$$failed"; exit 1; }
 LINT := rules format types
 
-.PHONY: tune test quick ray drills lint $(LINT) setup dev clean bench-eval bench-train bench-prepare
+.PHONY: tune test quick slow ray drills lint $(LINT) setup dev clean bench-eval bench-train bench-prepare
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
 	$(BIN)/python jobs/tune.py --recipe jobs/recipes/sample.yaml
 
 test: .venv/.dev  ## lint, types and every test; what fails hides nothing of the rest
-	@$(call EVERY,$(LINT) quick ray)
+	@$(call EVERY,$(LINT) quick slow ray)
 
-quick: .venv/.dev  ## the tests without a Ray cluster, by two processes
-	$(BIN)/python -m pytest -m 'not ray and not drill' -n $(or $(WORKERS),2) --dist loadfile
+quick: .venv/.dev  ## the tests of milliseconds, by two processes
+	$(BIN)/python -m pytest -m 'not ray and not drill and not slow and not data' -n $(or $(WORKERS),2) --dist loadfile
+
+slow: .venv/.dev  ## the tests with a real server, a compiler, several processes or the real data
+	$(BIN)/python -m pytest -m '(slow or data) and not ray and not drill' -n $(or $(WORKERS),2) --dist loadfile
 
 ray: .venv/.dev  ## the tests with a Ray cluster, which is theirs: one after the other
 	$(BIN)/python -m pytest -m 'ray and not drill'

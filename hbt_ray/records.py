@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hbt_ray.errors import one_line
-from hbt_ray.storage import is_local, json_text, open_fs, plain, write_whole
+from hbt_ray.storage import is_local, open_fs, plain, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -261,11 +261,6 @@ def run_directories(root: str) -> list[str]:
     names = [place.rsplit("/", 1)[-1] for place in inside]
     own = [root] if FOLDER in names else []
     return own + [f"{root}/{name}" for name in names if name != FOLDER and fs.isdir(f"{path}/{name}/{FOLDER}")]
-
-
-def write_records(directory: str, records: Sequence[Record], name: str) -> None:
-    """Put records that come from elsewhere into a directory, as those of the writer `name`."""
-    write_whole(f"{directory}/{FOLDER}/{name}{SUFFIX}", "".join(map(json_text, records)).encode())
 
 
 @cache

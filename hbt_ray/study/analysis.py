@@ -13,6 +13,7 @@ from hbt_ray.config.headline import LOWER_IS_BETTER
 from hbt_ray.config.tune import OVERALL
 from hbt_ray.errors import ConfigError
 from hbt_ray.retrieval.scoring.cells import cells_by_lang, headline_cells
+from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.stats.compare import Difference, correct
 from hbt_ray.stats.crossed import Draws, draw_numbers
 from hbt_ray.stats.resample import strata
@@ -28,13 +29,12 @@ from hbt_ray.study.trials import (
     PointsOnSet,
     StudyData,
     Trial,
-    TrialScores,
     point_cells,
     points_on_set,
     scored_sets,
 )
 
-Read = Callable[[Sequence[Trial], str], Mapping[str, TrialScores]]
+Read = Callable[[Sequence[Trial], str], Mapping[str, Scores]]
 """(trials, set) -> scores by key."""
 
 
@@ -183,7 +183,7 @@ def analyse_set(on_set: PointsOnSet) -> SetAnalysis:
 def draw(on_set: PointsOnSet) -> Draws:
     """Draw all points of a set, with their questions where every trial has them."""
     cells = [point_cells(point, on_set.metrics) for point in on_set.points] if on_set.by_question else []
-    scores = on_set.points[0].scored[0].scores if cells else None
+    scores = on_set.points[0].scored[0] if cells else None
     stratum = None if scores is None else strata(cells_by_lang(headline_cells(scores)))
     trained = [point.trained for point in on_set.points]
     return draw_numbers([point.numbers for point in on_set.points], cells, trained, stratum=stratum)

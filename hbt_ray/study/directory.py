@@ -18,10 +18,11 @@ from hbt_ray.config import Recipe
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ConfigError
 from hbt_ray.records import RunRecord, RunRecords, read_run, run_directories
+from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.storage import dotted, json_text, read_json
 from hbt_ray.study.baselines import in_space
 from hbt_ray.study.points import SEED, TrialSpec
-from hbt_ray.study.trials import BASELINE_TAG, NO_MIX, StudyData, Trial, TrialScores, from_scores
+from hbt_ray.study.trials import BASELINE_TAG, NO_MIX, StudyData, Trial
 from hbt_ray.training.artifacts import recorded_scores
 
 STUDY = "study.json"
@@ -141,14 +142,14 @@ class StudyDirectory:
             claims=tuple(recipe.tune.claims),
         )
 
-    def scores(self, trials: Sequence[Trial], name: str) -> dict[str, TrialScores]:
+    def scores(self, trials: Sequence[Trial], name: str) -> dict[str, Scores]:
         """Key -> scores by question on set `name`, of the trials that have any.
 
         Raises:
             EvaluationError: a file is damaged.
         """
         read = {trial.key: recorded_scores(trial.directory, name) for trial in trials}
-        return {key: from_scores(scores) for key, scores in read.items() if scores is not None}
+        return {key: scores for key, scores in read.items() if scores is not None}
 
 
 def _spec(run: RunRecord) -> TrialSpec:

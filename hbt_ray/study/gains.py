@@ -27,16 +27,14 @@ def lang_gains(
 
     If the two were alike, exchanging them on any question would change nothing, so the gain is held against those
     after random exchanges on whole questions; a deviation for other seeds, drawn from Student's t, is added to each.
-    Empty where a trial of either has no scores by language.
+    Empty where a trial of either has no scores by question.
     """
     if not on_set.langs or not point.scored or not base.scored:
         return {}
-    groups = [np.array([getattr(trial, metric) for trial in each.scored]) for each in on_set.points if each.scored]
+    groups = [_by_lang(each, metric) for each in on_set.points if each.scored]
     has = ~np.isnan(np.concatenate(groups)).any(axis=0)
     langs = [lang for lang, kept in zip(on_set.langs, has, strict=True) if kept]
-    after, before = (
-        np.array([getattr(trial, metric) for trial in each.scored])[:, has].mean(axis=0) for each in (point, base)
-    )
+    after, before = (_by_lang(each, metric)[:, has].mean(axis=0) for each in (point, base))
     gain = after - before
     cells = [_cells(each, metric) for each in on_set.points] if on_set.by_question else []
     spread = seed_spread(
@@ -63,9 +61,14 @@ def lang_gains(
     return correct(rows)
 
 
+def _by_lang(point: Point, metric: ByLang) -> FloatArray:
+    """By seed and language, [S, L]."""
+    return np.array([each.pool_map if metric == "pool_map" else np.diagonal(each.map_matrix) for each in point.scored])
+
+
 def _cells(point: Point, metric: ByLang) -> list[Cells]:
     """By question and language, of each seed."""
-    return [headline_cells(trial.scores)[metric] for trial in point.scored if trial.scores is not None]
+    return [headline_cells(scores)[metric] for scores in point.scored]
 
 
 def _redrawn(a: Cells, b: Cells, rng: np.random.Generator) -> FloatArray:

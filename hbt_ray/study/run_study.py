@@ -129,7 +129,7 @@ def listed_search(specs: list[TrialSpec]) -> Search:
 
 def drawn_search(study: Study, known: list[Trial], baselines: set[str]) -> Search:
     """What is left of an Optuna study; its baselines come on top of what it draws."""
-    from hbt_ray.study.optuna_search import make_searcher, num_complete
+    from hbt_ray.study.optuna_search import OptunaPoints, num_complete
 
     recipe = study.recipe
     drawn = [result for result in known if result.spec.name not in baselines and in_space(result.spec.point, recipe)]
@@ -148,7 +148,7 @@ def drawn_search(study: Study, known: list[Trial], baselines: set[str]) -> Searc
     cut_off = [result.spec for result in study.directory.results() if result.status == "stopped"]
     begun = [*study.directory.unfinished(), *(spec for spec in cut_off if spec.name not in names)]
     unfinished = [spec for spec in begun if spec.name not in baselines and in_space(spec.point, recipe)]
-    return Search(of_study - len(drawn), {}, num_asked, make_searcher(recipe, drawn + whole, unfinished))
+    return Search(of_study - len(drawn), {}, num_asked, OptunaPoints(recipe, drawn + whole, unfinished))
 
 
 def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops_early: bool) -> None:

@@ -123,26 +123,6 @@ def scored_sets(trials: Iterable[Trial]) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TrialScores:
-    """One trial on one set of L languages."""
-
-    langs: tuple[str, ...]
-    mono_map: FloatArray
-    """mAP inside each language, [L]; NaN where it has no questions."""
-    pool_map: FloatArray
-    """mAP in the pool of all languages, by language of the question, [L]."""
-    scores: Scores | None
-    """With values by question; None where the trial was recorded without."""
-
-
-def from_scores(scores: Scores) -> TrialScores:
-    """Of a trial that has its values by question."""
-    return TrialScores(
-        langs=scores.langs, mono_map=np.diagonal(scores.map_matrix), pool_map=scores.pool_map, scores=scores
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Point:
     """A point of the search space with its S finished trials, in M numbers of one set."""
 
@@ -151,8 +131,8 @@ class Point:
     trials: tuple[Trial, ...]
     numbers: FloatArray
     """[S, M], in the order of `PointsOnSet.metrics`."""
-    scored: tuple[TrialScores, ...]
-    """Of each trial; empty where a trial has no scores by language."""
+    scored: tuple[Scores, ...]
+    """Of each trial, by question; empty where a trial was recorded without."""
     lost: tuple[int, ...] = ()
     """Seeds whose trials failed, were stopped early, or lack a number."""
 
@@ -210,7 +190,7 @@ class PointsOnSet:
 
 def points_on_set(
     trials: Sequence[Trial],
-    scores: Mapping[str, TrialScores],
+    scores: Mapping[str, Scores],
     name: str,
     more: Sequence[str],
     lost: Sequence[Trial] = (),
@@ -249,8 +229,7 @@ def points_on_set(
             )
         )
     points.sort(key=lambda point: (list(NAMES).index(point.control) if point.control else -1, in_order(point.values)))
-    every = [found.scores for point in points for found in point.scored]
-    known = [found for found in every if found is not None]
+    known = [scores for point in points for scores in point.scored]
     complete = bool(known) and len(known) == sum(point.num_seeds for point in points)
     if complete and not all(same_set(known[0], other) for other in known):
         complete = False
@@ -261,9 +240,7 @@ def points_on_set(
             f"{without} of {len(whole)} trials were recorded without scores by question on {name}, "
             "so nothing is said about other questions."
         )
-    langs = next((found.langs for point in points for found in point.scored), ())
-    if any(found.langs != langs for point in points for found in point.scored):
-        langs = ()
+    langs = known[0].langs if len({scores.langs for scores in known}) == 1 else ()
     num_questions = len(np.unique(known[0].per_query.keys)) if complete else 0
     if num_questions == 1:
         complete, num_questions = False, 0
@@ -285,7 +262,7 @@ def _point_key(trial: Trial) -> str:
 
 def point_cells(point: Point, metrics: Sequence[str]) -> list[list[Cells]]:
     """Cells of each number (outer) of each seed; only of points whose trials all have values by question."""
-    by_seed = [headline_cells(trial.scores) for trial in point.scored if trial.scores is not None]
+    by_seed = [headline_cells(scores) for scores in point.scored]
     return [[cells[metric] for cells in by_seed] for metric in metrics]
 
 

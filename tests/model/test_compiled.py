@@ -10,6 +10,7 @@ from tests.model.models import TEXTS
 from tests.model.test_packed import assert_same_gradients, chunks_of, gradients, vectors_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["xlm-roberta"])
 def test_a_compiled_encoder_computes_the_same(model_directory, architecture):
     """Traced and differentiated as with any backend; generating code for it takes minutes and is the backend's own."""
@@ -24,6 +25,7 @@ def test_a_compiled_encoder_computes_the_same(model_directory, architecture):
     assert compiled.state_dict().keys() == encoder.state_dict().keys()
 
 
+@pytest.mark.slow
 def test_a_failing_compiler_is_told_and_the_encoder_goes_on(model_directory):
     def broken(graph, inputs):
         raise RuntimeError("no such compiler")

@@ -46,7 +46,7 @@ def levels(analysis):
     return {statement.topic: statement.level for statement in findings(analysis)}
 
 
-def test_a_study_is_read_from_the_store_alone(trade):
+def test_a_study_is_read_from_its_workspace_alone(trade):
     study = trade.read()
     assert len(study.trials) == 15
     assert [trial.point for trial in study.trials[:5]] == ALPHAS
@@ -58,7 +58,7 @@ def test_a_study_is_read_from_the_store_alone(trade):
     scores = trade_scores(study.trials[0].point, 0)[0]
     assert study.trials[0].metrics["dev/mono_map"] == pytest.approx(scores.headline()["mono_map"], abs=1e-12)
     (loaded,) = trade.scores(study.trials[:1], "dev").values()
-    assert compare(scores, loaded.scores, num_resamples=50)[0].difference == 0
+    assert compare(scores, loaded, num_resamples=50)[0].difference == 0
 
 
 def test_planted_differences_are_found(trade):

@@ -9,7 +9,7 @@ from hbt_ray.retrieval.scoring.score import score
 from hbt_ray.retrieval.sets.parallel import parallel_set
 from hbt_ray.study.directory import StudyDirectory
 from hbt_ray.study.points import TrialSpec
-from hbt_ray.study.trials import BASELINE_TAG, StudyData, Trial, from_scores
+from hbt_ray.study.trials import BASELINE_TAG, StudyData, Trial
 from hbt_ray.training.run import SECTIONS
 
 EXPERIMENT = "hbt_ray"
@@ -104,7 +104,7 @@ def made_study(name, points, *, scores, seeds=(0,), controls=None):
                 continue
             key = f"{at}-{seed}"
             of_sets = scores(point, seed)
-            found.update({(key, each.name): from_scores(each) for each in of_sets})
+            found.update({(key, each.name): each for each in of_sets})
             metrics = {f"{each.name}/{key}": value for each in of_sets for key, value in each.headline().items()}
             trials.append(
                 Trial(

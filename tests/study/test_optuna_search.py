@@ -9,7 +9,7 @@ from ray.tune.search.repeater import TRIAL_INDEX
 
 from hbt_ray.config.load import build_recipe
 from hbt_ray.errors import ConfigError
-from hbt_ray.study.optuna_search import make_searcher
+from hbt_ray.study.optuna_search import OptunaPoints
 from hbt_ray.study.points import TrialSpec, check_metric
 from hbt_ray.study.schedulers import make_scheduler
 from hbt_ray.study.trials import Trial
@@ -36,16 +36,12 @@ def searched(searcher, num_trials):
     return asked
 
 
-def study_of(searcher):
-    return searcher._searcher._searcher._ot_study
-
-
 def test_one_metric_is_sought_by_its_mean_over_seeds():
-    searcher = make_searcher(recipe_of(metric="dev/rank_distance", seeds=[5, 6, 7]), [], [])
+    searcher = OptunaPoints(recipe_of(metric="dev/rank_distance", seeds=[5, 6, 7]), [], [])
     asked = searched(searcher, 90)
     assert [config[TRIAL_INDEX] for config in asked[:6]] == [0, 1, 2, 0, 1, 2]
     assert len({config["plan.alpha"] for config in asked}) == 30
-    best = study_of(searcher).best_trial
+    best = searcher.study.best_trial
     assert abs(best.params["plan.alpha"] - 0.1) < 0.1
     assert best.value == pytest.approx(100 * abs(best.params["plan.alpha"] - 0.1) + 1)
 
@@ -53,9 +49,9 @@ def test_one_metric_is_sought_by_its_mean_over_seeds():
 def test_of_several_metrics_the_front_is_sought():
     recipe = recipe_of(metric=TWO, seeds=[0, 1])
     assert (recipe.tune.metrics, recipe.tune.modes) == (tuple(TWO), ("max", "min"))
-    searcher = make_searcher(recipe, [], [])
+    searcher = OptunaPoints(recipe, [], [])
     searched(searcher, 120)
-    front = study_of(searcher).best_trials
+    front = searcher.study.best_trials
     alphas = [trial.params["plan.alpha"] for trial in front]
     assert len(front) > 5
     assert all(0.05 < alpha < 0.35 for alpha in alphas)
@@ -67,8 +63,8 @@ def test_of_several_metrics_the_front_is_sought():
 def test_what_is_known_is_told_with_all_its_metrics_and_not_asked_again():
     recipe = recipe_of(metric=TWO)
     known = [Trial(TrialSpec.of({"plan.alpha": alpha}, 0), "finished", 10, scores(alpha)) for alpha in (0.1, 0.3, 0.9)]
-    searcher = make_searcher(recipe, known, [TrialSpec.of({"plan.alpha": 0.7}, 0)])
-    assert [trial.values for trial in study_of(searcher).get_trials() if trial.values] == [
+    searcher = OptunaPoints(recipe, known, [TrialSpec.of({"plan.alpha": 0.7}, 0)])
+    assert [trial.values for trial in searcher.study.get_trials() if trial.values] == [
         pytest.approx(list(result.metrics.values())) for result in known
     ]
     asked = [config["plan.alpha"] for config in searched(searcher, 10)]
@@ -77,14 +73,14 @@ def test_what_is_known_is_told_with_all_its_metrics_and_not_asked_again():
 
 
 def test_a_seed_that_failed_is_left_out_and_a_point_without_any_has_failed():
-    searcher = make_searcher(recipe_of(seeds=[0, 1]), [], [])
+    searcher = OptunaPoints(recipe_of(seeds=[0, 1]), [], [])
     for number in range(4):
         searcher.suggest(f"t{number}")
     searcher.on_trial_complete("t0", None, error=True)
     searcher.on_trial_complete("t1", {"dev/pool_map": 0.5})
     searcher.on_trial_complete("t2", None, error=True)
     searcher.on_trial_complete("t3", {"dev/pool_map": math.nan})
-    assert [(trial.state.name, trial.value) for trial in study_of(searcher).trials] == [
+    assert [(trial.state.name, trial.value) for trial in searcher.study.trials] == [
         ("COMPLETE", 0.5),
         ("FAIL", None),
     ]

@@ -187,6 +187,6 @@ def test_baselines_come_on_top_of_what_optuna_draws_and_are_told_to_it(tmp_path)
     known.append(Trial(TrialSpec.of({"plan.alpha": 0.3}, 0), "finished", 10, {"dev/pool_map": 0.3}))
     search = drawn_search(SimpleNamespace(recipe=recipe, directory=directory), known, {spec.name for spec in baselines})
     assert (search.num_trials, search.num_asked) == (5, 6)  # three points with two seeds, of which one trial is known
-    told = search.searcher._searcher._searcher._ot_study.get_trials()
+    told = search.searcher.study.get_trials()
     assert [trial.params for trial in told if trial.values] == [{"plan.alpha": 1.0}]
     assert search.searcher.suggest("a") == {"plan.alpha": 0.3, "__trial_index__": 0}

@@ -245,6 +245,7 @@ def test_a_server_that_hangs_and_one_that_ends_hold_nothing_up_and_lose_nothing(
     assert share < 0.02  # other work on the machine holds single calls up
 
 
+@pytest.mark.slow
 def test_the_mirror_ends_with_its_driver_after_it_has_sent_what_there_was(tmp_path, store):
     root = tmp_path / "runs" / "s"
     start(root)
@@ -270,6 +271,7 @@ time.sleep(600)
     assert history(store, "s") == curve(range(1, 6))
 
 
+@pytest.mark.slow
 def test_a_store_that_never_answers_is_given_up_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "LIMITS_S", {"up": 1.0, "down": 1.0})
     start(tmp_path / "s")

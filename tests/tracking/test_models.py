@@ -33,7 +33,7 @@ def store(tmp_path_factory):
     return RunStore(fresh_store(tmp_path_factory.mktemp("store")), "models")
 
 
-@pytest.fixture(params=["sqlite", "server"])
+@pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.slow)])
 def place(request, store):
     """A tracking URI: a database with artifacts beside it, or a server that passes artifacts on."""
     uri = request.getfixturevalue("server").uri if request.param == "server" else store.tracking_uri

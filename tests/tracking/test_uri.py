@@ -115,6 +115,7 @@ def test_real_server_answers_and_refuses_an_unlisted_host_name(server, monkeypat
         check_tracking(f"http://tracking.internal:{server.port}")
 
 
+@pytest.mark.slow
 def test_the_ui_command_shows_runs_metrics_and_artifacts(tmp_path):
     uri = resolve_tracking_uri(f"sqlite:///{tmp_path}/a study/mlflow.db", tmp_path)
     store = RunStore(uri, "x")
