@@ -10,7 +10,7 @@ EVERY = failed=; for group in $(1); do $(MAKE) --no-print-directory $$group || f
 	[ -z "$$failed" ] || { echo "FAILED:$$failed"; exit 1; }
 LINT := rules format types
 
-.PHONY: tune test quick slow ray drills lint $(LINT) setup dev clean bench-eval bench-train bench-prepare
+.PHONY: tune test quick slow ray drills lint $(LINT) setup dev clean bench-eval bench-train bench-prepare bench-decision
 .DEFAULT_GOAL := tune
 
 tune: .venv/.runtime  ## the main job on the built-in sample corpus
@@ -51,6 +51,9 @@ bench-train: .venv/.dev  ## training against a bare loop and sentence-transforme
 
 bench-prepare: .venv/.runtime  ## cleaning and preparing a synthetic corpus: time and memory; ITEMS=N LANGS=L
 	$(BIN)/python -m benchmarks.prepare --json build/bench-prepare.json $(if $(ITEMS),--items $(ITEMS)) $(if $(LANGS),--langs $(LANGS))
+
+bench-decision: .venv/.runtime  ## how often a study's verdict is wrong, in simulated studies: docs/decision.md
+	$(BIN)/python -m benchmarks.decisions --json build/bench-decision.json --page docs/decision.md
 
 setup: .venv/.runtime
 dev: .venv/.dev

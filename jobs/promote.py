@@ -2,7 +2,7 @@
 
 python jobs/promote.py STUDY [--dry-run] [--trial NAME] [--set SET] [gates.field=value ...]
 The gates are those of the study's recipe (section `gates`, hbt_ray/config/gates.py), with what is given here on top.
-Exit status: 0 all gates passed, 1 one failed, 2 nothing could be decided.
+Exit status: 0 no gate failed, 1 one failed, 2 nothing could be decided.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def table(promotion: Promotion) -> Table:
     for name in ("gate", "set", "verdict", "why"):
         table.add_column(name, no_wrap=name != "why")
     for result in promotion.results:
-        table.add_row(result.gate, result.on_set, "passed" if result.passed else "FAILED", result.reason)
+        table.add_row(result.gate, result.on_set, result.verdict, result.reason)
     return table
 
 

@@ -41,3 +41,11 @@ METRICS = {
 """Name -> what readers are told of it; the one glossary of every table, page and message."""
 HEADLINE = tuple(METRICS)
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)
+
+MADE = {
+    "overall_map": Metric("mAP overall", "Mean of mAP inside a language, across languages and in the pool."),
+    "traffic_map": Metric("mAP of the traffic", "Mean over pairs of languages, weighted by tune.traffic."),
+}
+"""Numbers that a study's report makes of scores; trials do not record them."""
+ABOUT = {**METRICS, **MADE}
+"""All numbers that reports speak of."""

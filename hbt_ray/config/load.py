@@ -17,7 +17,10 @@ from hbt_ray.errors import ConfigError, one_line
 SECTIONS = frozenset(field.name for field in dataclasses.fields(Recipe) if field.name not in ("name", "workspace"))
 
 
-MAPPINGS = ("tune.space", "plan.source_weights", "model.losses")
+MAPPINGS = (
+    *("tune.space", "tune.arms", "tune.weights", "tune.guards", "tune.traffic"),
+    *("plan.source_weights", "model.losses"),
+)
 """Fields that hold a mapping: `tune.space.plan.alpha=[0.2, 0.8]` sets its key `plan.alpha`, and leaves the others."""
 
 

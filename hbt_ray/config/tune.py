@@ -10,8 +10,13 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from hbt_ray.config.checks import require, section
 from hbt_ray.config.headline import HEADLINE
+from hbt_ray.config.rule import RuleConfig
 
 BaselineName = Literal["xx", "xy", "source", "untrained"]
+NAMES_TAKEN = (*get_args(BaselineName), "X-X", "X-Y", "source language only", "no fine-tuning", "none")
+"""What an arm cannot be called."""
+ARM_SIGNS = "=,/"
+"""They tell a point of the space, `alpha=0.5`, from a name."""
 OVERALL = "overall_map"
 """Mean of mAP inside a language, across languages and in the pool, for claims."""
 
@@ -39,30 +44,34 @@ class ClaimConfig:
 
 @section("tune")
 @dataclass(frozen=True, kw_only=True)
-class TuneConfig:
-    """The study: which points of which fields are tried."""
+class TuneConfig(RuleConfig):
+    """The study: which points of which fields are tried, and by which rule one is recommended."""
 
     search: Literal["grid", "random", "optuna"] = "grid"
     """`grid` takes every combination; `random` and `optuna` draw `num_samples` points."""
-    space: Annotated[dict[str, Any], Field(min_length=1)] = field(
-        default_factory=lambda: {"plan.alpha": [0.0, 0.5, 1.0]}
-    )
-    """Field -> list of values, or {low, high, log, step} for a range (`random` and `optuna` only)."""
+    space: dict[str, Any] = field(default_factory=lambda: {"plan.alpha": [0.0, 0.5, 1.0]})
+    """Field -> list of values, or {low, high, log, step} for a range (`random` and `optuna` only); may be
+    empty where there are `arms`."""
+    arms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name -> field -> value, such as {anchored: {plan.pairs: anchored}}: configurations that are compared besides, or
+    with an empty `space` alone, under their names. What an arm does not set is as in the recipe."""
     num_samples: PositiveInt = 8
     """Points drawn by `random` and `optuna`."""
     seeds: tuple[int, ...] = (0,)
     """Every point is trained once a seed."""
     baselines: tuple[BaselineName, ...] = get_args(BaselineName)
-    """Controls that are trained besides, unless the space has them, with the recipe's own values of all that is varied:
-    X-X only, X-Y only, training in `translate.source_lang` alone, and no training at all."""
+    """Trained besides, unless the space has them, with the recipe's own values of all that is varied: X-X only, X-Y
+    only, training in `translate.source_lang` alone, and no training at all. The last two are never recommended."""
     equal_compute: bool = True
     """Where plan.batch_size is varied (and train.steps is not): fewer steps of larger batches, so that every trial sees
     as many pairs as train.steps of the recipe's plan.batch_size have."""
     claims: tuple[ClaimConfig, ...] = ()
     """What the study is expected to show; its report gives each a verdict on every set."""
     metric: str | tuple[str, ...] = "dev/pool_map"
-    """What early stopping and `optuna` look at, and what ranks the points; of rank_distance less is better. With
-    `optuna` there may be several: it seeks their Pareto front, and the first ranks the points."""
+    """SET/NUMBER: the set that a study is decided on, one's own relevance judgements included, and what early stopping
+    and `optuna` look at; of rank_distance less is better. The number joins the losses of the rule with mono, cross and
+    pool mAP, as far as the set has these. With `optuna` there may be several: it seeks their Pareto front, and the
+    first is the study's."""
     asha: bool = False
     """Stop weak trials early (asynchronous successive halving on `metric`); baselines are trained to the end. With one
     seed: find a region so, and give its points more seeds in a study of its own."""
@@ -98,6 +107,12 @@ class TuneConfig:
         return self.equal_compute and "plan.batch_size" in self.space and "train.steps" not in self.space
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.arms:
+            told = name not in NAMES_TAKEN and not set(ARM_SIGNS) & set(name) and bool(name.strip())
+            require(told, "tune.arms", name, f"another name, without any of {ARM_SIGNS} and none of a baseline's")
+        require(bool(self.space or self.arms), "tune.space", self.space, "not empty without tune.arms")
+        require(bool(self.space) or self.search == "grid", "tune.search", self.search, "grid with an empty tune.space")
         require(len(set(self.seeds)) == len(self.seeds) >= 1, "tune.seeds", self.seeds, "distinct seeds")
         require(len(set(self.baselines)) == len(self.baselines), "tune.baselines", self.baselines, "distinct names")
         require(len(set(self.metrics)) == len(self.metrics) >= 1, "tune.metric", self.metric, "one, or distinct ones")

@@ -15,7 +15,17 @@ from hbt_ray.kit import prose
 from hbt_ray.kit.figures import COLOURS
 from hbt_ray.languages import code_and_name, lang_name
 
-FILTERS = (prose.number, prose.signed, prose.decimals, prose.p_text, prose.percent, prose.count, lang_name)
+FILTERS = (
+    prose.number,
+    prose.signed,
+    prose.decimals,
+    prose.p_text,
+    prose.percent,
+    prose.share,
+    prose.count,
+    prose.capital,
+    lang_name,
+)
 
 
 def render(package: str, template: str, **context: Any) -> str:

@@ -46,14 +46,19 @@ def percent(share: float) -> str:
     return f"{share:.2%}" if share < 0.1 else f"{share:.1%}"
 
 
+def share(value: float) -> str:
+    """A share with one decimal, never `-0.0%`; a dash for NaN."""
+    return "–" if np.isnan(value) else f"{round(float(value), 3) + 0.0:.1%}"
+
+
 def count(value: int) -> str:
     """`1,234`."""
     return f"{value:,}"
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str], last: str = "and") -> str:
     """`a, b and c`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def some(names: Sequence[str]) -> str:

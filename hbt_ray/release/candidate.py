@@ -45,12 +45,14 @@ def chosen_trial(analysis: StudyAnalysis, name: str = "") -> tuple[Trial, str]:
             known = ", ".join(finished)
             raise ConfigError(f"{name!r} is no finished trial of study {analysis.study.name!r}; these are: {known}")
         return finished[name], "asked for by --trial"
-    if analysis.recommended is None:
+    if analysis.recommended is None or analysis.decision is None:
         raise ConfigError(f"study {analysis.study.name!r} recommends nothing; name a trial with --trial NAME")
-    metric = f"{analysis.main.on_set.name}/{analysis.target}"
-    sign = -1 if analysis.target in LOWER_IS_BETTER else 1
+    on_set = analysis.main.on_set
+    target = analysis.target if analysis.target in on_set.metrics else next(iter(analysis.decision.weights))
+    metric, column = f"{on_set.name}/{target}", on_set.at(target)
+    sign = -1 if target in LOWER_IS_BETTER else 1
     trials = analysis.recommended.trials
-    best = max(trials, key=lambda trial: sign * trial.metrics[metric])
+    best = trials[int((sign * analysis.recommended.numbers[:, column]).argmax())]
     of_seeds = f", the best of its {len(trials)} seeds in {metric}" if len(trials) > 1 else ""
     return best, f"of the recommended point{of_seeds}"
 

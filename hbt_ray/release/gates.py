@@ -26,6 +26,8 @@ from hbt_ray.retrieval.scoring.significance import check_same_set, compare
 from hbt_ray.stats.compare import LEVEL, NUM_FLIPS, Difference, correct, sign_flip_test
 
 NO_CHAMPION = "no champion yet"
+IS_CHAMPION = "it is the champion itself"
+"""Why a gate that compares with the champion had nothing to compare with; it is passed unseen."""
 WHERE = {"pool_map": "in the pool", "mono_map": "inside the language"}
 """Numbers in which each language of the question is compared."""
 
@@ -40,6 +42,16 @@ class GateResult:
     passed: bool
     reason: str
     """The numbers, in a sentence."""
+
+    @property
+    def checked(self) -> bool:
+        """Whether there was anything to hold the model against."""
+        return self.reason not in (NO_CHAMPION, IS_CHAMPION)
+
+    @property
+    def verdict(self) -> str:
+        """For readers."""
+        return "FAILED" if not self.passed else "passed" if self.checked else "not checked"
 
 
 class LangLoss(NamedTuple):
@@ -60,9 +72,14 @@ class LangLoss(NamedTuple):
 
 
 def check_gates(
-    config: GatesConfig, candidate: Mapping[str, Scores], champion: Mapping[str, Scores] | None
+    config: GatesConfig,
+    candidate: Mapping[str, Scores],
+    champion: Mapping[str, Scores] | None,
+    without: str = NO_CHAMPION,
 ) -> list[GateResult]:
     """Every gate that is set, on every set of `candidate` (name -> scores); without a champion no loss is possible.
+
+    `without` says why there is none.
 
     Raises:
         EvaluationError: the two were scored on different questions of a set, or a set has a single one.
@@ -75,7 +92,9 @@ def check_gates(
             check_same_set(theirs, scores)
         for gate in GATES.values():
             results += [
-                GateResult(gate=of, on_set=name, passed=bool(passed), reason=reason)
+                GateResult(
+                    gate=of, on_set=name, passed=bool(passed), reason=without if reason == NO_CHAMPION else reason
+                )
                 for of, passed, reason in gate(config, scores, theirs)
             ]
     if not results:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from hbt_ray.config.headline import METRICS
+from hbt_ray.config.headline import ABOUT, METRICS
 from hbt_ray.kit.page import render
 from hbt_ray.kit.prose import number
 from hbt_ray.languages import code_and_name
@@ -44,6 +44,8 @@ class Facts:
     """The corpus's card; None where it cannot be read any more."""
     gates: tuple[GateResult, ...] = ()
     """Of the promotion; empty before."""
+    verdict: str = ""
+    """What the promotion says of them all, in a phrase."""
 
 
 def write_model_card(directory: str, analysis: StudyAnalysis, trial: Trial, scored: ScoredRun, facts: Facts) -> str:
@@ -64,7 +66,7 @@ def model_card(analysis: StudyAnalysis, trial: Trial, scored: ScoredRun, facts: 
         base_model=hub_base,
         library_name="sentence-transformers",
         pipeline_tag="sentence-similarity",
-        tags=["sentence-transformers", "feature-extraction", "multilingual", "retrieval", "hybrid-batch-training"],
+        tags=["sentence-transformers", "feature-extraction", "multilingual", "retrieval", *_method_tags(trial)],
         model_name=facts.name,
         eval_results=[result for scores in scored.scores.values() for result in _eval_results(scores)],
     )
@@ -80,8 +82,9 @@ def model_card(analysis: StudyAnalysis, trial: Trial, scored: ScoredRun, facts: 
         config=trial.config,
         sets=scored.scores,
         rows={name: _rows(scores) for name, scores in scored.scores.items()},
-        metrics=METRICS,
+        metrics=ABOUT,
         four=FOUR,
+        mix=mix_of(trial),
         shown=shown,
         cutoff=POOL_CUTOFF,
         line=recommendation_line(analysis),
@@ -92,6 +95,20 @@ def model_card(analysis: StudyAnalysis, trial: Trial, scored: ScoredRun, facts: 
     )
     card = ModelCard(f"---\n{data.to_yaml()}\n---\n\n{body}")
     return str(card).rstrip() + "\n"
+
+
+def mix_of(trial: Trial) -> Literal["none", "X-X", "X-Y", "hybrid"]:
+    """Of which batches a model learned: none, monolingual ones alone, cross-lingual ones alone, or both."""
+    if not trial.config.get("train.steps"):
+        return "none"
+    if trial.config.get("plan.alpha_schedule", "constant") != "constant":
+        return "hybrid"
+    alpha = trial.config.get("plan.alpha")
+    return "X-X" if alpha == 1 else "X-Y" if alpha == 0 else "hybrid"
+
+
+def _method_tags(trial: Trial) -> list[str]:
+    return ["hybrid-batch-training"] if mix_of(trial) == "hybrid" else []
 
 
 def trained_langs(trial: Trial, facts: Facts, scored: ScoredRun) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mlflow.exceptions import MlflowException
 
@@ -13,7 +13,7 @@ from hbt_ray.errors import ConfigError, HbtError, one_line
 from hbt_ray.model.find import resolve_model
 from hbt_ray.records import RunRecords, read_run
 from hbt_ray.release.candidate import ScoredRun, check_same_sets, chosen_trial, scored_run, scored_trial
-from hbt_ray.release.gates import NO_CHAMPION, GateResult, check_gates
+from hbt_ray.release.gates import IS_CHAMPION, NO_CHAMPION, GateResult, check_gates
 from hbt_ray.release.model_card import Facts, base_licence, read_corpus_card, write_model_card
 from hbt_ray.release.registry import REPLACES_TAG, Champion, crown, find_champion, register
 from hbt_ray.reports.study_wording import recommendation_line
@@ -26,6 +26,7 @@ from hbt_ray.tracking.models import log_model, replace_card
 from hbt_ray.tracking.runs import RunStore
 from hbt_ray.tracking.uri import store_error
 
+Verdict = Literal["passed", "failed", "not_checked"]
 REPORT = "promotion.json"
 """File of the candidate's run: the last verdict on it."""
 
@@ -52,9 +53,11 @@ class Promotion:
         return all(result.passed for result in self.results)
 
     @property
-    def checked(self) -> bool:
-        """Whether anything was: without a champion, gates that compare with it are passed unseen."""
-        return any(result.reason != NO_CHAMPION for result in self.results)
+    def verdict(self) -> Verdict:
+        """`not_checked` where no gate had anything to hold the model against."""
+        if not self.passed:
+            return "failed"
+        return "passed" if any(result.checked for result in self.results) else "not_checked"
 
     @property
     def is_champion(self) -> bool:
@@ -76,8 +79,9 @@ def judge(store: RunStore, directory: StudyDirectory, gates: GatesConfig, trial_
     try:
         champion = find_champion(store.client, name)
         run_id = store.find(trial.key) or ""
+        same = champion is not None and champion.run_id == run_id
         theirs = None
-        if champion is not None and gates.compares:
+        if champion is not None and not same and gates.compares:
             theirs = scored_run(store.client, champion.run_id, f"the champion (version {champion.version})", sets)
             check_same_sets(candidate, theirs)
     except MlflowException as error:
@@ -90,7 +94,14 @@ def judge(store: RunStore, directory: StudyDirectory, gates: GatesConfig, trial_
         candidate=candidate,
         run_id=run_id,
         champion=champion,
-        results=tuple(check_gates(gates, candidate.scores, theirs.scores if theirs is not None else None)),
+        results=tuple(
+            check_gates(
+                gates,
+                candidate.scores,
+                theirs.scores if theirs is not None else None,
+                IS_CHAMPION if same else NO_CHAMPION,
+            )
+        ),
     )
 
 
@@ -98,7 +109,8 @@ def carry_out(store: RunStore, promotion: Promotion, *, licence: str, register_f
     """Write the verdict down, and where it is good register the model and move the alias; what was done, in a line.
 
     A model that failed is registered only with `register_failed`, and never gets the alias. In every case the verdict
-    is a file of the candidate's run, in the workspace and in MLflow.
+    is a file of the candidate's run, in the workspace and in MLflow. Of the champion itself nothing is registered anew
+    unless something was checked.
 
     Raises:
         HbtError: the store does not answer, or the model's files are not there any more.
@@ -110,6 +122,11 @@ def carry_out(store: RunStore, promotion: Promotion, *, licence: str, register_f
         mirror_now(store.tracking_uri, store.experiment, study.directory, workspace_of(study))
         if not (promotion.passed or register_failed):
             return f"nothing is registered; the reasons are in {trial.directory}/{REPORT}"
+        if promotion.champion is not None and promotion.is_champion and promotion.verdict == "not_checked":
+            return (
+                f"version {promotion.champion.version} of {promotion.model} is the champion already; its card and the "
+                "verdict on it stay as they are, since it was held against nothing"
+            )
         run_id = store.find(trial.key)
         if run_id is None:
             raise ConfigError(f"MLflow refused the run of {trial.label}; nothing is registered")
@@ -121,7 +138,9 @@ def carry_out(store: RunStore, promotion: Promotion, *, licence: str, register_f
         if promotion.passed and replaced:
             tags[REPLACES_TAG] = replaced.version
         reasons = description(promotion)
-        version = register(client, promotion.model, model, promotion.results, tags=tags, description=reasons)
+        version = register(
+            client, promotion.model, model, promotion.results, promotion.verdict, tags=tags, description=reasons
+        )
         if not promotion.passed:
             return f"version {version} of {promotion.model} is registered with the reasons, without the alias"
         crown(client, promotion.model, version)
@@ -135,7 +154,14 @@ def card_facts(promotion: Promotion, licence: str) -> Facts:
     """What the model's card says beside the scores."""
     corpus, of_base = described(promotion.analysis.study, promotion.trial)
     name = f"{promotion.model}: {promotion.analysis.study.name}, {promotion.trial.label}"
-    return Facts(name=name, licence=licence, base_licence=of_base, corpus=corpus, gates=promotion.results)
+    return Facts(
+        name=name,
+        licence=licence,
+        base_licence=of_base,
+        corpus=corpus,
+        gates=promotion.results,
+        verdict=verdict(promotion),
+    )
 
 
 def described(study: StudyData, trial: Trial) -> tuple[dict[str, object] | None, str]:
@@ -152,8 +178,9 @@ def described(study: StudyData, trial: Trial) -> tuple[dict[str, object] | None,
 
 def verdict(promotion: Promotion) -> str:
     """Whether the gates are passed, in a phrase."""
-    if not promotion.checked:
-        return f"no gate is set: nothing was checked ({NO_CHAMPION}, and no threshold such as gates.min_scores)"
+    if promotion.verdict == "not_checked":
+        why = IS_CHAMPION if promotion.is_champion else NO_CHAMPION
+        return f"nothing was checked ({why}, and no threshold such as gates.min_scores)"
     return "every gate is passed" if promotion.passed else "not every gate is passed"
 
 
@@ -169,8 +196,7 @@ def description(promotion: Promotion) -> str:
         "|---|---|---|---|",
     ]
     for result in promotion.results:
-        passed = "passed" if result.passed else "FAILED"
-        lines.append(f"| {result.gate} | {result.on_set} | {passed} | {result.reason} |")
+        lines.append(f"| {result.gate} | {result.on_set} | {result.verdict} | {result.reason} |")
     return "\n".join(lines)
 
 
@@ -184,8 +210,8 @@ def verdict_tree(promotion: Promotion) -> dict[str, object]:
         "why": promotion.why,
         "champion": asdict(promotion.champion) if promotion.champion else None,
         "decision": recommendation_line(promotion.analysis),
+        "verdict": promotion.verdict,
         "passed": promotion.passed,
-        "checked": promotion.checked,
         "gates": [asdict(result) for result in promotion.results],
     }
 

@@ -56,6 +56,7 @@ def register(
     name: str,
     model: LoggedModel,
     results: Sequence[GateResult],
+    verdict: str,
     *,
     tags: dict[str, str],
     description: str,
@@ -74,13 +75,12 @@ def register(
         _link(client, model, name, str(version.version))
     number = str(version.version)
     client.update_model_version(name, number, description)
-    verdict = "passed" if all(result.passed for result in results) else "failed"
     for key in version.tags:
         if key.startswith(GATE_TAG):  # of an earlier attempt with other gates
             client.delete_model_version_tag(name, number, key)
     labels = {VERDICT_TAG: verdict, **tags}
     for result in results:
-        labels[f"{GATE_TAG}{result.on_set}.{result.gate}"] = f"{'pass' if result.passed else 'FAIL'}: {result.reason}"
+        labels[f"{GATE_TAG}{result.on_set}.{result.gate}"] = f"{result.verdict}: {result.reason}"
     for key, value in labels.items():
         client.set_model_version_tag(name, number, key, value[:MAX_TAG_CHARS])
     return number

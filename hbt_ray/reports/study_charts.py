@@ -1,4 +1,4 @@
-"""The charts of a study: each number against alpha, and what is traded for what."""
+"""The charts of a study: what each configuration gives up, each number against alpha, and what is traded for what."""
 
 from __future__ import annotations
 
@@ -11,20 +11,29 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from scipy.optimize import isotonic_regression  # type: ignore[import-untyped]
 
-from hbt_ray.config.headline import METRICS
+from hbt_ray.arrays import FloatArray
+from hbt_ray.config.headline import ABOUT, METRICS
 from hbt_ray.kit.figures import colour, plain_axes
 from hbt_ray.kit.prose import number
 from hbt_ray.study.analysis import SetAnalysis
-from hbt_ray.study.trials import FOUR, NO_MIX, shown
+from hbt_ray.study.decision import Decision
+from hbt_ray.study.trials import FOUR, NAMES, NO_MIX, shown
 
 ALPHA = "plan.alpha"
 SIZE = (4.4, 3.0)
 """Inches; a page shows an inch as about 75 pixels."""
 SHORT = {"mono_map": "inside", "cross_map": "across", "pool_map": "pool"}
+MARKS = {"mono_map": ("o", "mono"), "cross_map": ("D", "more"), "pool_map": ("s", "pool")}
+"""Number -> marker and colour in the picture of losses; any other number has those of `OTHER_MARK`."""
+OTHER_MARK = ("^", "less")
+MOST_ROWS = 24
 DODGE = 0.018
 """Of alpha, between points of one alpha that differ in other fields."""
+LABEL_GAP = 0.08
+"""Of the height of a chart, between the labels of two lines."""
 STYLES: dict[str, dict[str, Any]] = {
     "chosen": {"mfc": colour("pool"), "mec": colour("card"), "ms": 9.0, "zorder": 4},
     "front": {"mfc": colour("mono"), "mec": colour("card"), "ms": 7.5, "zorder": 3},
@@ -45,6 +54,53 @@ class Chart:
 
 Drawing = Callable[[SetAnalysis, int | None], Chart | None]
 """(the points of a set, position of the recommended one) -> its chart; None where there is nothing to draw."""
+
+
+def losses_figure(scored: SetAnalysis, decision: Decision) -> Figure:
+    """A row a configuration that takes part, with its loss in each number; the worst one counts.
+
+    Where the spread between seeds is known, a line stands at the end of the confidence set. Of many configurations the
+    best are drawn.
+    """
+    points, losses = scored.on_set.points, decision.losses * list(decision.weights.values())
+    taking_part = {*decision.candidates, *decision.guarded, *decision.below_base}
+    rows = sorted(sorted(taking_part, key=lambda at: decision.worst[at])[:MOST_ROWS])
+    figure = Figure(figsize=(5.4, 1.3 + 0.38 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    plain_axes(axes)
+    axes.grid(axis="x", color=colour("line"), lw=0.8)
+    axes.set_axisbelow(True)
+    at_row = {at: row for row, at in enumerate(rows)}
+    axes.axhspan(at_row[decision.recommended] - 0.5, at_row[decision.recommended] + 0.5, color=colour("good-bg"), lw=0)
+    for at, row in at_row.items():
+        axes.hlines(row, 0, max(decision.worst[at], 0), color=colour("ink"), lw=1.2, alpha=0.4)
+    for column, name in enumerate(decision.weights):
+        marker, shade = MARKS.get(name, OTHER_MARK)
+        style: dict[str, Any] = {
+            "marker": marker,
+            "mfc": colour(shade),
+            "mec": colour("card"),
+            "ms": 7.5,
+            "mew": 1.0,
+            "ls": "",
+        }
+        axes.plot([], [], label=ABOUT[name][0], **style)
+        beside = 0.2 * (column - (len(decision.weights) - 1) / 2)
+        for at, row in at_row.items():
+            title = f"{points[at].label}: {losses[at, column]:.1%} of {ABOUT[name][0]}"
+            axes.plot([losses[at, column]], [row + beside], gid=title, zorder=3, **style)
+    if decision.seeds_known and len(decision.candidates) > 1:
+        limit = decision.worst[decision.recommended] + decision.reach
+        axes.axvline(limit, color=colour("ink"), lw=1.2, ls="--", label="end of the confidence set (95%)")
+    axes.set_yticks(range(len(rows)), [points[at].label for at in rows])
+    for at, text in zip(rows, axes.get_yticklabels(), strict=True):
+        text.set_color(colour("ink" if at in decision.confidence_set else "dim"))
+        text.set_fontweight("bold" if at == decision.recommended else "normal")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.set_xlabel("given up of the best" + (", weighted" if set(decision.weights.values()) != {1.0} else ""))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9, labelcolor=colour("ink"))
+    return figure
 
 
 def charts(scored: SetAnalysis, chosen: int | None) -> dict[str, Chart]:
@@ -74,21 +130,25 @@ def against_alpha(scored: SetAnalysis, chosen: int | None, metric: str) -> Chart
             axes.plot([beside] * len(seeds), seeds, ".", color=colour("dim"), alpha=0.5)
         _mark(axes, place, means[at], _kind(scored, at, chosen), f"{points[at].label}: {number(metric, means[at])}")
     low, high = axes.get_ylim()
-    off_chart = []
-    for at in sorted(set(range(len(points))) - set(places)):
-        if low - (high - low) <= means[at] <= high + (high - low):
-            axes.axhline(means[at], color=colour("ink"), lw=1, ls="--", alpha=0.6)
-            ends = means[[min(places, key=places.__getitem__), max(places, key=places.__getitem__)]]
-            left = abs(ends[0] - means[at]) > abs(ends[1] - means[at])  # where fewer points are in the way
-            corner = (0.03 if left else 0.97, float(means[at]))
-            side = "left" if left else "right"
-            axes.annotate(points[at].label, corner, (0, 3), ("axes fraction", "data"), "offset points",
-                          ha=side, size=9, color=colour("ink"))  # fmt: skip
-        else:
-            off_chart.append(f"{points[at].label} {number(metric, means[at])}")
+    without = sorted(set(range(len(points))) - set(places), key=lambda at: means[at])
+    lines = [at for at in without if low - (high - low) <= means[at] <= high + (high - low)]
+    for at in lines:
+        axes.axhline(means[at], color=colour("ink"), lw=1, ls="--", alpha=0.6)
+    low, high = axes.get_ylim()
+    for at, y in zip(lines, apart(means[lines], LABEL_GAP * (high - low)), strict=True):
+        name = points[at].control or points[at].label
+        axes.annotate(name, (1.01, y), xycoords=("axes fraction", "data"), va="center", size=9, color=colour("ink"))
+    off_chart = [f"{points[at].label} {number(metric, means[at])}" for at in without if at not in lines]
     note = "lower is fairer" if metric == "rank_distance" else "higher is better"
     note += f"; off the chart: {', '.join(off_chart)}" if off_chart else ""
     return Chart(heading=METRICS[metric][0], note=note, figure=figure)
+
+
+def apart(values: FloatArray, gap: float) -> FloatArray:
+    """Places for the labels of rising `values`: no two closer than `gap`, and together as near to them as that lets."""
+    steps = gap * np.arange(len(values))
+    places: FloatArray = steps + isotonic_regression(values - steps).x if len(values) else values
+    return places
 
 
 def trade(scored: SetAnalysis, chosen: int | None, across: str, up: str) -> Chart | None:
@@ -105,7 +165,8 @@ def trade(scored: SetAnalysis, chosen: int | None, across: str, up: str) -> Char
         title = f"{points[at].label}: {number(across, x[at])}, {number(up, y[at])}"
         _mark(axes, x[at], y[at], _kind(scored, at, chosen), title)
         values = points[at].values
-        label = shown(values[ALPHA]) if set(values) == {ALPHA} else str(at + 1)
+        arm = points[at].name if points[at].name not in NAMES else ""
+        label = arm or (shown(values[ALPHA]) if set(values) == {ALPHA} else str(at + 1))
         offset = (6, -13 if at % 2 else 5)
         axes.annotate(label, (x[at], y[at]), offset, textcoords="offset points", size=10, color=colour("ink"))
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
@@ -153,7 +214,8 @@ def _places(axes: Axes, scored: SetAnalysis) -> tuple[dict[int, float], list[lis
     families: dict[str, list[int]] = {}
     for at in sorted(mixes, key=lambda at: places[at]):
         rest = {name: value for name, value in points[at].values.items() if name != ALPHA}
-        families.setdefault(json.dumps(rest, sort_keys=True), []).append(at)
+        arm = points[at].label if points[at].name not in ("", *NAMES) else ""  # differs in fields that are no values
+        families.setdefault(json.dumps([arm, rest], sort_keys=True), []).append(at)
     if len(distinct) < len(places):
         for index, family in enumerate(families.values()):
             places |= {at: places[at] + DODGE * (index - (len(families) - 1) / 2) for at in family}
@@ -171,4 +233,4 @@ def _mark(axes: Axes, x: float, y: float, kind: str, title: str) -> None:
 def _kind(scored: SetAnalysis, at: int, chosen: int | None) -> str:
     if at == chosen:
         return "chosen"
-    return "control" if scored.on_set.points[at].control else "front" if scored.front[at] else "other"
+    return "control" if not scored.on_set.points[at].eligible else "front" if scored.front[at] else "other"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line
-from hbt_ray.stats.compare import Difference
+from hbt_ray.reports.study_findings import findings
+from hbt_ray.reports.study_wording import caveats, reason, recommendation_line
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
 
 
@@ -31,7 +30,6 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
         "controls": {
             control.name: {
                 "point": labels[control.at],
-                "outside_the_space": control.outside,
                 "differences": [asdict(row) for row in control.differences.values()],
             }
             for control in analysis.controls
@@ -80,15 +78,24 @@ def report_tree(analysis: StudyAnalysis) -> dict[str, Any]:
             "label": point.label,
             "trials": [trial.name for trial in point.trials],
             "state": decision.state,
+            "weights": decision.weights,
+            "losses": {
+                label: dict(zip(decision.weights, losses, strict=True))
+                for label, losses in zip(labels, decision.losses.tolist(), strict=True)
+            },
+            "worst_loss": dict(zip(labels, decision.worst.tolist(), strict=True)),
+            "confidence_set": [labels[at] for at in decision.confidence_set],
+            "reach": decision.reach,
             "lead": decision.lead,
             "num_seeds": decision.num_seeds,
-            "seed_sd": decision.seed_sd,
-            "excluded": [labels[at] for at in decision.excluded],
+            "seeds_needed": decision.seeds_needed,
+            "questions_needed": decision.questions_needed,
             "left_out": [labels[at] for at in decision.left_out],
-            "mono_tests": _tests(decision.mono_tests, labels),
-            "forgone": _tests(decision.forgone, labels),
-            "rivals": _tests(decision.rivals, labels),
-            "outlook": [{**asdict(needed), "other": labels[needed.other]} for needed in decision.outlook],
+            "guarded": {labels[at]: losses for at, losses in decision.guarded.items()},
+            "below_base": {
+                labels[at]: [asdict(row) for row in rows.values()] for at, rows in decision.below_base.items()
+            },
+            "none_passes": decision.none_passes,
         }
     return tree
 
@@ -114,7 +121,3 @@ def _set_tree(scored: SetAnalysis) -> dict[str, Any]:
             for at, point in enumerate(on_set.points)
         ],
     }
-
-
-def _tests(rows: Mapping[int, Difference], labels: list[str]) -> list[dict[str, Any]]:
-    return [{"point": labels[at], **asdict(row)} for at, row in rows.items()]

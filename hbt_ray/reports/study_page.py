@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from hbt_ray.config.headline import METRICS
-from hbt_ray.config.tune import OVERALL
+from hbt_ray.config.headline import ABOUT
 from hbt_ray.kit.figures import figure_png, figure_svg
 from hbt_ray.kit.page import render
-from hbt_ray.reports.study_charts import Chart, charts
+from hbt_ray.reports.study_charts import Chart, charts, losses_figure
+from hbt_ray.reports.study_findings import findings
 from hbt_ray.reports.study_json import report_tree
-from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
-from hbt_ray.stats.compare import Difference
+from hbt_ray.reports.study_surface import surface_figure
+from hbt_ray.reports.study_wording import caveats, numbers, reason, recommendation_line, title
 from hbt_ray.storage import json_text
 from hbt_ray.study.analysis import SetAnalysis, StudyAnalysis
 from hbt_ray.study.trials import FOUR, shown
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "decision.json"
 """Names of the artifacts of a study's run."""
+PICTURE = "What each configuration gives up of the best, by number"
 
 
 def report_files(analysis: StudyAnalysis) -> dict[str, str]:
@@ -48,16 +48,26 @@ def _context(analysis: StudyAnalysis) -> dict[str, Any]:
         "findings": findings(analysis),
         "caveats": caveats(analysis),
         "facts": _facts(analysis),
-        "metrics": {**METRICS, OVERALL: ("mAP overall", "")},
+        "metrics": ABOUT,
         "four": [metric for metric in FOUR if metric in analysis.main.on_set.metrics],
+        "picture": figure_svg(losses_figure(analysis.main, decision), PICTURE) if decision else "",
+        "surface": _surface(analysis),
         "charts": [(scored, _charts(analysis, scored)) for scored in analysis.sets],
         "chosen_in": {scored.on_set.name: chosen_on(analysis, scored) for scored in analysis.sets},
         "shown": shown,
-        "tests": _tests(analysis),
+        "numbers": numbers(decision.weights) if decision else "",
+        "rule": analysis.study.rule,
         "places": _places(analysis),
+        "by_loss": np.argsort(decision.worst, kind="stable").tolist() if decision else [],
         "gain_scale": _gain_scale(analysis),
         "has_known": analysis.main.draws.known,
     }
+
+
+def _surface(analysis: StudyAnalysis) -> str:
+    """The surface of a study of two fields; empty for any other."""
+    figure = surface_figure(analysis.main, analysis.decision) if analysis.decision else None
+    return figure_svg(figure, "Each number over the two fields that were varied") if figure else ""
 
 
 def _charts(analysis: StudyAnalysis, scored: SetAnalysis) -> list[tuple[Chart, str]]:
@@ -73,14 +83,21 @@ def chart_files(analysis: StudyAnalysis) -> dict[str, bytes]:
         for name, chart in charts(scored, chosen_on(analysis, scored)).items():
             chart.figure.suptitle(f"{chart.heading} ({chart.note})", fontsize=10)
             files[f"{scored.on_set.name}/{name}.png"] = figure_png(chart.figure)
+    main, decision = analysis.main, analysis.decision
+    if decision is not None:
+        files[f"{main.on_set.name}/losses.png"] = figure_png(losses_figure(main, decision))
+        if surface := surface_figure(main, decision):
+            files[f"{main.on_set.name}/surface.png"] = figure_png(surface)
     return files
 
 
 def chosen_on(analysis: StudyAnalysis, scored: SetAnalysis) -> int | None:
     """Position of the recommended point among those of another set; None where it is not scored there."""
     point = analysis.recommended
-    same = [at for at, other in enumerate(scored.on_set.points) if point is not None and other.values == point.values]
-    return same[0] if same else None
+    if point is None:
+        return None
+    same = [point.control, point.values]
+    return next((at for at, other in enumerate(scored.on_set.points) if [other.control, other.values] == same), None)
 
 
 def _places(analysis: StudyAnalysis) -> dict[int, str]:
@@ -88,26 +105,13 @@ def _places(analysis: StudyAnalysis) -> dict[int, str]:
     decision = analysis.decision
     if decision is None:
         return {}
-    places = {at: "control" for at, point in enumerate(analysis.main.on_set.points) if point.control}
+    places = {at: "compared only" for at, point in enumerate(analysis.main.on_set.points) if not point.eligible}
     places |= dict.fromkeys(decision.left_out, "trials failed or were stopped")
-    places |= dict.fromkeys(decision.excluded, "loses inside a language")
-    for at, row in decision.rivals.items():
-        places[at] = (
-            "behind" if row.better else "not tested" if row.verdict == "unknown" else "not significantly behind"
-        )
+    places |= dict.fromkeys([*decision.guarded, *decision.below_base], "stopped by a guard")
+    unknown = decision.state == "unknown"
+    for at in decision.others:
+        places[at] = "not tested" if unknown else "may be as good" if at in decision.confidence_set else "behind"
     return places | {decision.recommended: "recommended"}
-
-
-def _tests(analysis: StudyAnalysis) -> list[tuple[str, Mapping[int, Difference]]]:
-    decision = analysis.decision
-    if decision is None:
-        return []
-    label, points = METRICS[decision.target][0], analysis.main.on_set.points
-    groups = [
-        (f"1. {METRICS['mono_map'][0]}: against the best, {points[decision.best_mono].label}", decision.mono_tests),
-        (f"2. {label}: {points[decision.recommended].label} against the other allowed points", decision.rivals),
-    ]
-    return [(heading, rows) for heading, rows in groups if rows]
 
 
 def _facts(analysis: StudyAnalysis) -> dict[str, str]:
@@ -117,9 +121,9 @@ def _facts(analysis: StudyAnalysis) -> dict[str, str]:
     facts = {
         "study": study.name,
         "varied": ", ".join(sorted(varied)) or "nothing",
-        "points": f"{sum(not point.control for point in on_set.points)}",
-        "controls": ", ".join(point.label for point in on_set.points if point.control) or "none besides the points",
-        "seeds": ", ".join(map(str, seeds)),
+        "configurations": f"{sum(point.eligible for point in on_set.points)}",
+        "compared only": ", ".join(point.label for point in on_set.points if not point.eligible) or "none",
+        "seeds": f"{len(seeds)} (named {', '.join(map(str, seeds))})",
         "trials": f"{len(study.finished)} finished of {len(study.trials)}",
         "decided on": on_set.name,
         "languages": f"{len(on_set.langs)}" if on_set.langs else "not recorded",

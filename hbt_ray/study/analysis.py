@@ -15,24 +15,22 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.retrieval.scoring.cells import cells_by_lang, headline_cells
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.stats.compare import Difference, correct
-from hbt_ray.stats.crossed import Draws, draw_numbers
+from hbt_ray.stats.crossed import NUM_DRAWS, Draws, draw_numbers
 from hbt_ray.stats.resample import strata
 from hbt_ray.study.arms import ALPHAS, find_arm
 from hbt_ray.study.claims import Claims, judge
 from hbt_ray.study.decision import Decision, decide, point_difference
 from hbt_ray.study.gains import BY_LANG, ByLang, lang_gains
-from hbt_ray.study.trials import (
-    FOUR,
-    NAMES,
-    NO_MIX,
+from hbt_ray.study.points_on_set import (
+    NO_TRAFFIC,
     Point,
     PointsOnSet,
-    StudyData,
-    Trial,
+    Traffic,
     point_cells,
     points_on_set,
-    scored_sets,
+    with_traffic,
 )
+from hbt_ray.study.trials import FOUR, NAMES, NO_MIX, StudyData, Trial, scored_sets
 
 Read = Callable[[Sequence[Trial], str], Mapping[str, Scores]]
 """(trials, set) -> scores by key."""
@@ -56,15 +54,13 @@ class SetAnalysis:
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """The recommended point against a baseline."""
+    """The recommended point against a baseline, or where it is X-X itself, against the best mix of batches."""
 
     name: str
     at: int
-    """The baseline's position among the points."""
+    """The other's position among the points."""
     differences: dict[str, Difference]
-    """Number -> the recommended point against the baseline, corrected for the four numbers."""
-    outside: bool
-    """Whether it takes no part in the choice, because it lies outside of the search space."""
+    """Number -> the recommended point against the other, corrected for all the numbers."""
 
     @property
     def title(self) -> str:
@@ -100,14 +96,12 @@ class StudyAnalysis:
 
     @property
     def unbeaten(self) -> list[Control]:
-        """Controls outside of the choice that the recommended point is not significantly ahead of in the target."""
-        rows = [(control, control.differences.get(self.target)) for control in self.controls if control.outside]
-        return [control for control, row in rows if row is not None and not row.better]
-
-    @property
-    def winners(self) -> list[Control]:
-        """Those of `unbeaten` that are significantly ahead of the recommended point."""
-        return [control for control in self.unbeaten if control.differences[self.target].worse]
+        """What may not be recommended, and gives up no more than the recommended point."""
+        if self.decision is None:
+            return []
+        points, worst = self.main.on_set.points, self.decision.worst
+        limit = worst[self.decision.recommended]
+        return [control for control in self.controls if not points[control.at].eligible and worst[control.at] <= limit]
 
     def control(self, name: str) -> Control | None:
         """The comparison with a baseline; None where the study has none, or it is what is recommended."""
@@ -129,17 +123,21 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
     chosen = set_name or (chosen if chosen in names else names[0])
     if chosen not in names:
         raise ConfigError(f"set {chosen!r} is not scored in study {study.name!r}; its trials have {', '.join(names)}")
-    metrics = [target, *(claim.metric for claim in study.claims if claim.metric != OVERALL)]
-    ordered = [chosen, *(name for name in names if name != chosen)]
-    on_sets = [points_on_set(finished, read(finished, name), name, metrics, study.lost) for name in ordered]
+    rule = study.rule
+    metrics = [*rule.weights_of(target), *rule.guards, *(c.metric for c in study.claims if c.metric != OVERALL), target]
+    on_sets = []
+    for name in [chosen, *(name for name in names if name != chosen)]:
+        scores = read(finished, name)
+        trials = with_traffic(finished, scores, name, rule.traffic)
+        on_sets.append(points_on_set(trials, scores, name, metrics, study.lost))
     if not on_sets[0].points:
         raise ConfigError(
             f"study {study.name!r} has no finished trial with all of {', '.join(on_sets[0].metrics)} on {chosen!r}; "
             "look for numbers that are not finite in its trials"
         )
-    sets = tuple(analyse_set(on_set) for on_set in on_sets if on_set.points)
+    sets = tuple(analyse_set(on_set, rule.traffic) for on_set in on_sets if on_set.points)
     main = sets[0]
-    decision = decide(main.on_set, main.draws, target)
+    decision = decide(main.on_set, main.draws, target, rule)
     recommended = None if decision is None else main.on_set.points[decision.recommended]
     base = find_arm(main.on_set, "X-X", recommended)
     places = range(len(main.on_set.points))
@@ -158,9 +156,9 @@ def analyse(study: StudyData, read: Read, set_name: str = "") -> StudyAnalysis:
     )
 
 
-def analyse_set(on_set: PointsOnSet) -> SetAnalysis:
+def analyse_set(on_set: PointsOnSet, traffic: Traffic = NO_TRAFFIC) -> SetAnalysis:
     """Intervals and the Pareto front of all points on one set."""
-    draws = draw(on_set)
+    draws = draw(on_set, traffic)
     four = [metric for metric in FOUR if metric in on_set.metrics]
     columns = [on_set.at(metric) for metric in four]
     signs = np.array([-1.0 if metric in LOWER_IS_BETTER else 1.0 for metric in four])
@@ -180,28 +178,34 @@ def analyse_set(on_set: PointsOnSet) -> SetAnalysis:
     )
 
 
-def draw(on_set: PointsOnSet) -> Draws:
+def draw(on_set: PointsOnSet, traffic: Traffic = NO_TRAFFIC, num_draws: int = NUM_DRAWS) -> Draws:
     """Draw all points of a set, with their questions where every trial has them."""
-    cells = [point_cells(point, on_set.metrics) for point in on_set.points] if on_set.by_question else []
+    cells = [point_cells(point, on_set.metrics, traffic) for point in on_set.points] if on_set.by_question else []
     scores = on_set.points[0].scored[0] if cells else None
     stratum = None if scores is None else strata(cells_by_lang(headline_cells(scores)))
     trained = [point.trained for point in on_set.points]
-    return draw_numbers([point.numbers for point in on_set.points], cells, trained, stratum=stratum)
+    return draw_numbers(
+        [point.numbers for point in on_set.points], cells, trained, stratum=stratum, num_draws=num_draws
+    )
 
 
 def _controls(main: SetAnalysis, decision: Decision | None, target: str) -> list[Control]:
     if decision is None:
         return []
     on_set = main.on_set
-    places = {name: find_arm(on_set, name, on_set.points[decision.recommended]) for name in ALPHAS}
+    recommended = on_set.points[decision.recommended]
+    places = {name: find_arm(on_set, name, recommended) for name in ALPHAS}
+    if places["X-X"] == decision.recommended:
+        mixes = [other for other in decision.others if other not in places.values()]
+        places |= {on_set.points[other].label: other for other in mixes[:1]}
     places |= {NAMES[name]: find_arm(on_set, name, None) for name in NO_MIX}
-    metrics = [metric for metric in dict.fromkeys((*FOUR, target)) if metric in on_set.metrics]
+    metrics = [metric for metric in dict.fromkeys((*FOUR, *decision.weights, target)) if metric in on_set.metrics]
     controls = []
     for name, at in places.items():
         if at is None or at == decision.recommended:
             continue
         rows = {metric: point_difference(on_set, main.draws, metric, decision.recommended, at) for metric in metrics}
-        controls.append(Control(name=name, at=at, differences=correct(rows), outside=bool(on_set.points[at].control)))
+        controls.append(Control(name=name, at=at, differences=correct(rows)))
     return controls
 
 

@@ -1,4 +1,4 @@
-"""The arms of a study by name: `X-X`, `X-Y`, `source`, `untrained`, or a point of the search such as `alpha=0.5`."""
+"""The arms of a study by name: `X-X`, `X-Y`, `source`, `untrained`, of `tune.arms`, or a point such as `alpha=0.5`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from hbt_ray.config import Recipe
 from hbt_ray.errors import ConfigError
 from hbt_ray.study.points import allows
-from hbt_ray.study.trials import NO_MIX, Point, PointsOnSet
+from hbt_ray.study.points_on_set import Point, PointsOnSet
+from hbt_ray.study.trials import NO_MIX
 
 ALPHAS = {"X-X": ("xx", 1.0), "X-Y": ("xy", 0.0)}
 """Arm -> its baseline, and its alpha: monolingual batches only, cross-lingual batches only."""
@@ -23,8 +24,8 @@ def find_arm(on_set: PointsOnSet, name: str, like: Point | None) -> int | None:
     points = on_set.points
     if name in ALPHAS:
         places = [at for at, point in enumerate(points) if _has_alpha(point, ALPHAS[name][1])]
-    elif name in NO_MIX:
-        places = [at for at, point in enumerate(points) if point.control == name]
+    elif name in NO_MIX or not _fields(name):
+        places = [at for at, point in enumerate(points) if point.name == name]
     else:
         fields = _fields(name)
         places = [at for at, point in enumerate(points) if not point.control and _matches(point.values, fields)]
@@ -44,15 +45,16 @@ def check_arms(recipe: Recipe) -> None:
                 fields = ", ".join(name.split(".")[-1] for name in recipe.tune.space)
                 raise ConfigError(
                     f"tune.claims: {arm!r} is no arm of this study; use X-X, X-Y, source or untrained as far as "
-                    f"tune.baselines has them ({', '.join(recipe.tune.baselines) or 'none'}), or a point of tune.space "
-                    f"as FIELD=VALUE (fields: {fields})"
+                    f"tune.baselines has them ({', '.join(recipe.tune.baselines) or 'none'}), one of tune.arms "
+                    f"({', '.join(recipe.tune.arms) or 'none'}), or a point of tune.space as FIELD=VALUE "
+                    f"(fields: {fields})"
                 )
 
 
 def _has_arm(recipe: Recipe, arm: str) -> bool:
     tune = recipe.tune
-    if arm in NO_MIX:
-        return arm in tune.baselines
+    if arm in NO_MIX or arm in tune.arms:
+        return arm in (*tune.baselines, *tune.arms)
     if arm in ALPHAS:
         baseline, alpha = ALPHAS[arm]
         return baseline in tune.baselines or allows(tune.space.get("plan.alpha", [recipe.plan.alpha]), alpha)
@@ -67,7 +69,8 @@ def _has_alpha(point: Point, alpha: float) -> bool:
     """Whether it was trained with this alpha throughout, in all languages."""
     config = point.trials[0].config
     constant = config.get("plan.alpha_schedule", "constant") == "constant"
-    return config.get("plan.alpha") == alpha and constant and point.trained and point.control not in NO_MIX
+    own = point.control in ("", *(baseline for baseline, _ in ALPHAS.values()))
+    return config.get("plan.alpha") == alpha and constant and point.trained and own
 
 
 def _fields(name: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The controls of a study: what every claim about a mix of batches is held against.
 
-A baseline that lies in the search space is a point like any other, is not trained twice, and may be recommended. One
-that does not is a control: it is shown and compared with, and takes no part in the choice.
+A baseline that lies in the search space is a point like any other, and is not trained twice. One that does not is a
+control. X-X and X-Y may be recommended in either case; training in the source language alone and no training are
+compared with, and take no part in the choice.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from hbt_ray.config import Recipe
 from hbt_ray.config.tune import BaselineName
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.errors import ConfigError, PlanError
-from hbt_ray.study.points import TrialSpec, allows, as_in_recipe, values_of
+from hbt_ray.study.points import TrialSpec, allows, arm_point, arm_trials, as_in_recipe, values_of
 from hbt_ray.study.trials import NAMES, NO_MIX, Trial
 from hbt_ray.training.experiment import check_plans
 
@@ -21,7 +22,7 @@ EVERY: tuple[BaselineName, ...] = get_args(BaselineName)
 
 
 def baseline_trials(recipe: Recipe) -> list[TrialSpec]:
-    """The trials of all baselines, seed by seed, those of the space too; no fine-tuning has no seeds, and comes once.
+    """The trials of all baselines and arms, those of the space too; no fine-tuning has no seeds, and comes once.
 
     A baseline that fixes what the recipe has anyway is named by what the space varies, as its points are.
     """
@@ -32,7 +33,7 @@ def baseline_trials(recipe: Recipe) -> list[TrialSpec]:
         for name in recipe.tune.baselines
         if name != "untrained" or seed == seeds[0]
     ]
-    return list({trial.name: trial for trial in trials}.values())
+    return list({trial.name: trial for trial in (*trials, *arm_trials(recipe))}.values())
 
 
 def baseline_trial(recipe: Recipe, name: BaselineName, seed: int | None = None) -> TrialSpec:
@@ -52,19 +53,22 @@ def baseline_point(recipe: Recipe, name: BaselineName) -> dict[str, Any]:
     return {field: value for field, value in (own | fixed).items() if field in space or value != own[field]}
 
 
-def baseline_of(spec: TrialSpec, recipe: Recipe) -> BaselineName | None:
-    """Which baseline of the recipe a trial is; None for any other.
+def baseline_of(spec: TrialSpec, recipe: Recipe) -> str | None:
+    """Which arm or baseline of the recipe a trial is; None for any other.
 
     The source language alone and no fine-tuning are known as such where the recipe asks for them no more.
     """
+    for name in recipe.tune.arms:
+        if arm_point(recipe, name) == spec.point:
+            return name
     names = dict.fromkeys((*recipe.tune.baselines, *(name for name in EVERY if name in NO_MIX)))
     return next((name for name in names if baseline_point(recipe, name) == spec.point), None)
 
 
 def baseline_names(recipe: Recipe, trials: Iterable[Trial]) -> dict[str, str]:
-    """Name of a trial -> name of the baseline that it is, for those that are one."""
+    """Name of a trial -> name of the arm or baseline that it is, for those that are one."""
     baselines = {trial.spec.name: baseline_of(trial.spec, recipe) for trial in trials}
-    return {trial: NAMES[name] for trial, name in baselines.items() if name}
+    return {trial: NAMES.get(name, name) for trial, name in baselines.items() if name}
 
 
 def check_baselines(recipe: Recipe, corpus: Corpus) -> None:
@@ -82,15 +86,20 @@ def check_baselines(recipe: Recipe, corpus: Corpus) -> None:
 def in_space(point: dict[str, Any], recipe: Recipe) -> bool:
     """Whether a point, with values as the recipe has them, is one of the search space."""
     space = recipe.tune.space
-    return set(point) == set(space) and all(_allowed(recipe, name, space[name], point[name]) for name in space)
+    return (
+        bool(space)
+        and set(point) == set(space)
+        and all(_allowed(recipe, name, space[name], point[name]) for name in space)
+    )
 
 
-def controls(recipe: Recipe) -> list[BaselineName]:
-    """The baselines that lie outside of the search space, whether the recipe asks for them (still) or not.
+def controls(recipe: Recipe) -> list[str]:
+    """The baselines and arms that lie outside of the search space, baselines whether the recipe asks for them or not.
 
     Those that stand for no mix of batches do so always.
     """
-    return [name for name in EVERY if name in NO_MIX or not in_space(baseline_point(recipe, name), recipe)]
+    outside = [name for name in recipe.tune.arms if not in_space(arm_point(recipe, name), recipe)]
+    return outside + [name for name in EVERY if name in NO_MIX or not in_space(baseline_point(recipe, name), recipe)]
 
 
 def _allowed(recipe: Recipe, name: str, values: Any, value: Any) -> bool:

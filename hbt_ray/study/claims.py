@@ -19,7 +19,7 @@ from hbt_ray.config.tune import OVERALL, ClaimConfig
 from hbt_ray.stats.compare import Difference, correct
 from hbt_ray.stats.crossed import Draws
 from hbt_ray.study.arms import find_arm
-from hbt_ray.study.trials import Point, PointsOnSet
+from hbt_ray.study.points_on_set import Point, PointsOnSet
 
 PARTS_OF_OVERALL = ("mono_map", "cross_map", "pool_map")
 """Numbers whose mean is `OVERALL`."""

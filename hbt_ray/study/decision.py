@@ -1,181 +1,279 @@
-"""The rule by which a study recommends a point, and what is known of how sure that is.
+"""The rule by which a study recommends a configuration, and what is known of how sure that is.
 
-The rule: the best target (mAP in the pool unless the study says otherwise) among the points whose mAP inside a language
-is not significantly below the best. A point of which trials failed or were stopped is left out, as long as there are
-others: without its bad seeds it would look better than it is. The decision is not complete then, and says so. Points
-that only have fewer seeds so far take part with those. Controls, which lie outside of the search space, are no points
-to choose; that one is not beaten is said beside the choice.
+The rule: the least worst loss (minimax regret). A configuration's loss in a number is how far it stays below the best
+of all, relatively: (best - x) / best, of rank distance (x - best) / x. Of mono, cross and pool mAP, and what else the
+recipe names, the largest weighted loss counts, and the configuration with the smallest one is recommended. Those within
+`tune.margin` of it go by rank distance. Training in the source language alone and no training are compared and never
+recommended; X-X and X-Y are, wherever they lie. A configuration of which trials failed or were stopped is left out, as
+long as there are others: without its bad seeds it would look better than it is.
+
+How sure that is comes from draws of other questions and other seeds, the best taken anew in each draw. Since the least
+loss is picked before anything is tested, each is held against the range of all (Tukey's): the confidence set has those
+whose worst loss is above the recommended one's by no more than the 95% quantile of the largest difference that chance
+makes between any two.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
+from hbt_ray.arrays import FloatArray
 from hbt_ray.config.headline import LOWER_IS_BETTER
-from hbt_ray.stats.compare import Difference, correct
+from hbt_ray.config.rule import THREE, RuleConfig
+from hbt_ray.stats.compare import CONFIDENCE, Difference, correct
 from hbt_ray.stats.crossed import Draws
-from hbt_ray.study.trials import PointsOnSet
+from hbt_ray.study.arms import find_arm
+from hbt_ray.study.points_on_set import PointsOnSet
 
-GUARD = "mono_map"
-"""The number that a recommended point must not lose."""
-POWER, POWER_LEVEL = 0.8, 0.05
-MAX_SEEDS = 100
+POWER = 0.8
+MAX_SEEDS, MAX_QUESTIONS = 100, 100
+"""Seeds a configuration, and times the questions there are, beyond which nobody is told to go."""
+NUM_DRAWS = 1000
+"""For an estimate of what more seeds would show."""
 
-State = Literal["clear", "noise", "unknown", "alone"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outlook:
-    """What would tell the recommended point from one that it cannot be told from."""
-
-    other: int
-    seeds: int | None
-    """Seeds a point in all; None where no number of seeds up to `MAX_SEEDS` does."""
-    questions: int | None
-    """Questions below which no number of seeds does; None where the two do not differ at all."""
+State = Literal["clear", "open", "unknown", "alone"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Decision:
-    """The recommended point; numbers are positions in `PointsOnSet.points`."""
+    """The recommended configuration; numbers are positions in `PointsOnSet.points`, P of them."""
 
-    target: str
+    weights: dict[str, float]
+    """Weight of each of the N numbers whose losses count."""
     recommended: int
+    candidates: tuple[int, ...]
+    """Those that could be chosen, the least worst loss first."""
     left_out: tuple[int, ...]
-    """Points of which trials failed or were stopped."""
-    best_mono: int
-    mono_tests: dict[int, Difference]
-    """The other points against `best_mono`."""
-    excluded: tuple[int, ...]
-    """Points that are significantly below it."""
-    forgone: dict[int, Difference]
-    """Those of `excluded` that are significantly better in the target than the recommended point, the best first."""
-    rivals: dict[int, Difference]
-    """The recommended point against every other allowed point in the target, the closest first."""
+    """Of which trials failed or were stopped."""
+    guarded: dict[int, dict[str, float]]
+    """Those that lose more than `tune.guards` tolerates -> number -> loss."""
+    below_base: dict[int, dict[str, Difference]]
+    """Those significantly below the untrained base by more than `tune.base_guard` -> number -> against that limit."""
+    losses: FloatArray
+    """Of all, in each number, against the best of those that may be recommended, [P, N]; not weighted."""
+    worst: FloatArray
+    """Largest weighted loss, [P]."""
+    confidence_set: tuple[int, ...]
+    """Candidates that may be the best as far as the draws tell, the least worst loss first; all where nothing does."""
+    reach: float
+    """How far above the recommended one's a worst loss may be in the set; NaN where unknown."""
     lead: float
-    """Share of the draws in which the recommended point is the best allowed one; NaN where unknown."""
-    outlook: tuple[Outlook, ...]
-    """Of the rivals that it cannot be told from; empty where the spread between seeds is unknown."""
+    """Share of the draws in which none gives up less than the recommended one; NaN where unknown."""
     state: State
-    """`clear`: significantly better than each rival; `noise`: not; `alone`: there is no rival."""
+    """`clear`: the set holds one; `open`: several; `unknown`: one seed each; `alone`: one candidate."""
+    seeds_needed: int | None
+    """Seeds a configuration, in all, at which four studies of five would be clear; None: more than `MAX_SEEDS`."""
+    questions_needed: int | None
+    """Questions without which no number of seeds makes it clear; None where no number of them does."""
     num_seeds: int
-    """The fewest of a point that takes part."""
+    """The fewest of a configuration that takes part."""
     most_seeds: int
     seeds_known: bool
     """Whether the spread between seeds is known."""
-    seed_sd: float
-    """Of the target, between seeds of one point."""
 
     @property
-    def open_rivals(self) -> dict[int, Difference]:
-        """Allowed points that the recommended one is not significantly better than."""
-        return {point: row for point, row in self.rivals.items() if not row.better}
+    def none_passes(self) -> bool:
+        """Whether every configuration is stopped by a guard, so that the least worst of these is named."""
+        return self.recommended in self.guarded or self.recommended in self.below_base
+
+    @property
+    def others(self) -> list[int]:
+        """The other candidates, the least worst loss first."""
+        return [at for at in self.candidates if at != self.recommended]
 
 
-def decide(on_set: PointsOnSet, draws: Draws, target: str) -> Decision | None:
-    """Apply the rule to the points of one set; None where no point of the search was scored by the target."""
-    if not on_set.points or target not in on_set.metrics or GUARD not in on_set.metrics:
+def decide(on_set: PointsOnSet, draws: Draws, target: str, rule: RuleConfig) -> Decision | None:
+    """Apply the rule to the points of one set; None where nothing may be recommended, or no number counts there."""
+    weights = {name: weight for name, weight in rule.weights_of(target).items() if name in on_set.metrics}
+    eligible = [at for at, point in enumerate(on_set.points) if point.eligible]
+    if not eligible or not weights:
         return None
-    of_search = [at for at, point in enumerate(on_set.points) if not point.control]
-    if not of_search:
-        return None
-    taking_part = [at for at in of_search if not on_set.points[at].lost] or of_search
+    taking_part = [at for at in eligible if not on_set.points[at].lost] or eligible
+    losses = _Losses(on_set, weights, taking_part)
+    means = np.array([point.means for point in on_set.points])
+    lost = losses.of(means)
+    worst = losses.worst(means)
+    guarded = _guarded(on_set, means, taking_part, rule)
+    below_base = _below_base(on_set, draws, taking_part, rule)
+    passing = [at for at in taking_part if at not in guarded and at not in below_base] or taking_part
+    candidates = sorted(passing, key=lambda at: worst[at])
+    near = [at for at in candidates if worst[at] <= worst[candidates[0]] + rule.margin]
+    distances = means[:, on_set.at("rank_distance")] if "rank_distance" in on_set.metrics else worst
+    recommended = min(near, key=lambda at: (distances[at], worst[at]))
+    drawn = losses.worst(draws.total.swapaxes(0, 1))[:, candidates]
+    centred = drawn - drawn.mean(axis=0)
+    reach = float(np.quantile(np.ptp(centred, axis=1), CONFIDENCE)) if draws.known else np.nan
+    members = [at for at in candidates if not worst[at] - worst[recommended] > reach]
+    seeds_known = draws.spread.df > 0
+    state: State = "clear" if len(members) == 1 else "open"
+    needed: tuple[int | None, int | None] = (None, None)
+    if len(candidates) == 1:
+        state = "alone"
+    elif not seeds_known:
+        state = "unknown"
+    elif state == "open":
+        needed = _needed(on_set, draws, losses, candidates, recommended)
     num_seeds = [on_set.points[at].num_seeds for at in taking_part]
-    mono = {at: float(on_set.points[at].means[on_set.at(GUARD)]) for at in taking_part}
-    best_mono = max(taking_part, key=lambda at: mono[at])
-    mono_tests = correct(
-        {at: point_difference(on_set, draws, GUARD, at, best_mono) for at in taking_part if at != best_mono}
-    )
-    excluded = [at for at, row in mono_tests.items() if row.worse]
-    allowed = [at for at in taking_part if at not in excluded]
-    column = on_set.at(target)
-    sign = -1 if target in LOWER_IS_BETTER else 1
-    score = {at: sign * float(on_set.points[at].means[column]) for at in allowed}
-    recommended = max(allowed, key=lambda at: score[at])
-    others = sorted((at for at in allowed if at != recommended), key=lambda at: -score[at])
-    rivals = correct({at: point_difference(on_set, draws, target, recommended, at) for at in others})
-    shut_out = correct({at: point_difference(on_set, draws, target, at, recommended) for at in excluded})
-    forgone = sorted((at for at in excluded if shut_out[at].better), key=lambda at: -abs(shut_out[at].difference))
-    spread = draws.spread
-    unsure = [at for at, row in rivals.items() if not row.better]
-    outlook = [_outlook(on_set, draws, rivals[at], recommended, at, len(taking_part)) for at in unsure]
-    of_allowed = sign * draws.total[allowed, :, column]
-    lead = float((of_allowed.argmax(axis=0) == allowed.index(recommended)).mean()) if draws.known else np.nan
     return Decision(
-        target=target,
+        weights=weights,
         recommended=recommended,
-        left_out=tuple(at for at in of_search if at not in taking_part),
-        best_mono=best_mono,
-        mono_tests=mono_tests,
-        excluded=tuple(excluded),
-        forgone={at: shut_out[at] for at in forgone},
-        rivals=rivals,
-        lead=lead,
-        outlook=tuple(outlook) if spread.df else (),
-        state="alone" if not rivals else "unknown" if not draws.known else "noise" if unsure else "clear",
+        candidates=tuple(candidates),
+        left_out=tuple(at for at in eligible if at not in taking_part),
+        guarded=guarded,
+        below_base=below_base,
+        losses=lost,
+        worst=worst,
+        confidence_set=tuple(members),
+        reach=reach,
+        lead=float((drawn[:, candidates.index(recommended)] <= drawn.min(axis=1)).mean()) if draws.known else np.nan,
+        state=state,
+        seeds_needed=needed[0],
+        questions_needed=needed[1],
         num_seeds=min(num_seeds),
         most_seeds=max(num_seeds),
-        seeds_known=spread.df > 0,
-        seed_sd=float(spread.sd[column]),
+        seeds_known=seeds_known,
     )
+
+
+class _Losses:
+    """Losses against the best of `best_of` in some numbers of a set."""
+
+    def __init__(self, on_set: PointsOnSet, weights: dict[str, float], best_of: Sequence[int]) -> None:
+        self.columns = [on_set.at(name) for name in weights]
+        self.weights = np.array(list(weights.values()))
+        self.lower = np.array([name in LOWER_IS_BETTER for name in weights])
+        self.best_of = list(best_of)
+
+    def of(self, numbers: FloatArray) -> FloatArray:
+        """Relative losses [..., P, N] from all numbers [..., P, M]; 0 where a draw does not define one."""
+        return relative_losses(numbers[..., self.columns], self.best_of, self.lower)
+
+    def worst(self, numbers: FloatArray) -> FloatArray:
+        """Largest weighted losses, [..., P]."""
+        worst: FloatArray = (self.weights * self.of(numbers)).max(axis=-1)
+        return worst
+
+
+def relative_losses(numbers: FloatArray, best_of: Sequence[int], lower: NDArray[np.bool_]) -> FloatArray:
+    """How far each of P points is from the best of those at `best_of`, [..., P, N]: (best - x) / best.
+
+    `lower` [N] says of which numbers less is better; their loss is (x - best) / x, so that it is below 1 too. A number
+    that is not defined, or whose best is 0, is no loss.
+    """
+    among = numbers[..., best_of, :]
+    best = np.where(lower, among.min(axis=-2), among.max(axis=-2))[..., None, :]
+    whole = np.where(lower, numbers, best)
+    lost = np.where(lower, numbers - best, best - numbers)
+    losses: FloatArray = np.nan_to_num(np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0))
+    return losses
 
 
 def point_difference(on_set: PointsOnSet, draws: Draws, metric: str, point: int, other: int) -> Difference:
     """`point` against `other` in one number, over seeds and questions; `unknown` where neither are known."""
+    return _difference(on_set, draws, metric, point, other, 1.0)
+
+
+def _difference(on_set: PointsOnSet, draws: Draws, metric: str, point: int, other: int, share: float) -> Difference:
+    """`point` against a `share` of `other`."""
     column = on_set.at(metric)
-    drawn = draws.total[point, :, column] - draws.total[other, :, column]
-    a, b = (on_set.points[at].means[column] for at in (other, point))
+    drawn = draws.total[point, :, column] - share * draws.total[other, :, column]
+    a, b = share * on_set.points[other].means[column], on_set.points[point].means[column]
     return Difference.of(metric, a, b, draws.interval(drawn), draws.p_value(drawn))
 
 
-def _outlook(
-    on_set: PointsOnSet, draws: Draws, row: Difference, recommended: int, other: int, num_points: int
-) -> Outlook:
-    column = on_set.at(row.metric)
-    drawn = draws.questions[recommended, :, column] - draws.questions[other, :, column]
-    interaction = float(draws.spread.interaction[column])
-    num_seeds = [on_set.points[at].num_seeds for at in (recommended, other)]
-    # What single questions make of single seeds falls with the number of seeds; the rest does not.
-    variance = max(float(drawn.var()) - interaction * sum(1 / num for num in num_seeds), 0.0)
-    between = max(float(draws.spread.sd[column]) ** 2, interaction)
-    return Outlook(
-        other=other,
-        seeds=seeds_needed(row.difference, math.sqrt(between), variance, num_points),
-        questions=questions_needed(row.difference, variance, on_set.num_questions),
+def _guarded(
+    on_set: PointsOnSet, means: FloatArray, taking_part: Sequence[int], rule: RuleConfig
+) -> dict[int, dict[str, float]]:
+    guards = {name: most for name, most in rule.guards.items() if name in on_set.metrics}
+    losses = _Losses(on_set, guards, taking_part).of(means) if guards else np.zeros((len(means), 0))
+    lost = {at: dict(zip(guards, losses[at].tolist(), strict=True)) for at in taking_part}
+    beyond = {at: {name: loss for name, loss in row.items() if loss > guards[name]} for at, row in lost.items()}
+    return {at: row for at, row in beyond.items() if row}
+
+
+def _below_base(
+    on_set: PointsOnSet, draws: Draws, taking_part: Sequence[int], rule: RuleConfig
+) -> dict[int, dict[str, Difference]]:
+    base = find_arm(on_set, "untrained", None)
+    if base is None or rule.base_guard is None:
+        return {}
+    metrics = [metric for metric in THREE if metric in on_set.metrics]
+    rows = correct(
+        {
+            (at, metric): _difference(on_set, draws, metric, at, base, 1 - rule.base_guard)
+            for at in taking_part
+            for metric in metrics
+        }
     )
+    below: dict[int, dict[str, Difference]] = {}
+    for (at, metric), row in rows.items():
+        if row.worse:
+            below.setdefault(at, {})[metric] = row
+    return below
 
 
-def seeds_needed(difference: float, sd: float, question_variance: float, num_points: int) -> int | None:
-    """Fewest seeds a point at which `difference` would be found, with the usual estimate of the power of a t test.
+def _needed(
+    on_set: PointsOnSet, draws: Draws, losses: _Losses, candidates: Sequence[int], recommended: int
+) -> tuple[int | None, int | None]:
+    """Seeds a configuration, and questions, that make it clear; see `Decision`."""
 
-    The standard error of a difference of two means over n seeds is the root of 2 sd² / n + question variance; it
-    has to be below difference / (t[1 - level/2] + t[power]), t with (n - 1) x points degrees of freedom.
+    def is_clear(num_seeds: int, questions: float) -> bool:
+        drawn = _with_more(on_set, draws, num_seeds, questions)
+        return share_clear(losses.worst(drawn)[:, candidates], candidates.index(recommended)) >= POWER
 
-    Args:
-        difference: between two points, as large as it is believed to be.
-        sd: between seeds of one point.
-        question_variance: of the difference over other questions, which more seeds do not lower.
-        num_points: whose seeds tell the spread.
+    num_seeds = min(on_set.points[at].num_seeds for at in candidates)
+    if is_clear(MAX_SEEDS, 1.0):
+        few, many = num_seeds, MAX_SEEDS
+        while many - few > 1:
+            middle = (few + many) // 2
+            few, many = (few, middle) if is_clear(middle, 1.0) else (middle, many)
+        return many, None
+    if not on_set.by_question or not is_clear(MAX_SEEDS, MAX_QUESTIONS):
+        return None, None
+    few_times, times = 1.0, float(MAX_QUESTIONS)
+    while times / few_times > 1.05:
+        between = math.sqrt(few_times * times)
+        few_times, times = (few_times, between) if is_clear(MAX_SEEDS, between) else (between, times)
+    return None, math.ceil(times * on_set.num_questions)
 
-    Returns:
-        Seeds a point in all, at least 2; None where no number up to `MAX_SEEDS` does.
+
+def share_clear(drawn: FloatArray, recommended: int) -> float:
+    """Share of studies whose confidence set would hold one, from worst losses [R, P] as they could come out.
+
+    Their means are the truth; in each study the gaps are those of a draw, and the reach is that of all draws.
     """
-    for seeds in range(2, MAX_SEEDS + 1):
-        df = (seeds - 1) * num_points
-        needed = float(stdtrit(df, 1 - POWER_LEVEL / 2) + stdtrit(df, POWER))
-        if needed * math.sqrt(2 * sd**2 / seeds + question_variance) <= abs(difference):
-            return seeds
-    return None
+    centred = drawn - drawn.mean(axis=0)
+    reach = np.quantile(np.ptp(centred, axis=1), CONFIDENCE)
+    gaps = np.delete(drawn - drawn[:, [recommended]], recommended, axis=1)
+    return float((gaps > reach).all(axis=1).mean())
 
 
-def questions_needed(difference: float, question_variance: float, num_questions: int) -> int | None:
-    """Questions at which the questions alone would no longer hide `difference`; None for a difference of 0."""
-    if not difference:
-        return None
-    factor = question_variance * float(ndtri(1 - POWER_LEVEL / 2) + ndtri(POWER)) ** 2 / difference**2
-    return math.ceil(num_questions * factor)
+def _with_more(on_set: PointsOnSet, draws: Draws, num_seeds: int, times: float) -> FloatArray:
+    """Numbers [R, P, M] as they could be with so many seeds a point, and so many times the questions.
+
+    The spread that was observed is taken as the true one. What single questions make of single seeds falls with the
+    number of seeds; it is in the draws of questions, as a part of what differs between the points there.
+    """
+    spread, points = draws.spread, on_set.points
+    rng = np.random.default_rng((0, 3))
+    mean = draws.questions.mean(axis=1, keepdims=True)
+    off = draws.questions[:, :NUM_DRAWS] - mean
+    shared = off.mean(axis=0)
+    own = off - shared
+    variance = (own**2).mean(axis=(0, 1))
+    interaction = spread.interaction * (1 - 1 / len(points))  # off a mean that each point is a part of
+    now = interaction * np.mean([1 / point.num_seeds for point in points])
+    then = interaction / num_seeds
+    left = np.divide(np.maximum(variance - now, 0) + then, variance, out=np.ones_like(variance), where=variance > 0)
+    num_trained = sum(point.trained for point in points)
+    df = max((num_seeds - 1) * num_trained, 1)
+    scale = np.sqrt(rng.chisquare(df, (off.shape[1], 1)) / df)
+    seeds = np.array([spread.noise(scale, num_seeds, rng) * point.trained for point in points])
+    drawn: FloatArray = mean + (shared + own * np.sqrt(np.minimum(left, 1))) / math.sqrt(times) + seeds
+    return drawn.swapaxes(0, 1)

@@ -140,6 +140,7 @@ class StudyDirectory:
             metric=recipe.tune.metrics[0],
             config=settings,
             claims=tuple(recipe.tune.claims),
+            rule=recipe.tune,
         )
 
     def scores(self, trials: Sequence[Trial], name: str) -> dict[str, Scores]:

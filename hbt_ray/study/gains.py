@@ -12,7 +12,7 @@ from hbt_ray.retrieval.scoring.cells import headline_cells
 from hbt_ray.stats.compare import NUM_FLIPS, Difference, correct, flipped_sums, percentiles
 from hbt_ray.stats.crossed import mean_cells, seed_spread
 from hbt_ray.stats.resample import Cells, question_weights, strata
-from hbt_ray.study.trials import Point, PointsOnSet
+from hbt_ray.study.points_on_set import Point, PointsOnSet
 
 NUM_DRAWS = 2000
 

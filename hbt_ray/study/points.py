@@ -68,9 +68,20 @@ class TrialSpec:
 
 def listed_trials(recipe: Recipe) -> list[TrialSpec]:
     """All trials of a grid or random study, in order: seed by seed, so that every point has a score early."""
-    points = [as_in_recipe(point, recipe) for point in LISTED[recipe.tune.search](recipe)]
+    points = [as_in_recipe(point, recipe) for point in LISTED[recipe.tune.search](recipe)] if recipe.tune.space else []
     trials = [TrialSpec.of(point, seed) for seed in recipe.tune.seeds for point in points]
     return list({trial.name: trial for trial in trials}.values())  # a point drawn twice is one trial
+
+
+def arm_point(recipe: Recipe, name: str) -> dict[str, Any]:
+    """What an arm of `tune.arms` sets, and the recipe's own values of what the space varies besides."""
+    arm = as_in_recipe(recipe.tune.arms[name], recipe)
+    return values_of(recipe, set(recipe.tune.space) - set(arm)) | arm
+
+
+def arm_trials(recipe: Recipe) -> list[TrialSpec]:
+    """The trials of all arms, seed by seed."""
+    return [TrialSpec.of(arm_point(recipe, name), seed) for seed in recipe.tune.seeds for name in recipe.tune.arms]
 
 
 def at_equal_compute(changed: Recipe, recipe: Recipe) -> Recipe:
@@ -93,26 +104,36 @@ def at_equal_compute(changed: Recipe, recipe: Recipe) -> Recipe:
 
 def known_recipes(recipe: Recipe) -> list[Recipe]:
     """The recipes of all trials; for a searcher, which has none yet, those of the corners of its space."""
+    arms = [spec.recipe(recipe) for spec in arm_trials(recipe)]
     if recipe.tune.search in LISTED:
-        return [spec.recipe(recipe) for spec in listed_trials(recipe)]
+        return [*(spec.recipe(recipe) for spec in listed_trials(recipe)), *arms]
     corners = [
         (values["low"], values["high"]) if isinstance(values, dict) else values for values in recipe.tune.space.values()
     ]
     points = itertools.islice(itertools.product(*corners), MAX_CORNERS)
     specs = [TrialSpec.of(dict(zip(recipe.tune.space, point, strict=True)), recipe.tune.seeds[0]) for point in points]
-    return [spec.recipe(recipe) for spec in specs]
+    return [*(spec.recipe(recipe) for spec in specs), *arms]
 
 
 def check_space(recipe: Recipe) -> None:
     """ConfigError where a field cannot be varied or a value is not allowed in it, before any trial starts."""
-    for name, values in recipe.tune.space.items():
+    tune = recipe.tune
+    values = {f"tune.space.{name}": (name, each) for name, each in tune.space.items()}
+    values |= {
+        f"tune.arms.{arm}.{name}": (name, [each]) for arm, row in tune.arms.items() for name, each in row.items()
+    }
+    for where, (name, allowed) in values.items():
         if name.split(".")[0] not in VARIABLE or name in SHARED:
             raise ConfigError(
-                f"tune.space.{name} cannot be varied: the trials of a study share the corpus, the base model and the "
+                f"{where} cannot be varied: the trials of a study share the corpus, the base model and the "
                 f"evaluation; vary fields of {', '.join(VARIABLE)} (seeds by tune.seeds), and compare others by studies"
             )
-        for value in (values["low"], values["high"]) if isinstance(values, dict) else values:
+        for value in (allowed["low"], allowed["high"]) if isinstance(allowed, dict) else allowed:
             override_recipe(recipe, {name: value})
+    points = {json.dumps(arm_point(recipe, arm), sort_keys=True): arm for arm in tune.arms}
+    if len(points) < len(tune.arms):
+        same = next(arm for arm in tune.arms if arm not in points.values())
+        raise ConfigError(f"tune.arms.{same} sets what another arm sets; leave one of them out")
 
 
 def check_metric(recipe: Recipe, *, has_dev: bool = True) -> None:

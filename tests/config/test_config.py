@@ -27,6 +27,15 @@ BAD = [
     ("plan.shuffle_row_groups", 0, "above 0"),
     ("plan.source_weights", {"a": -2.0}, "0 or above"),
     ("plan.source_weights", {"a": NAN}, "a finite number"),
+    ("tune.margin", -0.1, "0 or above"),
+    ("tune.base_guard", -0.1, "0 or above"),
+    ("tune.weights", {"mono": 1.0}, "some of mono_map"),
+    ("tune.guards", {"mono_map": -0.1}, "0 or above"),
+    ("tune.arms", {"X-X": {}}, "another name"),
+    ("tune.arms", {"lr=1": {"train.lr": 1.0}}, "another name"),
+    ("tune.space", {}, "not empty without tune.arms"),
+    ("tune.traffic", {"en": {"de": 0.0}}, "a weight above 0"),
+    ("tune.traffic", {"en": {"de": -1.0}}, "0 or above"),
     ("plan.alpha_stages", [[0, 2.0]], "at most 1"),
     ("plan.alpha_stages", [[0, 0.5], [0, 0.1]], "rising, distinct starts"),
     ("plan.alpha_stages", [[0.5, 0.5], [0.2, 0.1]], "rising, distinct starts"),
@@ -52,7 +61,6 @@ BAD = [
     ("resources.cpus_per_data_task", 0.0, "above 0"),
     ("resources.threads_per_worker", -1, "0 or above"),
     ("resources.max_failures", -1, "0 or above"),
-    ("tune.space", {}, "it is empty"),
     (
         "tune.space",
         {"resources.num_workers": [1, 2]},
@@ -176,6 +184,10 @@ def fields():
 
 
 OTHER = {
+    "tune.arms": {"single": {"plan.pairs": "single"}},
+    "tune.weights": {"mono_map": 2.0},
+    "tune.guards": {"mono_map": 0.1},
+    "tune.traffic": {"de": {"en": 1.0}},
     "name": "other",
     "workspace": "elsewhere",
     "plan.alpha_schedule": "linear",

@@ -87,8 +87,8 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     status, printed = run("first", "--dry-run")
     assert status == 0
     assert "champion of hbt_ray: none yet" in printed
-    assert "decision recommended alpha = 0.5: mean dev/pool_map" in printed
-    assert "verdict no gate is set: nothing was checked (no champion yet" in printed
+    assert "decision recommended alpha = 0.5: gives up at most" in printed
+    assert "verdict nothing was checked (no champion yet, and no threshold" in printed
     assert "every gate is passed" not in printed
     assert "dry run: nothing was written" in printed
     assert client.search_registered_models() == []
@@ -102,7 +102,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     assert studies.champion() == "1"
     version = client.get_model_version(EXPERIMENT, "1")
     assert version.tags["hbt.verdict"] == "passed"
-    assert version.tags["hbt.gate.dev.min_scores: mono_map"].startswith("pass: mAP inside a language is 0.")
+    assert version.tags["hbt.gate.dev.min_scores: mono_map"].startswith("passed: mAP inside a language is 0.")
     assert "Every gate is passed" in version.description
     assert "The study's decision: recommended alpha = 0.5" in version.description
     assert version.run_id == first
@@ -131,7 +131,7 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     assert (studies.champion(), studies.versions()) == ("1", {"1", "2"})
     failed = client.get_model_version(EXPERIMENT, "2")
     assert failed.tags["hbt.verdict"] == "failed"
-    assert failed.tags["hbt.gate.dev.max_loss_per_language"].startswith("FAIL: below the champion beyond chance")
+    assert failed.tags["hbt.gate.dev.max_loss_per_language"].startswith("FAILED: below the champion beyond chance")
     assert "Arabic [ar] in the pool" in failed.description
     assert "hbt.replaces" not in failed.tags  # it replaced nothing
     assert failed.run_id == worse
@@ -145,9 +145,15 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     status, printed = run("first")  # the old champion does not come back by itself
     assert status == 1
     assert studies.champion() == "3"
-    status, printed = run("better")  # and the new one gets no second version
+    before = client.get_model_version(EXPERIMENT, "3")
+    status, printed = run("better")  # and the new one gets no second version, and is not held against itself
     assert status == 0
+    assert "verdict nothing was checked (it is the champion itself" in printed
+    assert "version 3 of hbt_ray is the champion already" in printed
+    assert "every gate is passed" not in printed
     assert studies.versions() == {"1", "2", "3"}
+    after = client.get_model_version(EXPERIMENT, "3")
+    assert (after.tags, after.description) == (before.tags, before.description)
 
     text = (first_model / "README.md").read_text(encoding="utf-8")
     card = ModelCard(text)
@@ -157,12 +163,13 @@ def test_the_champion_changes_only_for_a_model_that_passes_every_gate(studies, r
     scores = made_up_scores(0, noise=0.75, bias=0.1)
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert found["pool_map"] == round(scores.headline()["pool_map"], 4)
-    assert "\nIts decision: recommended alpha = 0.5: mean dev/pool_map = " in text
+    assert "\nIts decision: recommended alpha = 0.5: gives up at most " in text
     assert f"| German [de] | 80 | {scores.map_matrix[1, 1]:.4f} | {scores.pool_map[1]:.4f} |" in text
     assert "alpha = 0.5 | 1 | 0." in text
     assert "| docs | 1,234 | CC BY 4.0 |" in text
     assert "Nobody has stated a licence for this model." in text
-    assert "| max_loss_per_language | dev | passed |" in text
+    assert "| max_loss_per_language | dev | not checked | no champion yet |" in text
+    assert "\nEvery gate is passed.\n" in text  # the threshold is
     assert "tiny encoder" in text
     local = mlflow.artifacts.download_artifacts(
         artifact_uri=logged_models(client, first)[0].artifact_location, tracking_uri=studies.uri
@@ -211,13 +218,35 @@ def test_that_a_control_is_not_beaten_is_said_by_the_job_and_by_the_card(studies
     arguments = ["level", "--workspace", str(tmp_path), "--trial", trial]
     assert promote.main([*arguments, "gates.min_scores=['mono_map>=0.01']"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert "NOT AHEAD of the controls: no fine-tuning" in printed
+    assert "NOT AHEAD of no fine-tuning" in printed
     assert "every gate is passed" in printed
-    assert "NOT AHEAD of the controls: no fine-tuning" in (model / "README.md").read_text()
+    assert "NOT AHEAD of no fine-tuning" in (model / "README.md").read_text()
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     assert "NOT AHEAD" in client.get_model_version(EXPERIMENT, "1").description
     assert promote.main(["level", "--workspace", str(tmp_path), "--dry-run"]) in (0, 1)
     assert "of the recommended point" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_was_not_checked_is_not_said_to_be_passed(studies, run):
+    run_id, model = studies.write("alone")
+    status, printed = run("alone", "gates.model=alone")
+    assert status == 0
+    assert "verdict nothing was checked (no champion yet" in printed
+    assert "version 1 of alone is the champion" in printed
+    for _ in range(2):
+        version = studies.client.get_model_version("alone", "1")
+        assert version.tags["hbt.verdict"] == "not_checked"
+        assert version.tags["hbt.gate.dev.max_loss_per_language"] == "not checked: no champion yet"
+        assert version.description.startswith("Nothing was checked")
+        card = (model / "README.md").read_text(encoding="utf-8")
+        assert "\nNothing was checked (no champion yet" in card
+        for text in (version.description, card):
+            assert "passed" not in text
+        status, printed = run("alone", "gates.model=alone")
+        assert status == 0
+        assert "passed" not in printed
+    tree = json.loads(Path(studies.client.download_artifacts(run_id, "promotion.json")).read_text())
+    assert tree["verdict"] == "not_checked"
 
 
 def test_the_languages_of_a_card_are_those_of_the_training():

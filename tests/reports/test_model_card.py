@@ -39,3 +39,17 @@ def test_the_card_has_the_scores_of_the_model_and_the_words_of_the_study(same_wo
     assert row in texts[0]
     assert "| squad | 1,200 | CC BY-SA 4.0 |" in texts[0]
     same_words("model_card.txt", [line for text in texts for line in text.splitlines()])
+
+
+def test_a_card_names_the_batches_that_its_model_learned_from():
+    analysis = analyse(*made_study("mix", ALPHAS[::2], scores=trade_scores))
+    named = {0.0: "cross-lingual (X-Y", 0.5: "alpha = 0.5", 1.0: "monolingual (X-X"}
+    for trial in analysis.study.trials:
+        alpha = trial.point["plan.alpha"]
+        (scores,) = trade_scores(trial.point, trial.seed)
+        scored = ScoredRun(label=trial.label, scores={"dev": scores}, digests={})
+        before_the_study = model_card(analysis, trial, scored, Facts(name="m")).split("## The study")[0]
+        assert named[alpha] in before_the_study
+        assert ("hybrid" in before_the_study) == (alpha == 0.5)
+        risen = replace(trial, config={**trial.config, "plan.alpha_schedule": "linear"})
+        assert "hybrid" in model_card(analysis, risen, scored, Facts(name="m"))

@@ -2,18 +2,24 @@
 
 import html
 import json
+import math
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hbt_ray.config.rule import RuleConfig
 from hbt_ray.errors import HbtError
 from hbt_ray.records import read_run
-from hbt_ray.reports.study_charts import charts
+from hbt_ray.reports.study_charts import apart, charts
+from hbt_ray.reports.study_findings import findings
 from hbt_ray.reports.study_page import report_files
-from hbt_ray.reports.study_wording import caveats, findings, reason, recommendation_line, title
+from hbt_ray.reports.study_surface import surface_figure
+from hbt_ray.reports.study_wording import caveats, reason, recommendation_line, title
 from hbt_ray.retrieval.scoring.significance import compare
 from hbt_ray.study.analysis import analyse
 from hbt_ray.study.directory import StudyDirectory
@@ -69,7 +75,7 @@ def test_planted_differences_are_found(trade):
     assert title(analysis).startswith("Not complete: alpha = 0.5")
     assert levels(analysis) == {"How sure": "poor", "Against X-X": "good", "Against X-Y": "good", "Languages": "good"}
     assert "NOT COMPLETE" in recommendation_line(analysis)
-    assert [alphas[at] for at in decision.excluded] == [0.0]
+    assert [alphas[at] for at in decision.confidence_set] == [0.5]
     assert [alphas[at] for at in decision.left_out] == [0.25]
     assert decision.state == "clear"
     assert [control.name for control in analysis.controls] == ["X-X", "X-Y"]
@@ -104,9 +110,8 @@ def test_models_that_are_alike_are_called_noise(tmp_path):
         return [made_up_scores(1000 * seed + round(100 * point["plan.alpha"]), noise=0.8, bias=0.1, num_items=60)]
 
     analysis = analysed(write_study(tmp_path, "alike", ALPHAS, scores=alike, seeds=SEEDS))
-    assert analysis.decision.state == "noise"
-    assert analysis.decision.excluded == ()
-    assert len(analysis.decision.open_rivals) == 4
+    assert analysis.decision.state == "open"
+    assert len(analysis.decision.confidence_set) == 5
     assert title(analysis).startswith("Not settled")
     assert levels(analysis)["How sure"] == "fair"
     assert "To settle it" in levels(analysis)
@@ -123,22 +128,27 @@ def test_a_small_difference_asks_for_more_seeds(tmp_path):
 
     points = [ALPHAS[0], ALPHAS[-1]]
     analysis = analysed(write_study(tmp_path, "close", points, scores=close, seeds=(0, 1)))
-    assert analysis.decision.state == "noise"
-    (outlook,) = analysis.decision.outlook
-    assert 3 <= outlook.seeds <= 100
+    assert analysis.decision.state == "open"
+    needed = analysis.decision.seeds_needed
+    assert 3 <= needed <= 100
     (text,) = [statement.text for statement in findings(analysis) if statement.topic == "To settle it"]
-    assert f"bout {outlook.seeds - 2} more seed" in text
-    assert f"bout {outlook.seeds - 2} more seed" in recommendation_line(analysis)
+    assert f"bout {needed - 2} more seed" in text
+    assert f"bout {needed - 2} more seed" in recommendation_line(analysis)
 
 
 def test_with_one_seed_questions_are_tested_and_seeds_are_said_to_be_unknown(tmp_path):
     analysis = analysed(write_study(tmp_path, "one", ALPHAS, scores=trade_scores))
     assert not analysis.decision.seeds_known
-    assert 0.0 not in {analysis.recommended.values["plan.alpha"]}
-    assert analysis.decision.excluded
-    assert levels(analysis)["How sure"] == "fair"
-    assert "tune.seeds" in recommendation_line(analysis) + findings(analysis)[0].text
-    assert caveats(analysis)[0] in html.unescape(report_files(analysis)["report.html"])
+    assert analysis.recommended.values == {"plan.alpha": 0.5}
+    assert len(analysis.decision.confidence_set) == 1  # as far as questions tell
+    assert analysis.decision.state == "unknown"
+    assert title(analysis) == "Best of single runs: alpha = 0.5"
+    assert "good" not in levels(analysis).values()
+    assert "tune.seeds" in recommendation_line(analysis)
+    page = report_files(analysis)["report.html"]
+    assert caveats(analysis)[0] in html.unescape(page)
+    assert 'class="tag good">better' not in page
+    assert "<dt>seeds</dt><dd>1 (named 0)</dd>" in page
 
 
 def test_without_scores_by_question_seeds_alone_are_tested(tmp_path):
@@ -216,9 +226,8 @@ def test_controls_are_compared_with_and_not_chosen():
     ]
     assert analysis.recommended.values == {"plan.alpha": 0.5}
     assert decision.left_out == ()  # that the base has one seed is no fault of it
-    assert decision.rivals.keys() <= {0, 1, 2}
+    assert set(decision.candidates) == {0, 1, 2, 3}  # X-X, though it lies outside of the space
     assert [control.name for control in analysis.controls] == ["X-X", "X-Y", "source language only", "no fine-tuning"]
-    assert [control.outside for control in analysis.controls] == [True, False, True, True]
     assert analysis.unbeaten == []
     assert analysis.base == 3  # the X-X control, and never training in one language
     files = report_files(analysis)
@@ -229,30 +238,84 @@ def test_controls_are_compared_with_and_not_chosen():
     assert all(any(str(title).startswith("X-X: ") for title in chart) for chart in titles.values())
     assert not any("no fine-tuning" in str(title) for chart in titles.values() for title in chart)
     assert "no fine-tuning" in drawn["mono_map"].note  # far below the others
-    assert [text.get_text() for text in drawn["mono_map"].figure.axes[0].texts] == ["source language only"]
-    assert files["report.html"].count("<title>X-X: ") == 6
+    assert [text.get_text() for text in drawn["mono_map"].figure.axes[0].texts] == ["source"]
+    assert files["report.html"].count("<title>X-X: ") == 9  # six charts, and three losses
     tree = json.loads(files["decision.json"])
     assert [point["control"] for point in tree["sets"]["dev"]["points"]] == ["", "", "", *OUTSIDE]
     assert tree["not_beaten"] == []
 
 
-def test_what_the_rule_costs_is_said():
-    def scores(point, seed):  # X-X is best inside a language, the mix in the pool
+def test_where_x_x_is_recommended_what_mixing_gains_is_said():
+    def scores(point, seed):  # X-X is best inside a language, the mix has the smaller rank distance
         mixed = point["plan.alpha"] < 1
-        return [made_up_scores(100 + seed, noise=0.9 if mixed else 0.6, bias=0.0 if mixed else 1.2)]
+        return [made_up_scores(100 + seed, noise=0.9 if mixed else 0.6, bias=0.0 if mixed else 0.6)]
 
     points = [{"plan.alpha": alpha} for alpha in (0.5, 1.0)]
-    analysis = analyse(*made_study("price", points, scores=scores, seeds=SEEDS, controls={}))
+    study, read = made_study("price", points, scores=scores, seeds=SEEDS, controls={})
+    analysis = analyse(replace(study, rule=RuleConfig(weights={"pool_map": 0, "cross_map": 0})), read)
     assert analysis.recommended.values == {"plan.alpha": 1.0}
     assert analysis.base == analysis.decision.recommended
-    (forgone,) = analysis.decision.forgone.values()
+    assert [control.name for control in analysis.controls] == ["alpha = 0.5"]
+    assert analysis.controls[0].differences["rank_distance"].worse
     by_topic = {statement.topic: statement for statement in findings(analysis)}
-    assert by_topic["Left by the rule"].level == "fair"
-    assert f"(+{forgone.difference:.4f})" in by_topic["Left by the rule"].text
-    assert by_topic["Against X-X"].level == "plain"
-    assert f"(alpha = 0.5: +{forgone.difference:.4f} in dev/pool_map)" in recommendation_line(analysis)
-    assert report_files(analysis)["report.html"].count("Left by the rule") == 1
-    assert json.loads(report_files(analysis)["decision.json"])["recommended"]["forgone"][0]["point"] == "alpha = 0.5"
+    assert "better than alpha = 0.5 in mAP inside" in by_topic["Against alpha = 0.5"].text.lower().replace("map", "mAP")
+    assert "rank distance (+" in by_topic["Against alpha = 0.5"].text
+    assert "gained nothing" not in "".join(report_files(analysis).values())
+
+
+def test_guards_are_said_where_they_stop_one_and_where_they_stop_all():
+    study, read = made_study("guards", ALPHAS[::2], scores=trade_scores, seeds=(0, 1))
+    some = analyse(replace(study, rule=RuleConfig(guards={"pool_map": 0.4})), read)
+    assert [some.main.on_set.points[at].values["plan.alpha"] for at in some.decision.guarded] == [1.0]
+    assert levels(some)["Guards"] == "fair"
+    assert "stopped by a guard" in report_files(some)["report.html"]
+    untrained = {"untrained": {"train.steps": 0}}
+
+    def worse(point, seed):
+        return [made_up_scores(seed, noise=0.5 if "train.steps" in point else 0.9 + point["plan.alpha"] / 4, bias=0.1)]
+
+    every = analyse(*made_study("worse", ALPHAS[::4], scores=worse, seeds=(0, 1), controls=untrained))
+    assert every.decision.none_passes
+    assert title(every).startswith("No configuration passes the guards")
+    assert levels(every)["Guards"] == "poor"
+    assert "NO CONFIGURATION PASSES" in recommendation_line(every)
+
+
+def test_two_fields_have_a_surface_with_the_decision_along_the_second(tmp_path):
+    def scores(point, seed):  # larger batches want more monolingual ones
+        best = 0.25 if point["plan.batch_size"] == 64 else 0.75
+        return [made_up_scores(seed + 1, noise=0.7 + 0.4 * abs(point["plan.alpha"] - best), bias=0.1, num_items=30)]
+
+    grid = [{"plan.alpha": alpha, "plan.batch_size": size} for size in (64, 4096) for alpha in (0.0, 0.25, 0.75, 1.0)]
+    analysis = analyse(*made_study("grid", grid, scores=scores, seeds=(0, 1)))
+    figure = surface_figure(analysis.main, analysis.decision)
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert len(panels) == 4
+    for axes in panels:
+        path = next(line for line in axes.lines if len(line.get_xdata()) == 2)
+        assert list(path.get_xdata()) == [0.25, 0.75]
+        assert list(path.get_ydata()) == pytest.approx([math.log10(64), math.log10(4096)])
+        assert sum(len(line.get_xdata()) == 1 for line in axes.lines) == 8
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["64", "4096"]
+    assert "Over both fields" in report_files(analysis)["report.html"]
+    diagonal = [{"plan.alpha": alpha, "plan.batch_size": 64 + int(64 * alpha)} for alpha in (0.0, 0.25, 1.0)]
+    analysis = analyse(*made_study("line", diagonal, scores=scores, seeds=(0,)))
+    assert surface_figure(analysis.main, analysis.decision) is None
+
+
+def test_labels_of_lines_stand_apart_in_their_order():
+    assert apart(np.array([0.1, 0.5]), 0.1).tolist() == [0.1, 0.5]
+    np.testing.assert_allclose(apart(np.array([0.30, 0.31, 0.32, 0.9]), 0.1), [0.21, 0.31, 0.41, 0.9])
+    assert apart(np.array([]), 0.1).tolist() == []
+
+
+def test_traffic_joins_the_losses_and_is_reported():
+    study, read = made_study("traffic", ALPHAS[::2], scores=trade_scores, seeds=(0, 1))
+    analysis = analyse(replace(study, rule=RuleConfig(traffic={"en": {"de": 1.0}, "zh": {"en": 3.0}})), read)
+    assert set(analysis.decision.weights) == {"mono_map", "cross_map", "pool_map", "traffic_map"}
+    assert analysis.main.draws.known
+    assert "mAP of the traffic" in report_files(analysis)["report.md"]
+    assert "mono, cross or pool mAP or mAP of the traffic" in recommendation_line(analysis)
 
 
 def test_words(same_words):
@@ -275,21 +338,12 @@ def test_words(same_words):
     same_words("study.txt", [*lines, *Page(report_files(studies[0])["report.html"]).text])
 
 
-def test_a_control_that_wins_is_said_to_win_and_is_still_not_recommended():
+def test_a_control_that_gives_up_less_is_said_to_and_is_still_not_recommended():
     analysis = with_controls(source=(0.6, 0.05))
     assert analysis.recommended.values == {"plan.alpha": 0.5}
-    assert [control.name for control in analysis.winners] == ["source language only"]
-    assert title(analysis).startswith("No point beats source language only")
-    assert levels(analysis)["Not beaten"] == levels(analysis)["Against source language only"] == "poor"
-    assert recommendation_line(analysis).endswith("NOT AHEAD of the controls: source language only")
-
-
-def test_a_control_that_is_level_is_not_called_beaten():
-    analysis = with_controls(source=(0.75, 0.1))
-    assert title(analysis).endswith("alpha = 0.5")
-    assert analysis.winners == []
     assert [control.name for control in analysis.unbeaten] == ["source language only"]
-    assert levels(analysis)["Not beaten"] == "fair"
+    assert levels(analysis)["Not beaten"] == levels(analysis)["Against source language only"] == "poor"
+    assert recommendation_line(analysis).endswith("NOT AHEAD of source language only")
 
 
 def test_a_control_that_has_come_into_the_space_takes_part(tmp_path):
@@ -304,15 +358,27 @@ def test_a_control_that_has_come_into_the_space_takes_part(tmp_path):
     assert second.trials[1].point == {"plan.alpha": 1.0}
 
 
-def test_a_set_that_does_not_define_what_points_are_ranked_by(tmp_path):
+def test_in_one_language_the_numbers_that_there_are_decide(tmp_path):
     def one_language(point, seed):
-        return [made_up_scores(seed, noise=0.8, bias=0.1, langs=("en",))]
+        return [made_up_scores(seed, noise=0.8 - 0.3 * point["plan.alpha"], bias=0.1, langs=("en",))]
 
     directory = write_study(tmp_path, "en", ALPHAS[:2], scores=one_language, metric="dev/rank_distance")
     analysis = analysed(directory)
+    assert set(analysis.decision.weights) == {"mono_map", "pool_map"}
+    assert analysis.recommended.values == {"plan.alpha": 0.25}
+
+
+def test_a_study_of_controls_alone_recommends_nothing():
+    def scores(point, seed):
+        return [made_up_scores(seed, noise=0.8, bias=0.1)]
+
+    study, read = made_study("none", ALPHAS[:1], scores=scores, controls={"untrained": {"train.steps": 0}})
+    analysis = analyse(replace(study, trials=study.trials[1:]), read)
     assert analysis.decision is None
     assert title(analysis) == "No recommendation"
-    assert recommendation_line(analysis).startswith("no recommendation: no trial ran to the end with a score")
+    assert recommendation_line(analysis).startswith(
+        "no recommendation: no trial ran to the end with mono, cross or pool"
+    )
     for text in report_files(analysis).values():
         assert "recommended alpha" not in text
 
@@ -322,7 +388,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_says_what_the_json_says(trade
     files = report_files(analysis)
     page = files["report.html"]
     assert not re.search(r"(src|href)=\"(?!data:|#)|https?://(?!www\.w3\.org)|@import|url\((?!#)", page)
-    assert page.count("<svg") == 12  # six charts a set
+    assert page.count("<svg") == 13  # the losses, and six charts a set
     tree = json.loads(files["decision.json"])
     assert tree["recommended"]["label"] == "alpha = 0.5"
     assert tree["said"]["line"] == recommendation_line(analysis)
@@ -332,7 +398,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_says_what_the_json_says(trade
         assert shown in files["report.md"]
     assert "the loss is NaN" in page
     tables = re.findall(r"(?m)(?:^\|.*\|\n)+", files["report.md"])
-    assert len(tables) == 6  # two sets, two baselines, languages, trials
+    assert len(tables) == 7  # two sets, losses, two baselines, languages, trials
     for table in tables:
         assert len({row.count("|") for row in table.splitlines()}) == 1
         assert set(table.splitlines()[1]) <= set("|-:")
@@ -357,7 +423,7 @@ def test_the_job_writes_the_report_into_the_study_or_elsewhere(trade, tmp_path, 
         assert (f"{trade.path}/{file}" in printed) == (file != "dev/pool_map.png")
     assert own["report.md"].decode() == report_files(analysed(trade))["report.md"]
     report.main(["trade", "--workspace", str(workspace), "--set", "xquad_r"])
-    assert "xquad_r/pool_map" in capsys.readouterr().out
+    assert "pool mAP on xquad_r" in capsys.readouterr().out
     assert (Path(trade.path) / "on-xquad_r" / "report.html").is_file()
     report.main(["trade", "--workspace", str(workspace), "--out", str(tmp_path / "out")])
     for file, content in own.items():

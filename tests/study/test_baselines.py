@@ -8,7 +8,8 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.study.analysis import draw
 from hbt_ray.study.baselines import baseline_of, baseline_point, baseline_trials, check_baselines, controls, in_space
 from hbt_ray.study.points import TrialSpec, as_in_recipe, listed_trials
-from hbt_ray.study.trials import Trial, points_on_set
+from hbt_ray.study.points_on_set import points_on_set
+from hbt_ray.study.trials import Trial
 
 
 def recipe_of(recipe=None, **tune):

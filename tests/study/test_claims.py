@@ -14,7 +14,8 @@ from hbt_ray.study import claims
 from hbt_ray.study.analysis import analyse, analyse_set
 from hbt_ray.study.arms import check_arms, find_arm
 from hbt_ray.study.points import TrialSpec
-from hbt_ray.study.trials import Trial, points_on_set
+from hbt_ray.study.points_on_set import points_on_set
+from hbt_ray.study.trials import Trial
 from tests.study.stores import made_study, made_up_scores
 
 RECIPES = Path(__file__).parents[2] / "jobs" / "recipes"

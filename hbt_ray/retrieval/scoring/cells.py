@@ -1,6 +1,6 @@
 """The headline numbers of `Scores` as means (or the lowest) of cell means, which resampling needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,22 @@ def headline_cells(scores: Scores) -> dict[str, Cells]:
         name: _cells(take(scores), key, len(keys), per.langs, num_langs)._replace(worst=name.startswith("worst_"))
         for name, take in VALUES.items()
     }
+
+
+def traffic_cells(scores: Scores, traffic: Mapping[str, Mapping[str, float]]) -> Cells:
+    """The cells of mAP over pairs of languages, weighted by `traffic`: query language -> passage language -> weight.
+
+    Sums carry the weights, so that the mean over the C cells, as `Cells` takes it, is the weighted mean. Pairs that the
+    set does not have are left out; without any there is no cell.
+    """
+    per, langs = scores.per_query, scores.langs
+    keys, key = np.unique(per.keys, return_inverse=True)
+    weights = np.array([[traffic.get(query, {}).get(passage, 0.0) for passage in langs] for query in langs])[per.langs]
+    weights = np.where((weights > 0) & ~np.isnan(per.pair_ap), weights, np.nan)
+    shape = (key, len(keys), per.langs, len(langs))
+    cells, of_cells = _cells(per.pair_ap * weights, *shape), _cells(weights, *shape)
+    mean = (of_cells.sums.sum(axis=0) / of_cells.counts.sum(axis=0)).mean() if of_cells.counts.size else 1.0
+    return cells._replace(sums=cells.sums / mean)
 
 
 def cells_by_lang(cells: dict[str, Cells]) -> NDArray[np.bool_]:
