@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hbt_ray.config.headline import ABOUT
-from hbt_ray.config.rule import THREE
+from hbt_ray.config.rule import THREE, TRAFFIC
 from hbt_ray.kit.prose import listed, lower, share, some
 from hbt_ray.study.analysis import Control, StudyAnalysis
-from hbt_ray.study.decision import MAX_SEEDS, Decision
+from hbt_ray.study.decision import Decision
+from hbt_ray.study.outlook import MAX_SEEDS
 
 MORE_SEEDS = "train at least 3 seeds per configuration (tune.seeds)"
 ENDS = {
@@ -126,10 +127,20 @@ def caveats(analysis: StudyAnalysis) -> list[str]:
         notes.insert(0, "Two seeds say little of the spread between seeds; the intervals allow for that.")
     if decision is not None and decision.num_seeds < decision.most_seeds:
         notes.append(f"The configurations have {_seeds(decision)} so far; the intervals allow for that.")
+    notes += _traffic_notes(analysis)
     for status, what in ENDS.items():
         if num := sum(trial.status == status for trial in study.trials):
             notes.append(f"{num} of {len(study.trials)} trials {what}.")
     return notes
+
+
+def _traffic_notes(analysis: StudyAnalysis) -> list[str]:
+    """What of `tune.traffic` the set does not have."""
+    traffic, on_set = analysis.study.rule.traffic, analysis.main.on_set
+    if traffic and TRAFFIC not in on_set.metrics:
+        return [f"tune.traffic takes no part: none of its pairs of languages is known by question on {on_set.name}."]
+    missing = sorted({*traffic, *(lang for row in traffic.values() for lang in row)} - set(on_set.langs))
+    return [f"{on_set.name} does not have {some(missing)} of tune.traffic; its other pairs count."] if missing else []
 
 
 def incomplete(analysis: StudyAnalysis, decision: Decision) -> str:

@@ -316,6 +316,12 @@ def test_traffic_joins_the_losses_and_is_reported():
     assert analysis.main.draws.known
     assert "mAP of the traffic" in report_files(analysis)["report.md"]
     assert "mono, cross or pool mAP or mAP of the traffic" in recommendation_line(analysis)
+    assert not any("tune.traffic" in note for note in caveats(analysis))
+    some = analyse(replace(study, rule=RuleConfig(traffic={"en": {"xx": 1.0, "de": 1.0}})), read)
+    assert any("does not have xx of tune.traffic" in note for note in caveats(some))
+    none = analyse(replace(study, rule=RuleConfig(traffic={"en": {"xx": 1.0}})), read)
+    assert "traffic_map" not in none.decision.weights
+    assert any("tune.traffic takes no part" in note for note in caveats(none))
 
 
 def test_words(same_words):
