@@ -48,7 +48,7 @@ def surface_figure(scored: SetAnalysis, decision: Decision) -> Figure | None:
         filled = axes.tricontourf(triangles, heights, levels=NUM_LEVELS, cmap="Blues", alpha=0.55)
         bar = figure.colorbar(filled, ax=axes)
         bar.ax.tick_params(colors=colour("dim"), labelsize=9)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         axes.plot(*places[path].T, color=colour("good"), lw=1.6, zorder=2)
         for at, place in zip(rows, places, strict=True):
             is_chosen = at == decision.recommended

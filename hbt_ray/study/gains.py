@@ -33,7 +33,7 @@ def lang_gains(
     if not on_set.langs or not point.scored or not base.scored:
         return {}
     groups = [_by_lang(each, metric) for each in on_set.points if each.scored]
-    has: NDArray[np.bool_] = ~np.isnan(np.concatenate(groups)).any(axis=0)
+    has: NDArray[np.bool_] = np.asarray(~np.isnan(np.concatenate(groups)).any(axis=0))
     langs = [lang for lang, kept in zip(on_set.langs, has, strict=True) if kept]
     after, before = (_by_lang(each, metric)[:, has].mean(axis=0) for each in (point, base))
     gain = after - before
