@@ -28,6 +28,10 @@ class EvaluationError(HbtError, ValueError):
     """A retrieval set or a model under evaluation is missing or malformed."""
 
 
+class TrainingError(HbtError, RuntimeError):
+    """The training itself cannot go on, and no restart mends it."""
+
+
 class ClusterError(HbtError, RuntimeError):
     """Ray, its resources or the tracking server are not in a state in which the job could succeed."""
 

@@ -11,6 +11,8 @@ All paths are relative to the run's directory, which can be moved or copied. A r
     datasets   datasets: what it learns from and is scored on
     metrics    step, values; of a step that is computed again the newest value counts
     file       path, digest
+    note       text: a line for people
+    checkpoint step: of one that was made
     end        status, tags, and what the run ended with
 
 with its `kind` and the `time_ms` (Unix time) at which it was written. Knows neither Ray nor MLflow.
@@ -230,6 +232,16 @@ class RunRecord:
                 self.start, self.end = record, {}
             elif record["kind"] == "end":
                 self.end = record
+
+    def has(self, kind: str) -> bool:
+        """Whether there is a record of this kind."""
+        return any(record["kind"] == kind for record in self._records)
+
+    @property
+    def notes(self) -> list[str]:
+        """Lines for people, since it was started last."""
+        latest = [record for record in self._records if record["time_ms"] >= self.start.get("time_ms", 0)]
+        return [record["text"] for record in latest if record["kind"] == "note"]
 
     @property
     def datasets(self) -> list[dict[str, Any]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +20,10 @@ import numpy as np
 from filelock import FileLock, Timeout
 from fsspec import AbstractFileSystem
 
-from hbt_ray.errors import ConfigError, CorpusError, UnreadableError, one_line
+from hbt_ray.errors import ConfigError, CorpusError, HbtError, UnreadableError, one_line
+
+FULL_BYTES = 1 << 16
+"""A file system with less room is full: a block or two are left where a large write failed."""
 
 
 def open_fs(location: str) -> tuple[AbstractFileSystem, str]:
@@ -103,6 +108,24 @@ def write_whole(location: str, data: bytes) -> None:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+def sync(paths: Iterable[Path]) -> None:
+    """Files and directories are on the disk itself when this returns."""
+    for path in paths:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def is_full(error: BaseException, path: Path) -> bool:
+    """Whether an error came of a full file system; libraries that write files say so in words of their own."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    place = next(place for place in (path, *path.parents) if place.exists())
+    return not isinstance(error, HbtError) and shutil.disk_usage(place).free < FULL_BYTES
 
 
 @contextmanager

@@ -58,6 +58,8 @@ def main(argv: Sequence[str]) -> int:
         except BaseException as error:
             records.end("killed" if isinstance(error, KeyboardInterrupt) else "failed", error=one_line(error))
             raise
+        for line in read_run(spec.directory).notes:
+            say(f"note: {line}")
         model = result.model.removeprefix(f"{spec.directory}/")
         records.end("finished", step=recipe.train.steps, metrics=result.metrics, model=model)
         for name, value in result.metrics.items():

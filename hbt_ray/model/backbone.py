@@ -71,6 +71,8 @@ def load_backbone(
             f"model {source!r} has no weights for {', '.join(missing[:3])} ({len(missing)} in all), which "
             "would be random; choose another model, or pooling mean or cls where it is the pooler"
         )
+    if wrong := next((name for name, weights in model.state_dict().items() if not weights.isfinite().all()), ""):
+        raise ConfigError(f"model {source!r}: the weights {wrong} are NaN or infinite; take another copy of the model")
     if not with_pooler and isinstance(getattr(model, "pooler", None), nn.Module):
         # An architecture that always builds one: frozen, so that DDP leaves it out.
         model.pooler.requires_grad_(False)

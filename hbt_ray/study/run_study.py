@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ from hbt_ray.cluster.tasks import find_cause
 from hbt_ray.config import Recipe
 from hbt_ray.errors import HbtError, one_line
 from hbt_ray.records import RunRecords
+from hbt_ray.storage import open_fs
 from hbt_ray.study.baselines import baseline_trials, in_space
 from hbt_ray.study.points import LISTED, TrialSpec, as_in_recipe, listed_trials
 from hbt_ray.study.schedulers import PAIRS, make_scheduler
@@ -185,6 +187,8 @@ def _run(study: Study, search: Search, concurrent: int, report: Report, *, stops
     )
     with progress(watch.progress, report):
         tuner.fit()
+    with suppress(OSError):  # Tune's own notes of this call, which nothing is resumed from
+        open_fs(study.directory.path)[0].rm(f"{open_fs(study.directory.path)[1]}/.tune/{session}", recursive=True)
     for spec in watch.running.values():  # Tune returns quietly when it is interrupted
         RunRecords(study.directory.of_trial(spec)).end("killed")
     if watch.running or (search.searcher is None and watch.num_ended < search.num_trials):

@@ -80,7 +80,10 @@ def make_watch(
         def _end(self, trial: Any) -> TrialSpec:
             self.num_ended += 1
             spec = self.running.pop(trial.trial_id, None) or spec_of(trial.config)
-            if not read_run(study.directory.of_trial(spec)).start:  # its driver died before it could begin
+            run = read_run(study.directory.of_trial(spec))
+            for line in run.notes:
+                report(f"{spec.label}: {line}")
+            if not run.start:  # its driver died before it could begin
                 study.begin_trial(spec)
             return spec
 

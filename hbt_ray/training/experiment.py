@@ -22,7 +22,7 @@ from hbt_ray.corpus.resolve import SAMPLE, local_directory, resolve_input
 from hbt_ray.corpus.rows import check_rows
 from hbt_ray.errors import ConfigError
 from hbt_ray.languages import canonical_lang
-from hbt_ray.model.find import resolve_model
+from hbt_ray.model.find import model_fingerprint, resolve_model
 from hbt_ray.retrieval.sets.catalog import absolute_set, load_set
 from hbt_ray.terminal import Report
 
@@ -53,8 +53,8 @@ class Experiment:
 
     @property
     def made_from(self) -> dict[str, str]:
-        """What the recipe does not say: contents of the corpus, which base model."""
-        return {"corpus": self.corpus.manifest.fingerprint, "base": self.base.rstrip("/").rsplit("/", 1)[-1]}
+        """What the recipe does not say: contents of the corpus, and of the base model's files."""
+        return {"corpus": self.corpus.manifest.fingerprint, "base": model_fingerprint(self.base)}
 
     def runnable(self, recipe: Recipe) -> Recipe:
         """A trial's recipe with the paths of its retrieval sets made absolute."""

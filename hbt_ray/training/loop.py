@@ -9,9 +9,11 @@ from pathlib import Path
 
 import torch
 
+from hbt_ray.batches.index import ItemIndex
+from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.batches.slices import Slice
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.errors import HbtError
+from hbt_ray.errors import HbtError, TrainingError
 from hbt_ray.retrieval.scoring.score import Scores
 from hbt_ray.training.checkpoint import checkpoint_writer, load_checkpoint
 from hbt_ray.training.feed import Feed
@@ -19,7 +21,7 @@ from hbt_ray.training.meter import Meter
 from hbt_ray.training.run import VERSION, RunState, Save
 from hbt_ray.training.scoring import ScoredSet, dev_set, score_set, text_set
 from hbt_ray.training.sharding import whole_model
-from hbt_ray.training.stepper import Stepper
+from hbt_ray.training.stepper import NotFinite, Stepper
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class TrainLoop:
         """
         self.stepper, self.recipe, self.corpus, self.digest = stepper, stepper.recipe, corpus, digest
         self.metrics: dict[str, float] = {}
+        self._saved = 0
 
     @cached_property
     def _dev(self) -> ScoredSet | None:
@@ -65,12 +68,15 @@ class TrainLoop:
         """Go on from a checkpoint."""
         stepper = self.stepper
         state = load_checkpoint(directory, stepper.module, stepper.optimizer, stepper.scheduler, digest=self.digest)
-        stepper.step, self.metrics = state.step, state.metrics
+        stepper.step, self.metrics, self._saved = state.step, state.metrics, state.step
 
     def run(self, slices: Iterator[Slice], hooks: Hooks) -> dict[str, float]:
         """Train on `slices`, which begin at `step`, to the end; returns the metrics of the last evaluation.
 
         Of no steps at all, the base model is scored and saved as it is.
+
+        Raises:
+            TrainingError: a loss or a gradient is not finite; no checkpoint is made of it.
         """
         train, stepper = self.recipe.train, self.stepper
         if not train.steps:
@@ -80,9 +86,14 @@ class TrainLoop:
         meter = Meter(stepper.device)
         with Feed(slices, stepper.collate) as feed:
             for batch in feed:
-                meter.add(batch, *stepper.train_step(batch))
-                last = self.step == train.steps
-                scoring = last or self._due(train.eval_every)
+                try:
+                    meter.add(batch, *stepper.train_step(batch))
+                    last = self.step == train.steps
+                    scoring = last or self._due(train.eval_every)
+                    if scoring or self._due(train.checkpoint_every):
+                        stepper.check_finite()
+                except NotFinite as error:
+                    raise self._diverged(error.step) from None
                 if scoring or self.step % train.log_every == 0:
                     self._report_curve(meter, feed.wait_s, hooks)
                 if scoring:
@@ -116,6 +127,19 @@ class TrainLoop:
         if self.stepper.rank == 0:
             hooks.curve(self.step, point)
 
+    def _diverged(self, step: int) -> TrainingError:
+        train = self.recipe.train
+        index = ItemIndex.of(self.corpus)
+        rows = BatchPlan(index, self.recipe.plan, seed=train.seed, num_steps=train.steps).step(step)
+        pairs = {(index.langs[q], index.langs[p]) for q, p in zip(rows.query_langs, rows.passage_langs, strict=True)}
+        named = ", ".join(query if query == passage else f"{query}-{passage}" for query, passage in sorted(pairs)[:8])
+        kept = f"the checkpoint of step {self._saved} is kept" if self._saved else "there is no checkpoint yet"
+        return TrainingError(
+            f"step {step} (languages {named}{', ...' if len(pairs) > 8 else ''}): the gradient is NaN or infinite, so "
+            f"the training stops; {kept}. Lower train.lr={train.lr:g}, warm up longer (train.warmup), or clip "
+            "(train.clip), under another name (name=...)"
+        )
+
     def _checkpoint(self, hooks: Hooks) -> None:
         stepper = self.stepper
         state = RunState(
@@ -134,6 +158,7 @@ class TrainLoop:
         if stepper.rank == 0 or stepper.module.equal_chunks:
             save = checkpoint_writer(stepper.module, stepper.optimizer, stepper.scheduler, state)
         hooks.checkpoint(self.step, self.metrics, save)
+        self._saved = self.step
 
     def _due(self, every: int) -> bool:
         return every > 0 and self.step % every == 0

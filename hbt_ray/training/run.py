@@ -2,9 +2,10 @@
 
 Under the run's directory (or URL) lie
 
-    step-0000400/      the last checkpoint (`training.checkpoint`), written whole before it is recorded
-    resume.json        the step of that checkpoint
+    step-0000400/      a checkpoint (`training.checkpoint`), whole: its `digests.json` is written last
     records/           what it learned (`hbt_ray.records`), with the files that they name
+
+The last two checkpoints are kept. A run is resumed from the newest whose files all have their digests.
 
 Needs no PyTorch: trial drivers and controllers read states, and would take seconds to import it.
 """
@@ -12,21 +13,27 @@ Needs no PyTorch: trial drivers and controllers read states, and would take seco
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hbt_ray.config import Recipe
 from hbt_ray.corpus.manifest import Corpus
-from hbt_ray.errors import ConfigError
-from hbt_ray.storage import is_local, open_fs, read_json, write_json
+from hbt_ray.errors import ClusterError, ConfigError
+from hbt_ray.model.find import model_fingerprint
+from hbt_ray.records import read_run
+from hbt_ray.storage import file_hashes, is_full, is_local, open_fs, read_json, sync
+from hbt_ray.terminal import Report
 
 VERSION = 2
-MODEL, STATE, RESUME = "model", "state.json", "resume.json"
+MODEL, STATE, DIGESTS = "model", "state.json", "digests.json"
 CHECKPOINT = "step-"
+KEPT = 2
+"""Checkpoints: a damaged one must not cost the whole run."""
 SECTIONS = ("plan", "model", "train", "corpus")
 """Sections of the recipe that decide a run's weights."""
 
@@ -104,16 +111,16 @@ def checkpoint_name(step: int) -> str:
     return f"{CHECKPOINT}{step:07d}"
 
 
-def run_digest(recipe: Recipe, corpus: Corpus) -> str:
-    """Identifies what decides a run's weights: the sections in `SECTIONS` and the prepared corpus."""
-    return f"{recipe.digest(*SECTIONS)}-{corpus.manifest.fingerprint[:12]}"
+def run_digest(spec: RunSpec, corpus: Corpus) -> str:
+    """Identifies what decides a run's weights: `SECTIONS` of the recipe, the corpus and the base model's files."""
+    return f"{spec.recipe.digest(*SECTIONS)}-{corpus.manifest.fingerprint[:12]}-{model_fingerprint(spec.base)[:12]}"
 
 
 def check_digest(state: RunState, digest: str, what: str) -> None:
     """ConfigError where `state` is of a run with another recipe or corpus than `digest` stands for."""
     if state.digest != digest:
         raise ConfigError(
-            f"{what} was made with another recipe or corpus (digest {state.digest}, now {digest}); "
+            f"{what} was made with another recipe, corpus or base model (digest {state.digest}, now {digest}); "
             "give the changed recipe another name (name=...)"
         )
 
@@ -129,15 +136,37 @@ def state_at(spec: RunSpec, step: int) -> RunState | None:
     return None if tree is None else RunState(**tree)
 
 
-def last_step(spec: RunSpec) -> int:
-    """The step of the last checkpoint that is recorded; 0 where none is."""
-    return int((read_json(f"{spec.directory}/{RESUME}") or {}).get("step", 0))
+def kept_steps(spec: RunSpec) -> list[int]:
+    """Steps of the checkpoints that are there, whole or not, the newest first."""
+    fs, path = open_fs(spec.directory)
+    if not fs.isdir(path):
+        return []
+    fs.invalidate_cache(path)
+    names = [place.rstrip("/").rsplit("/", 1)[-1] for place in fs.ls(path, detail=False)]
+    numbers = [name.removeprefix(CHECKPOINT) for name in names if name.startswith(CHECKPOINT)]
+    return sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
+
+
+def damage(directory: Path) -> str:
+    """What is wrong with the checkpoint in a directory; empty where all its files are as they were written."""
+    digests = read_json(str(directory / DIGESTS))
+    if digests is None:
+        return f"{DIGESTS} is missing or cut off"
+    now = dict(file_hashes(directory))
+    wrong = [name for name, digest in digests.items() if now.get(name) != digest]
+    return f"{wrong[0]} is {'not what was written' if wrong[0] in now else 'missing'}" if wrong else ""
 
 
 def last_state(spec: RunSpec) -> RunState | None:
-    """The state of the checkpoint that a run of this name goes on from, None where it starts anew."""
-    step = last_step(spec)
-    return state_at(spec, step) if step else None
+    """The state of the checkpoint that a run of this name is resumed from, None where it starts anew.
+
+    Of a run at a URL the files are not read, only that the checkpoint was written whole.
+    """
+    if is_local(open_fs(spec.directory)[0]):
+        with last_checkpoint(spec) as directory:
+            return read_state(directory) if directory else None
+    whole = [step for step in kept_steps(spec) if read_json(f"{spec.checkpoint(step)}/{DIGESTS}")]
+    return state_at(spec, whole[0]) if whole else None
 
 
 def begun(spec: RunSpec) -> RunState | None:
@@ -149,7 +178,7 @@ def begun(spec: RunSpec) -> RunState | None:
     state = last_state(spec)
     if state is None:
         return None
-    check_digest(state, run_digest(spec.recipe, Corpus.open(spec.corpus)), f"run {spec.name} in {spec.storage}")
+    check_digest(state, run_digest(spec, Corpus.open(spec.corpus)), f"run {spec.name} in {spec.storage}")
     if state.step == spec.recipe.train.steps and state.scored != spec.recipe.digest("evaluation"):
         raise ConfigError(
             f"run {spec.name} in {spec.storage} has ended and was scored with other evaluation.* settings; score its "
@@ -182,35 +211,72 @@ def report_of(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> dict[st
 
 
 @contextmanager
-def last_checkpoint(spec: RunSpec) -> Iterator[Path | None]:
-    """Directory of the last checkpoint for as long as it is entered, copied here from elsewhere; None without one."""
-    if (state := last_state(spec)) is None:
-        yield None
-        return
-    fs, path = open_fs(spec.checkpoint(state.step))
-    if is_local(fs):
-        yield Path(path)
-        return
-    with tempfile.TemporaryDirectory() as directory:
-        fs.get(f"{path}/", directory, recursive=True)
-        yield Path(directory)
+def last_checkpoint(spec: RunSpec, note: Report = lambda line: None) -> Iterator[Path | None]:
+    """Directory of the newest checkpoint that is whole, for as long as it is entered, copied here from elsewhere.
+
+    None where the run has made none; `note` receives a line for each that is damaged.
+
+    Raises:
+        ConfigError: the run has made checkpoints, and none of them can be used.
+    """
+    fs, _ = open_fs(spec.directory)
+    local, damaged = is_local(fs), []
+    for step in kept_steps(spec):
+        place = spec.checkpoint(step)
+        with ExitStack() as stack:
+            if local:
+                directory = Path(open_fs(place)[1])
+            else:
+                directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                fs.get(f"{open_fs(place)[1]}/", f"{directory}/", recursive=True)
+            if not (reason := damage(directory)):
+                yield directory
+                return
+            unfinished = not local and not (directory / DIGESTS).exists()
+        if not unfinished:
+            damaged.append(f"{place}: {reason}")
+            note(f"{damaged[-1]}; the checkpoint before it is taken")
+    if damaged or read_run(spec.directory).has("checkpoint"):
+        raise ConfigError(
+            f"run {spec.name} has no checkpoint that can be used ({'; '.join(damaged) or 'they were removed'}): "
+            f"restore one, or remove {spec.directory} to train it from the start"
+        )
+    yield None
 
 
 def keep_checkpoint(spec: RunSpec, step: int, save: Save) -> None:
-    """Write the checkpoint of `step` whole, record it, and only then remove the one before."""
+    """Write the checkpoint of `step` whole, and only then remove those before the last.
+
+    Raises:
+        ClusterError: the file system is full; what was written of it is removed.
+    """
     name = checkpoint_name(step)
     fs, root = open_fs(spec.directory)
-    if fs.exists(f"{root}/{name}"):  # of a process that died before it was recorded
-        fs.rm(f"{root}/{name}", recursive=True)
-    if is_local(fs):
-        Path(root, name).mkdir(parents=True)
-        save(Path(root, name))
-    else:
-        with tempfile.TemporaryDirectory() as directory:
-            save(Path(directory))
-            fs.put(f"{directory}/", f"{root}/{name}", recursive=True)
-    write_json(f"{spec.directory}/{RESUME}", {"step": step})
-    for path in fs.ls(root, detail=False):
-        other = path.rstrip("/").rsplit("/", 1)[-1]
-        if other.startswith(CHECKPOINT) and other != name:
-            fs.rm(f"{root}/{other}", recursive=True)
+    part = Path(root, f".{name}.part") if is_local(fs) else Path(tempfile.mkdtemp())
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        save(part)
+        digests = dict(file_hashes(part))
+        (part / DIGESTS).write_text(json.dumps(digests))
+        if fs.exists(f"{root}/{name}"):  # a damaged one
+            fs.rm(f"{root}/{name}", recursive=True)
+        if is_local(fs):
+            sync([*part.rglob("*"), part])
+            part.rename(Path(root, name))
+            sync([Path(root)])
+        else:
+            for file in [*digests, DIGESTS]:
+                fs.put_file(str(part / file), f"{root}/{name}/{file}")
+    except Exception as error:
+        if is_full(error, part):
+            raise ClusterError(
+                f"checkpoint {spec.checkpoint(step)} cannot be written: no space is left on the file system of {part}; "
+                "make room, and the same command resumes from the checkpoint before"
+            ) from None
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    others = [other for other in kept_steps(spec) if other != step]
+    for other in {*others} - {*[other for other in others if other < step][: KEPT - 1]}:
+        fs.rm(f"{root}/{checkpoint_name(other)}", recursive=True)

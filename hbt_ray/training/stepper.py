@@ -48,6 +48,14 @@ def make_loss(recipe: Recipe) -> ContrastiveLoss:
     return ContrastiveLoss(model.losses, temperature=model.temperature, learned_temperature=model.learn_temperature)
 
 
+class NotFinite(Exception):
+    """The gradient of `step` is NaN or infinite; every rank raises it alike."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the gradient of step {step} is not finite")
+        self.step = step
+
+
 class Stepper:
     """What one rank trains with.
 
@@ -83,6 +91,7 @@ class Stepper:
         self.rank, self.world_size = world()
         self.step = 0
         self.lr = 0.0
+        self._unchecked: tuple[int, Tensor] | None = None
         torch.manual_seed(recipe.train.seed)  # a head that the base does not have would be drawn here, and adapters are
         encoder = load_encoder(recipe, base).to(device)
         if device.type == "cpu":
@@ -112,21 +121,37 @@ class Stepper:
         return collate(part, pad_id=self._pad_id, token_budget=budget, packed=packed, pin=pin)
 
     def train_step(self, batch: Batch) -> tuple[LossStats, Tensor]:
-        """One optimiser step; returns the loss's statistics and the norm of the gradient. Waits for no device."""
+        """One optimiser step; returns the loss's statistics and the norm of the gradient.
+
+        Waits for no GPU: there the norm is looked at when the next step's forward pass is on its way (`check_finite`).
+
+        Raises:
+            NotFinite: the norm of this step (on a CPU, before the weights move) or of the step before.
+        """
         train = self.recipe.train
         assert batch.step == self.step
         self._parallel.train()
         batch = batch.to(self.device)
         self.lr = float(self.optimizer.param_groups[0]["lr"])
         last, _, stats = self._parallel(batch, StepSeed(train.seed, self.step, self.rank), self.precision.name)
+        self.check_finite()
         last.backward()
         average_own(self.module)
         norm = clip_gradients(self.module, train.clip or float("inf"))
+        self._unchecked = (self.step, norm)
+        if self.device.type == "cpu":
+            self.check_finite()
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         return stats, norm
+
+    def check_finite(self) -> None:
+        """NotFinite where the last step's gradient was not finite; waits for it."""
+        unchecked, self._unchecked = self._unchecked, None
+        if unchecked is not None and not torch.isfinite(unchecked[1]):
+            raise NotFinite(unchecked[0])
 
     def _choose_chunking(self, encoder: Encoder, workers_on_node: int) -> Chunking:
         """As rank 0 decides, so that a run goes on with one answer wherever its workers are."""

@@ -59,8 +59,13 @@ def train_worker(spec: RunSpec, place: Place) -> None:
     """Train one rank of the run, going on from its last checkpoint."""
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     records = RunRecords(spec.directory)
+
+    def note(line: str) -> None:
+        if world()[0] == 0:
+            records.append("note", text=line)
+
     with ExitStack() as stack:
-        with last_checkpoint(spec) as directory:
+        with last_checkpoint(spec, note) as directory:
             state = read_state(directory) if directory else None
             if not spec.recipe.resources.use_gpu:
                 torch.set_num_threads(num_threads(spec, state, place.local_workers))
@@ -90,7 +95,7 @@ def _loop(spec: RunSpec, place: Place, state: RunState | None) -> TrainLoop:
         workers_on_node=place.local_workers * spec.concurrent,
         chunking=Chunking(**state.chunking) if state and state.chunking else None,
     )
-    return TrainLoop(stepper, corpus, digest=run_digest(spec.recipe, corpus))
+    return TrainLoop(stepper, corpus, digest=run_digest(spec, corpus))
 
 
 def _used(loop: TrainLoop) -> dict[str, str]:
@@ -148,6 +153,7 @@ def _hooks(spec: RunSpec, records: RunRecords, place: Place) -> Hooks:
             assert save is not None, "rank 0 has the weights"
             records.flush()  # points before a checkpoint are not computed again
             keep_checkpoint(spec, step, save)
+            records.append("checkpoint", step=step)
         place.report(report)
 
     return Hooks(records.metrics, scored, checkpoint)

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from hbt_ray.errors import ConfigError
@@ -199,3 +200,15 @@ def test_a_model_without_its_tokenizer_is_refused(model_directory, tmp_path):
             path.unlink()
     with pytest.raises(ConfigError, match=r"tokenizer"):
         Encoder.load(copy)
+
+
+def test_weights_that_are_not_finite_are_refused(model_directory, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(model_directory("bert"), broken)
+    (file,) = broken.glob("*.safetensors")
+    weights = load_file(file)
+    name = next(name for name in weights if name.endswith("encoder.layer.0.output.dense.weight"))
+    weights[name][0, 0] = float("nan")
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(ConfigError, match=r"broken': the weights .*output\.dense\.weight are NaN or infinite"):
+        Encoder.load(broken)

@@ -1,7 +1,6 @@
 """A run of one worker in its owner's process, against the same run of Ray Train's."""
 
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,12 @@ import fsspec
 import pytest
 
 from hbt_ray.config.load import build_recipe
-from hbt_ray.errors import ClusterError
+from hbt_ray.errors import ClusterError, TrainingError
 from hbt_ray.records import RecordReader
 from hbt_ray.training import worker
 from hbt_ray.training.launch import fit, fit_alone
-from hbt_ray.training.run import RunSpec, begun, ended, report_of
+from hbt_ray.training.run import RunSpec, begun, ended, kept_steps, report_of
+from hbt_ray.training.stepper import Stepper
 from tests.training.test_trainer import BASE_RECIPE, weights_hash
 
 pytestmark = pytest.mark.ray
@@ -56,7 +56,7 @@ def test_it_ends_as_a_run_on_ray_train_does(whole, small_corpus, small_base, tmp
     assert [report["step"] for report in reports] == list(range(4, 41, 4))
     assert reports[-1]["dev/pool_map"] == result.metrics["dev/pool_map"]
     assert reports[-1]["pairs"] == 40 * 16
-    assert [path.name for path in Path(spec.directory).glob("step-*")] == ["step-0000040"]
+    assert kept_steps(spec) == [40, 36]
     other = fit(spec_of(small_corpus, small_base, tmp_path))
     assert weights_hash(other) == weights_hash(result)
     assert other.metrics == result.metrics
@@ -120,10 +120,26 @@ def test_checkpoints_go_to_a_url_and_are_read_from_it(whole, small_corpus, small
     result = fit_alone(spec, lambda metrics: None)
     assert result.model == "memory://runs/alone/step-0000040/model"
     fs = fsspec.filesystem("memory")
-    assert [os.path.basename(path) for path in fs.glob("/runs/alone/step-*")] == ["step-0000040"]
+    assert kept_steps(spec) == [40, 36]
     assert fs.cat("/runs/alone/step-0000040/model/model.safetensors") == (
         Path(whole[1].model, "model.safetensors").read_bytes()
     )
+
+
+def test_a_training_that_diverges_stops_at_once_and_keeps_its_checkpoint(
+    ray_session, small_corpus, small_base, tmp_path, monkeypatch
+):
+    spec, step_of = spec_of(small_corpus, small_base, tmp_path), Stepper.train_step
+
+    def poisoned(self, batch):
+        if self.step == 10:
+            next(self.module.parameters()).data[0] = float("nan")
+        return step_of(self, batch)
+
+    monkeypatch.setattr(Stepper, "train_step", poisoned)
+    with pytest.raises(TrainingError, match=r"step 10 \(languages .*NaN or infinite.*checkpoint of step 8 is kept"):
+        fit_alone(spec, lambda metrics: None)
+    assert kept_steps(spec) == [8, 4]
 
 
 def test_the_base_is_scored_as_it_is(ray_session, small_corpus, small_base, tmp_path):

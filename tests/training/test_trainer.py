@@ -13,7 +13,7 @@ from hbt_ray.batches.iterator import BatchSource, ChunkReader, received_slices
 from hbt_ray.config.load import build_recipe
 from hbt_ray.training.dataset import slice_dataset
 from hbt_ray.training.launch import fit
-from hbt_ray.training.run import RunSpec, last_step
+from hbt_ray.training.run import RunSpec, kept_steps
 from tests.batches.compare import local_slices
 
 pytestmark = pytest.mark.ray
@@ -66,13 +66,13 @@ def test_a_killed_worker_changes_nothing(ray_session, small_corpus, small_base, 
 
     def kill_one_worker():
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not last_step(spec):
+        while time.monotonic() < deadline and not kept_steps(spec):
             time.sleep(0.05)
         alive = [("class_name", "=", "RayTrainWorker"), ("state", "=", "ALIVE")]
         address = ray_session.get_runtime_context().gcs_address  # other clusters may run on this machine
         victim = list_actors(address, filters=alive, detail=True)[-1]
         os.kill(victim.pid, signal.SIGKILL)
-        killed.append((victim.pid, last_step(spec)))
+        killed.append((victim.pid, kept_steps(spec)[0]))
 
     killer = threading.Thread(target=kill_one_worker)
     killer.start()
