@@ -78,7 +78,7 @@ def test_the_next_call_goes_on_from_the_last_checkpoint(whole, small_corpus, sma
         with pytest.raises(Interrupted):
             fit_alone(spec, reports.append)
     # what a process that died while it wrote has left behind
-    (Path(spec.directory) / f"step-{step:07d}" / "model").mkdir(parents=True)
+    (Path(spec.directory) / f".step-{step:07d}.part" / "model").mkdir(parents=True)
     result = fit_alone(spec, reports.append)
     assert failed == [step, step]
     assert [report["step"] for report in reports] == list(range(4, 41, 4))
