@@ -32,6 +32,7 @@ def write_corpus(directory: Path, num_items: int, num_langs: int) -> Corpus:
         "item_id": pa.array([str(number) for number in range(num_items)]),
         "source": pa.array(["synthetic"] * num_items),
         "weight": pa.array(np.ones(num_items, np.float32)),
+        "group": pa.array(np.arange(num_items)),
     }
     for lang in langs:
         for role, length in (("query", QUERY_TOKENS), ("passage", PASSAGE_TOKENS)):

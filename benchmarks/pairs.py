@@ -48,6 +48,7 @@ class Pairs:
             passage_values=np.concatenate(passages).astype(np.int32),
             passage_lengths=np.array([len(ids) for ids in passages], np.int32),
             passage_hashes=items,
+            groups=items,
         )
 
 

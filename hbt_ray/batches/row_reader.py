@@ -27,7 +27,7 @@ Column = tuple[np.ndarray, ...]
 
 
 class RowReader:
-    """Token ids, hashes and weights of items in given languages."""
+    """Token ids, hashes, groups and weights of items in given languages."""
 
     def __init__(self, corpus: Corpus, index: ItemIndex, split: str = "train", cache_bytes: int = CACHE_BYTES) -> None:
         self.index = index
@@ -47,7 +47,7 @@ class RowReader:
         items, query, passage = plan.items[rows], plan.query_langs[rows], plan.passage_langs[rows]
         query_values, query_lengths = self.tokens(items, query, "query")
         passage_values, passage_lengths = self.tokens(items, passage, "passage")
-        negative_values, negative_lengths, negative_hashes = self.negatives(items, passage)
+        hard = self.negatives(items, passage)
         return Slice(
             step=plan.step,
             rank=rank,
@@ -61,9 +61,8 @@ class RowReader:
             passage_values=passage_values,
             passage_lengths=passage_lengths,
             passage_hashes=self.hashes(items, passage),
-            negative_values=negative_values,
-            negative_lengths=negative_lengths,
-            negative_hashes=negative_hashes,
+            groups=self.groups(items),
+            **hard,
         )
 
     def tokens(self, items: np.ndarray, langs: np.ndarray, role: str) -> tuple[np.ndarray, np.ndarray]:
@@ -78,31 +77,41 @@ class RowReader:
 
     def weights(self, items: np.ndarray) -> np.ndarray:
         """float32 [n]."""
-        return np.array([values[row] for (values,), row in self._rows(items)], np.float32)
+        return np.array([values[row] for (values,), row in self._rows(items, None, "weight")], np.float32)
 
-    def negatives(self, items: np.ndarray, langs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def groups(self, items: np.ndarray) -> np.ndarray:
+        """int64 [n]: the label of each item's passage group."""
+        return np.array([values[row] for (values,), row in self._rows(items, None, "group")], np.int64)
+
+    def negatives(self, items: np.ndarray, langs: np.ndarray) -> dict[str, np.ndarray]:
         """Hard negatives of each item in its language, as a slice holds them; nothing where the corpus keeps none."""
         k = self._corpus.manifest.num_negatives
-        lengths, hashes = np.zeros((len(items), k), np.int32), np.zeros((len(items), k), np.int64)
+        lengths = np.zeros((len(items), k), np.int32)
+        numbers = {
+            "negative_hash": np.zeros((len(items), k), np.int64),
+            "negative_group": np.zeros((len(items), k), np.int64),
+        }
         parts = [np.zeros(0, np.int32)]
         if k:
-            ids, digests = self._rows(items, langs, "negative"), self._texts(items, langs, "negative_hash")
-            for item, (((values, inner, outer), row), (of_row, begin, end)) in enumerate(
-                zip(ids, digests, strict=True)
-            ):
+            for item, ((values, inner, outer), row) in enumerate(self._rows(items, langs, "negative")):
                 offsets = inner[outer[row] : outer[row + 1] + 1]
                 parts.append(values[offsets[0] : offsets[-1]])
                 lengths[item, : len(offsets) - 1] = np.diff(offsets)
-                hashes[item, : end - begin] = of_row[begin:end]
-        return np.concatenate(parts), lengths.ravel(), hashes.ravel()
+            for name, out in numbers.items():
+                for item, (values, begin, end) in enumerate(self._texts(items, langs, name)):
+                    out[item, : end - begin] = values[begin:end]
+        return {
+            "negative_values": np.concatenate(parts),
+            "negative_lengths": lengths.ravel(),
+            "negative_hashes": numbers["negative_hash"].ravel(),
+            "negative_groups": numbers["negative_group"].ravel(),
+        }
 
     def _locate(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         groups = self.index.group_of(items)
         return groups, items - self.index.group_start[groups]
 
-    def _rows(
-        self, items: np.ndarray, langs: np.ndarray | None = None, prefix: str = "weight"
-    ) -> Iterator[tuple[Column, int]]:
+    def _rows(self, items: np.ndarray, langs: np.ndarray | None, prefix: str) -> Iterator[tuple[Column, int]]:
         """Of each item the column `prefix`, or `prefix_<its language>`, and its row there."""
         groups, rows = self._locate(items)
         named = [-1] * len(items) if langs is None else langs.tolist()

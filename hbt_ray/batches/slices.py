@@ -25,9 +25,11 @@ class Slice:
         query_values, passage_values: int32 [sum of lengths], token ids of all rows after one another.
         query_lengths, passage_lengths: int32 [n].
         passage_hashes: int64 [n], hash of the passage's text.
+        groups: int64 [n], label of the item's passage group.
         negative_values: int32 [sum of lengths], hard negatives of all rows, in the language of the passage.
         negative_lengths: int32 [n * k], k for each row; 0 where a row has fewer.
         negative_hashes: int64 [n * k], hash of each one's text.
+        negative_groups: int64 [n * k], label of the group that has it as a passage; 0 where none has.
     """
 
     step: int
@@ -42,9 +44,11 @@ class Slice:
     passage_values: np.ndarray
     passage_lengths: np.ndarray
     passage_hashes: np.ndarray
+    groups: np.ndarray
     negative_values: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int32))
     negative_lengths: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int32))
     negative_hashes: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
+    negative_groups: np.ndarray = field(default_factory=partial(np.zeros, 0, np.int64))
 
     def __len__(self) -> int:
         return len(self.items)

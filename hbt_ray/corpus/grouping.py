@@ -127,13 +127,14 @@ def map_partitions(
     count: Count = lambda done, total: None,
     *,
     num_gpus: float = 0,
+    stage: str = "partitions",
 ) -> list[Any]:
     """`task(load, partition, *args)` for every partition that has rows in `files`; returns their results, in order.
 
-    `load()` reads the rows, which then are the task's alone: it can let go of them.
+    `load()` reads the rows, which then are the task's alone: it can let go of them. `stage`: a name for what is done.
     """
     parts = [(part,) for part in range(num_partitions)]
-    results = run_tasks(work, "partitions", parts, _partition, (tuple(files), task, args), count, num_gpus=num_gpus)
+    results = run_tasks(work, stage, parts, _partition, (tuple(files), task, args), count, num_gpus=num_gpus)
     return [result for result in results if result is not None]
 
 
@@ -166,7 +167,7 @@ def cut_of(units: Sequence[Unit], num_partitions: int, columns: Sequence[str] = 
     """Everything that decides how the work on an input is cut into tasks, for `WorkDirectory.begin`."""
     parts = [(unit.kind, unit.path.rsplit("/", 1)[-1], unit.start, unit.stop, unit.columns) for unit in units]
     return {
-        "format": "2",  # of what tasks give back and of what they leave in the working directory
+        "format": "3",  # of what tasks give back and of what they leave in the working directory
         "units": hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         "partitions": str(num_partitions),
         "columns": ",".join(columns),

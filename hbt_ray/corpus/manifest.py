@@ -72,6 +72,26 @@ class Split:
 
 
 @dataclass(frozen=True)
+class GroupCounts:
+    """Items that share passages (`hbt_ray.corpus.passages`)."""
+
+    num_groups: int = 0
+    """Groups of two items or more."""
+    num_items: int = 0
+    """Items in them."""
+    largest: int = 0
+    """Items of the largest group, and the id of one."""
+    largest_id: str = ""
+    num_boilerplate: int = 0
+    """Texts that too many items have for them to be a group."""
+    most_shared: int = 0
+    """Items that have the most frequent text, and the id of one where it is boilerplate."""
+    most_shared_id: str = ""
+    num_dev_moved: int = 0
+    """Items that are dev only because they share a passage with one that `corpus.dev_ids` names."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Contents and origin of a prepared corpus, and the rows that were left out."""
 
@@ -90,7 +110,9 @@ class Manifest:
     """Language -> `query`/`passage` -> mean, p50, p95, max (tokens) and cut (share at the length limit)."""
     num_negatives: int = 0
     """Hard negatives that a row has at most."""
-    schema_version: Literal[1] = 1
+    groups: GroupCounts = field(default_factory=GroupCounts)
+    """Items that are never each other's negatives, and are in the same split."""
+    schema_version: Literal[2] = 2
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def to_json(self) -> str:

@@ -1,4 +1,6 @@
-"""From long-form input to a prepared corpus, with Ray Data: read -> check -> group by id -> join -> tokenise -> shard.
+"""From long-form input to a prepared corpus, with Ray Data.
+
+Read -> check -> bring an item's rows together -> find passage groups -> join -> tokenise -> shard.
 
 Rows are spread by a hash of their id over partitions of about 16 MiB of input (`hbt_ray.corpus.grouping`); one task
 joins, tokenises and writes one partition, so memory is bounded by the partition and not by the corpus. Which id goes
@@ -19,11 +21,21 @@ from fsspec import AbstractFileSystem
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.corpus.beside import read_ids
-from hbt_ray.corpus.grouping import MIN_PARTITIONS, Load, WorkDirectory, count_partitions, cut_of, map_partitions, spill
+from hbt_ray.corpus.grouping import (
+    MIN_PARTITIONS,
+    Load,
+    WorkDirectory,
+    count_partitions,
+    cut_of,
+    map_partitions,
+    run_tasks,
+    spill,
+)
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
-from hbt_ray.corpus.manifest import MANIFEST, Corpus, Manifest, ShardInfo, write_file
+from hbt_ray.corpus.manifest import MANIFEST, Corpus, GroupCounts, Manifest, ShardInfo, write_file
+from hbt_ray.corpus.passages import BOILERPLATE, DevRule, hash_passages, join_groups, num_buckets, read_labels
 from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
-from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
+from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, widen, write_shard
 from hbt_ray.corpus.splits import PartitionResult, count_pairs, merge_split, token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.errors import CorpusError, UnreadableError
@@ -46,7 +58,12 @@ class Job:
     trust_remote_code: bool
     directory: str
     num_partitions: int
-    dev_ids: frozenset[str] | None
+    dev: DevRule
+
+    @property
+    def labels(self) -> str:
+        """Where the passage groups of partitions are while the job runs."""
+        return f"{self.directory}/.work/passages"
 
 
 def prepare(
@@ -92,7 +109,7 @@ def prepare(
     name = name or input_name(config.input)
     directory = f"{root.rstrip('/')}/{name}-{fingerprint[:12]}"
     fs, path = open_fs(directory)
-    job = Job(config, langs, base, trust_remote_code, directory, parts, dev_ids)
+    job = Job(config, langs, base, trust_remote_code, directory, parts, DevRule(dev_ids, config.dev_share))
     work = WorkDirectory(f"{directory}/.work")
     with only_job(directory, report):
         if fs.exists(f"{path}/{MANIFEST}"):
@@ -138,6 +155,7 @@ def _run(
             report(f"prepared {done}/{total} partitions")
 
     files = spill(work, inputs.units, job.langs, job.num_partitions, columns)
+    groups = _find_groups(job, work, files, report)
     results: list[PartitionResult] = map_partitions(work, files, job.num_partitions, _make_shards, (job,), count)
     stats = PartitionStats()
     for result in results:
@@ -163,18 +181,43 @@ def _run(
         skipped=dict(sorted(stats.skipped.items())),
         ignored_files=inputs.ignored,
         num_negatives=job.config.num_negatives,
+        groups=groups,
         tokens=token_table(stats, job.config),
     )
     write_json(f"{job.directory}/{COUNTS}", {"pairs": count_pairs(results, langs), "whole": stats.whole})
     write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
-    if job.dev_ids is not None and dev.num_items < len(job.dev_ids):
-        report(f"note: {dev.num_items:,} of the {len(job.dev_ids):,} ids in corpus.dev_ids are in the corpus")
+    named = dev.num_items - groups.num_dev_moved
+    if job.dev.ids is not None and named < len(job.dev.ids):
+        report(f"note: {named:,} of the {len(job.dev.ids):,} ids in corpus.dev_ids are in the corpus")
     report(
         f"corpus {job.directory}: {train.num_items:,} train items ({train.num_rows:,} rows), "
         f"{dev.num_items:,} dev items, {len(langs)} languages, {len(train.shards)} shards"
     )
     return Corpus.open(job.directory)
+
+
+def _find_groups(job: Job, work: WorkDirectory, files: list[str], report: Report) -> GroupCounts:
+    """Passage groups over all partitions; what is unusual about them is reported."""
+    buckets, num_negatives = num_buckets(job.num_partitions), job.config.num_negatives
+    args = (job.labels, buckets, job.dev, num_negatives)
+    hashed = map_partitions(work, files, job.num_partitions, hash_passages, args, stage="passages")
+    args_of_join = (job.labels, hashed, buckets, job.dev.ids is not None)
+    groups: GroupCounts = run_tasks(work, "groups", [(0,)], join_groups, args_of_join)[0]
+    if groups.num_groups:
+        report(
+            f"{groups.num_items:,} items share passages in {groups.num_groups:,} groups, the largest of "
+            f"{groups.largest:,} (e.g. id {groups.largest_id}): never negatives of each other, and in one split"
+        )
+    if groups.num_dev_moved:
+        report(f"{groups.num_dev_moved:,} items share a passage with one that corpus.dev_ids names: they are dev items")
+    if groups.num_boilerplate:
+        report(
+            f"note: {groups.num_boilerplate:,} passage texts are in more than {BOILERPLATE} items each (one in "
+            f"{groups.most_shared:,}, e.g. id {groups.most_shared_id}) and join no group; remove such items if they "
+            "answer nothing"
+        )
+    return groups
 
 
 def _make_shards(load: Load, part: int, job: Job) -> PartitionResult:
@@ -186,12 +229,11 @@ def _make_shards(load: Load, part: int, job: Job) -> PartitionResult:
     shards: dict[str, pa.Table] = {}
     if table.num_rows:
         tokenizer = _tokenizer(job.base, job.config, job.trust_remote_code)
-        wide = widen(
-            table, langs, tokenizer, stats, limits=tokenizer.max_tokens, num_negatives=job.config.num_negatives
-        )
+        labels = read_labels(job.labels, part)
+        limits, num_negatives = tokenizer.max_tokens, job.config.num_negatives
+        wide = widen(table, langs, tokenizer, stats, labels, limits=limits, num_negatives=num_negatives)
         del table
-        dev = _is_dev(wide["item_id"].to_pylist(), job)
-        shards = {"train": wide.filter(pa.array(~dev)), "dev": wide.filter(pa.array(dev))}
+        shards = {"train": wide.filter(pa.array(~labels.dev)), "dev": wide.filter(pa.array(labels.dev))}
         del wide
     for split in list(shards):
         shard = shards.pop(split)
@@ -207,13 +249,6 @@ def _make_shards(load: Load, part: int, job: Job) -> PartitionResult:
 @lru_cache(maxsize=2)
 def _tokenizer(base: str, config: CorpusConfig, trust_remote_code: bool) -> RoleTokenizer:
     return RoleTokenizer(base, config, trust_remote_code=trust_remote_code)
-
-
-def _is_dev(ids: list[str], job: Job) -> np.ndarray:
-    if job.dev_ids is not None:
-        return np.array([id_ in job.dev_ids for id_ in ids], bool)
-    # another hash than the one of partitions and order, or dev items would come from their beginnings
-    return np.array([text_hash("dev\0" + id_) < job.config.dev_share * 2**64 for id_ in ids], bool)
 
 
 def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) -> None:

@@ -80,14 +80,16 @@ class ContrastiveLoss(nn.Module):
         negatives: Tensor | None = None,
         negative_hashes: Tensor | None = None,
         negative_present: Tensor | None = None,
+        groups: Tensor | None = None,
+        negative_groups: Tensor | None = None,
         in_place: bool = False,
     ) -> LossGradients:
         """Loss and gradients of this worker's rows.
 
         Args:
             queries, passages: [n, d] L2-normalised.
-            items, passage_hashes, negatives, negative_hashes, negative_present: this worker's part of what
-                `StepVectors` has of all.
+            items, passage_hashes, groups, negatives, negative_hashes, negative_groups, negative_present: this worker's
+                part of what `StepVectors` has of all.
             weights: float32 [n] above 0; the loss of the global batch is then a weighted mean.
             in_place: the queries' gradient may take the queries' place.
         """
@@ -97,8 +99,10 @@ class ContrastiveLoss(nn.Module):
         labels = {
             "items": items,
             "hashes": passage_hashes,
+            "groups": groups,
             "weights": weights,
             "negative_hashes": negative_hashes,
+            "negative_groups": negative_groups,
             "negative_present": negative_present,
         }
         present = vectors | {name: tensor for name, tensor in labels.items() if tensor is not None}
@@ -111,7 +115,9 @@ class ContrastiveLoss(nn.Module):
             **dict.fromkeys(("all_queries", "all_passages", "all_negatives")) | leaves,  # type: ignore[arg-type]
             all_items=everyone["items"],
             all_hashes=everyone.get("hashes"),
+            all_groups=everyone.get("groups"),
             all_negative_hashes=everyone.get("negative_hashes"),
+            all_negative_groups=everyone.get("negative_groups"),
             all_negative_present=everyone.get("negative_present"),
             positions=torch.arange(rank * n, rank * n + n, device=queries.device),
             weights=None if weights is None else weights / everyone["weights"].mean(),
@@ -143,7 +149,7 @@ class ContrastiveLoss(nn.Module):
 
 def _no_stats(loss: Tensor, n: int) -> LossStats:
     correct = torch.zeros(n, dtype=torch.bool, device=loss.device)
-    return LossStats(row_loss=loss.expand(n), row_correct=correct, num_masked=correct.sum())
+    return LossStats(row_loss=loss.expand(n), row_correct=correct, num_masked=correct.sum(), num_false=correct.sum())
 
 
 def _present(gradient: Tensor | None, of: Tensor) -> Tensor:

@@ -2,9 +2,9 @@
 
 L_i = -log( exp(q_i.p_i / tau) / sum over j in {i} and N_i of exp(q_i.p_j / tau) )
 
-N_i are the passages of the global batch and their hard negatives, but for those of the same item as p_i or with its
-text. Requires nothing of the corpus; hard negatives take part where it has them. Source: arXiv 1807.03748, eq. 4;
-in-batch negatives as in arXiv 2004.04906.
+N_i are the passages of the global batch and their hard negatives, but for those of the same item as p_i, with its text,
+or of an item that shares a passage with p_i's in any language. Requires nothing of the corpus; hard negatives take part
+where it has them. Source: arXiv 1807.03748, eq. 4; in-batch negatives as in arXiv 2004.04906.
 
 Loss and gradients are computed in blocks of rows, so that the matrix of all similarities is never there at once. A
 block of rows against all columns gives the row's whole softmax, so a block is finished in one go: memory grows with
@@ -31,21 +31,32 @@ class Columns:
     Attributes:
         vectors: [N, d] L2-normalised.
         items: int64 [N], item of each column; negative for columns that are nobody's translation.
-        hashes: int64 [N], equal where the passage text is equal; None: items alone decide.
+        hashes: int64 [N], equal where the passage text is equal; None: no text is shared.
+        groups: int64 [N], equal where the items share a passage in some language; None: no items do.
         present: bool [N], False for columns that hold nothing and are nobody's negatives; None: all hold one.
     """
 
     vectors: Tensor
     items: Tensor
     hashes: Tensor | None
+    groups: Tensor | None = None
     present: Tensor | None = None
 
     def masked(self, positives: Tensor) -> Tensor:
         """bool [n, N]: columns that are no negatives of the row, its positive (`positives` [n]) not among them."""
         same = self.items[positives, None] == self.items[None, :]
-        if self.hashes is not None:
-            same |= self.hashes[positives, None] == self.hashes[None, :]
+        for of_passage in (self.hashes, self.groups):
+            if of_passage is not None:
+                same |= of_passage[positives, None] == of_passage[None, :]
         return same.scatter_(1, positives[:, None], False)
+
+    def num_false(self, scores: Tensor, positives: Tensor) -> Tensor:
+        """0-dim int64: negatives in `scores` [n, N] (-inf: none) that are the row's passage, in whatever language."""
+        same = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
+        for of_passage in (self.hashes, self.groups):
+            if of_passage is not None:
+                same |= of_passage[positives, None] == of_passage
+        return (same & (scores > -torch.inf)).sum()
 
 
 def query_to_passage(step: StepVectors) -> tuple[Tensor, LossStats]:
@@ -59,17 +70,27 @@ TERM = LossTerm(function=query_to_passage, gathers=("passages", "negatives"))
 
 def _passages(vectors: Tensor, step: StepVectors) -> Columns:
     """Passages of all workers, and behind them their hard negatives, which are nobody's translation."""
-    items, hashes, present = step.all_items, step.all_hashes, step.all_negative_present
+    items, present = step.all_items, step.all_negative_present
+    hashes, groups = step.all_hashes, step.all_groups
     if step.all_negatives is None:
-        return Columns(vectors=vectors, items=items, hashes=hashes)
+        return Columns(vectors=vectors, items=items, hashes=hashes, groups=groups)
     flat = step.all_negatives.flatten(0, 1)
     if hashes is not None:
         assert step.all_negative_hashes is not None
         hashes = torch.cat([hashes, step.all_negative_hashes.flatten()])
+    if groups is not None:
+        assert step.all_negative_groups is not None
+        groups = torch.cat([groups, step.all_negative_groups.flatten()])
     if present is not None:
         present = torch.cat([present.new_ones(len(items)), present.flatten()])
     nobody = items.new_full((len(flat),), -1)
-    return Columns(vectors=torch.cat([vectors, flat]), items=torch.cat([items, nobody]), hashes=hashes, present=present)
+    return Columns(
+        vectors=torch.cat([vectors, flat]),
+        items=torch.cat([items, nobody]),
+        hashes=hashes,
+        groups=groups,
+        present=present,
+    )
 
 
 def contrast(rows: Tensor, columns: Columns, step: StepVectors, *, in_place: bool = False) -> tuple[Tensor, LossStats]:
@@ -77,10 +98,10 @@ def contrast(rows: Tensor, columns: Columns, step: StepVectors, *, in_place: boo
 
     In float32, or float64 for vectors of float64. `in_place`: the rows' gradient takes the rows' place.
     """
-    loss, row_loss, row_correct, num_masked = _InfoNCE.apply(  # type: ignore[no-untyped-call]
+    loss, row_loss, row_correct, num_masked, num_false = _InfoNCE.apply(  # type: ignore[no-untyped-call]
         rows, columns.vectors, step.temperature, columns, step, in_place
     )
-    return loss, LossStats(row_loss=row_loss, row_correct=row_correct, num_masked=num_masked)
+    return loss, LossStats(row_loss=row_loss, row_correct=row_correct, num_masked=num_masked, num_false=num_false)
 
 
 class _InfoNCE(torch.autograd.Function):
@@ -98,7 +119,7 @@ class _InfoNCE(torch.autograd.Function):
         columns: Columns,
         step: StepVectors,
         in_place: bool,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         device, dtype = rows.device, at_least_float32(rows.dtype)
         n, positives = len(rows), step.positions
         vectors, tau = vectors.to(dtype), temperature.to(dtype)
@@ -107,6 +128,7 @@ class _InfoNCE(torch.autograd.Function):
         to_rows = rows.detach() if in_place and rows.dtype == dtype else rows.new_empty(rows.shape, dtype=dtype)
         to_columns = torch.zeros_like(vectors)
         to_tau, num_masked = torch.zeros_like(tau), torch.zeros((), dtype=torch.int64, device=device)
+        num_false = torch.zeros_like(num_masked)
         absent = None if columns.present is None else ~columns.present
         height = max(1, (step.tile or TILE.get(device.type, TILE["cuda"])) // max(len(vectors), 1))
         with torch.autocast(device.type, enabled=False):
@@ -118,7 +140,10 @@ class _InfoNCE(torch.autograd.Function):
                 if absent is not None:
                     masked |= absent
                 scores = (cosines / tau).masked_fill_(masked, -torch.inf)
-                best, positive = scores.scatter(1, index, -torch.inf).amax(1), scores.gather(1, index).squeeze(1)
+                positive = scores.gather(1, index).squeeze(1)
+                negatives = scores.scatter(1, index, -torch.inf)
+                num_false += columns.num_false(negatives, positives[block])
+                best = negatives.amax(1)
                 # Strictly above, so that a collapsed encoder (all scores equal) counts as wrong, not as chance.
                 row_correct[block] = positive > best
                 total = scores.logsumexp(1)
@@ -132,8 +157,8 @@ class _InfoNCE(torch.autograd.Function):
                 to_tau -= (by_score * (cosines - cosines.gather(1, index))).sum()
             loss = (row_loss * factors).sum()
             ctx.gradients = to_rows.div_(tau), to_columns.div_(tau), to_tau / tau.square()
-        ctx.mark_non_differentiable(row_loss, row_correct, num_masked)
-        return loss, row_loss, row_correct, num_masked
+        ctx.mark_non_differentiable(row_loss, row_correct, num_masked, num_false)
+        return loss, row_loss, row_correct, num_masked, num_false
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -24,6 +24,8 @@ class LossStats:
     """[n] bool: the positive scored strictly above every negative of the row."""
     num_masked: Tensor
     """0-dim int64: negatives taken out of this worker's [n, N] scores."""
+    num_false: Tensor
+    """0-dim int64: negatives left in them that are the row's own passage in some language; 0 if the masks are right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +40,9 @@ class StepVectors:
         all_negatives: [N, k, d], k wrong answers to each query (hard negatives); None unless a term gathers them, and
             where there are none.
         all_items: int64 [N]; rows of one item are never each other's negatives.
-        all_hashes: int64 [N]; neither are rows that share the passage text. None: items alone decide.
-        all_negative_hashes: int64 [N, k], the same for hard negatives.
+        all_hashes: int64 [N]; neither are rows that share the passage text. None: no text is shared.
+        all_groups: int64 [N]; neither are rows whose items share a passage in some language. None: no items do.
+        all_negative_hashes, all_negative_groups: int64 [N, k], the same for hard negatives.
         all_negative_present: bool [N, k], False where a row has fewer than k; None: all have k.
         positions: int64 [n], which of the N rows are this worker's.
         weights: float32 [n], factor of each row's loss, 1 in the mean over all workers; None is 1 for all.
@@ -55,7 +58,9 @@ class StepVectors:
     all_negatives: Tensor | None
     all_items: Tensor
     all_hashes: Tensor | None
+    all_groups: Tensor | None
     all_negative_hashes: Tensor | None
+    all_negative_groups: Tensor | None
     all_negative_present: Tensor | None
     positions: Tensor
     weights: Tensor | None

@@ -181,7 +181,7 @@ def prepared_card(
         pairs: `a b` -> items with both languages.
         whole: language -> tokens, words and characters of the texts that were not cut.
     """
-    splits, settings = manifest.splits, manifest.settings
+    splits, settings, groups = manifest.splits, manifest.settings, manifest.groups
     rows = {lang: sum(split.items_per_lang.get(lang, 0) for split in splits.values()) for lang in manifest.langs}
     sources: Counter[str] = Counter()
     for split in splits.values():
@@ -197,6 +197,7 @@ def prepared_card(
         "tokens of a passage": f"at most {settings['max_passage_tokens']}",
         "prefix of questions": repr(settings["query_prefix"]) if settings["query_prefix"] else "none",
         "prefix of passages": repr(settings["passage_prefix"]) if settings["passage_prefix"] else "none",
+        "sharing passages": f"{groups.num_items:,} items in {groups.num_groups:,} groups of up to {groups.largest:,}",
         "fingerprint": manifest.fingerprint[:12],
     }
     cleaned = cleaned_input(str(settings["input"]))

@@ -20,16 +20,17 @@ class HardNegatives:
     Attributes:
         present: bool [n, k], which places hold one.
         places: int64 [m], the places that do, counted row by row.
-        hashes: int64 [n, k], of the texts.
+        hashes, groups: int64 [n, k], of the texts, and of the passage groups that have them.
     """
 
     present: Tensor
     places: Tensor
     hashes: Tensor
+    groups: Tensor
 
     def to(self, device: torch.device) -> HardNegatives:
         """The same on `device`."""
-        tensors = (self.present, self.places, self.hashes)
+        tensors = (self.present, self.places, self.hashes, self.groups)
         return HardNegatives(*(tensor.to(device, non_blocking=True) for tensor in tensors))
 
 
@@ -43,7 +44,7 @@ class Batch:
     Attributes:
         step, monolingual: as in the plan.
         chunks: together hold every text once.
-        items, passage_hashes: [n] int64.
+        items, passage_hashes, groups: [n] int64.
         weights: [n] float32.
         num_tokens: tokens of the slice.
         negatives: None where the corpus keeps none.
@@ -54,6 +55,7 @@ class Batch:
     chunks: list[Chunk]
     items: Tensor
     passage_hashes: Tensor
+    groups: Tensor
     weights: Tensor
     num_tokens: int
     negatives: HardNegatives | None = None
@@ -73,7 +75,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The batch on `device`."""
-        names = ("items", "passage_hashes", "weights")
+        names = ("items", "passage_hashes", "groups", "weights")
         moved: dict[str, Any] = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
         negatives = None if self.negatives is None else self.negatives.to(device)
         return replace(self, chunks=[chunk.to(device) for chunk in self.chunks], negatives=negatives, **moved)
@@ -97,6 +99,7 @@ def collate(part: Slice, *, pad_id: int, token_budget: int, packed: bool = False
             present=_tensor((part.negative_lengths > 0).reshape(shape), pin),
             places=_tensor(places, pin),
             hashes=_tensor(part.negative_hashes.reshape(shape), pin),
+            groups=_tensor(part.negative_groups.reshape(shape), pin),
         )
     return Batch(
         step=part.step,
@@ -104,6 +107,7 @@ def collate(part: Slice, *, pad_id: int, token_budget: int, packed: bool = False
         chunks=list(chunks),
         items=_tensor(part.items, pin),
         passage_hashes=_tensor(part.passage_hashes, pin),
+        groups=_tensor(part.groups, pin),
         weights=_tensor(part.weights, pin),
         num_tokens=len(part.query_values) + len(part.passage_values) + len(part.negative_values),
         negatives=negatives,

@@ -24,7 +24,7 @@ class Meter:
         """Forget what was added; `wait_s` is the feed's waiting time so far."""
         # rows: X-X, X-Y; columns: loss sum, correct, pairs
         self._sums = torch.zeros(2, 3, device=self._device)
-        self._masked = torch.zeros((), device=self._device)
+        self._masked = torch.zeros(2, device=self._device)  # negatives masked, and false ones left
         self._tokens, self._padded = 0, 0
         self._grad_norm = torch.zeros((), device=self._device)
         self._steps, self._mono_steps = 0, 0
@@ -41,7 +41,7 @@ class Meter:
                 torch.full_like(self._grad_norm, len(batch)),
             ]
         )
-        self._masked += stats.num_masked
+        self._masked += torch.stack([stats.num_masked, stats.num_false])
         self._tokens += batch.num_tokens
         self._padded += batch.num_padded
         self._grad_norm = torch.maximum(self._grad_norm, grad_norm.detach())
@@ -55,7 +55,7 @@ class Meter:
             wait_s: seconds this worker has waited for data since the run began.
         """
         counts = torch.tensor([self._tokens, self._padded], dtype=torch.float64, device=self._device)
-        sums = torch.cat([self._sums.flatten().double(), counts, self._masked.double()[None]])
+        sums = torch.cat([self._sums.flatten().double(), counts, self._masked.double()])
         if dist.is_initialized():
             dist.all_reduce(sums)
         values = sums.tolist()
@@ -71,6 +71,7 @@ class Meter:
             "train/tokens_per_s": values[6] / seconds,
             "train/padding_share": 1 - values[6] / values[7],
             "train/masked_per_query": values[8] / pairs,
+            "train/false_negatives_per_step": values[9] / self._steps,
             "train/data_wait_share": (wait_s - self._wait_before) / seconds,
         }
         for kind, (loss, correct, num) in by_kind.items():

@@ -108,10 +108,18 @@ class ContrastiveStep(nn.Module):
             hard = {
                 "negatives": full.view(*named.present.shape, -1),
                 "negative_hashes": named.hashes,
+                "negative_groups": named.groups,
                 "negative_present": named.present,
             }
         result = self.loss(
-            queries, passages, batch.items, batch.passage_hashes, weights=batch.weights, in_place=True, **hard
+            queries,
+            passages,
+            batch.items,
+            batch.passage_hashes,
+            groups=batch.groups,
+            weights=batch.weights,
+            in_place=True,
+            **hard,
         )
         queries.copy_(result.queries)  # gradients in the place of the vectors: a large batch needs no second buffer
         passages.copy_(result.passages)

@@ -8,6 +8,7 @@ from hbt_ray.batches.row_reader import RowReader
 from hbt_ray.batches.slices import ARRAYS
 from hbt_ray.config import PlanConfig
 from hbt_ray.corpus.manifest import Corpus
+from hbt_ray.corpus.passages import own_labels
 from hbt_ray.corpus.shards import text_hash
 from hbt_ray.errors import CorpusError
 from tests.batches.compare import assert_same
@@ -57,6 +58,7 @@ def test_a_slice_holds_the_texts_that_the_plan_names(written, index, plan, cache
         assert part.passage_hashes.view(np.uint64).tolist() == [text_hash(text) for text in passages]
         weights = [written.text(item, lang, "weight") for item, lang in zip(step.items, step.query_langs, strict=True)]
         assert part.weights.tolist() == weights
+        assert part.groups.view(np.uint64).tolist() == own_labels([written.ids[item] for item in step.items]).tolist()
 
 
 @pytest.mark.parametrize("num_negatives", [0, 2])
@@ -68,6 +70,7 @@ def test_hard_negatives_are_in_the_language_of_the_passage(tmp_path, monkeypatch
     for number in range(NUM_STEPS):
         part = reader.slice(plan.step(number))
         assert len(part.negative_lengths) == len(part.negative_hashes) == len(part) * num_negatives
+        assert part.negative_groups.tolist() == [0] * len(part.negative_hashes)
         lengths, hashes, texts = [], [], []
         for item, lang in zip(part.items, part.passage_langs, strict=True):
             own = written.text(item, lang, "negatives")[:num_negatives]
@@ -103,7 +106,7 @@ def columns_of(index, step):
     groups = index.group_of(step.items).tolist()
     for group, query, passage in zip(groups, step.query_langs, step.passage_langs, strict=True):
         names = (f"query_{index.langs[query]}", f"passage_{index.langs[passage]}", f"hash_{index.langs[passage]}")
-        yield from ((group, name) for name in (*names, "weight"))
+        yield from ((group, name) for name in (*names, "weight", "group"))
 
 
 def test_what_is_read_is_the_columns_that_the_steps_name_and_nothing_before_them(written, index, plan):
@@ -118,7 +121,7 @@ def test_what_is_read_is_the_columns_that_the_steps_name_and_nothing_before_them
         column = file.read_row_group(int(index.group_row_group[group]), columns=[name])[name].to_pylist()
         if name == "weight":
             expected += 4 * len(column)
-        elif name.startswith("hash"):
+        elif name == "group" or name.startswith("hash"):
             expected += 8 * len(column)
         else:
             expected += 4 * (len(column) + 1 + sum(len(row) for row in column if row is not None))

@@ -25,9 +25,11 @@ def random_slice(rng, num_rows, num_negatives=0):
         passage_values=rng.integers(0, 250_000, passage.sum()).astype(np.int32),
         passage_lengths=passage,
         passage_hashes=rng.integers(-(2**63), 2**63 - 1, num_rows),
+        groups=rng.integers(-(2**63), 2**63 - 1, num_rows),
         negative_values=rng.integers(0, 250_000, negative.sum()).astype(np.int32),
         negative_lengths=negative,
         negative_hashes=rng.integers(-(2**63), 2**63 - 1, len(negative)),
+        negative_groups=rng.integers(-(2**63), 2**63 - 1, len(negative)),
     )
 
 

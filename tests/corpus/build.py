@@ -10,9 +10,16 @@ import pyarrow as pa
 
 from hbt_ray.corpus import shards
 from hbt_ray.corpus.manifest import MANIFEST, Corpus, FileInfo, Manifest, ShardInfo, Split
+from hbt_ray.corpus.passages import own_labels
 from hbt_ray.corpus.rows import check_rows
 
 ROLE_ID = {"query": 7, "passage": 9}
+
+
+def own_groups(table):
+    """Labels for the rows of `drop_problems` in which every item is a group of its own."""
+    labels = own_labels(list(dict.fromkeys(table["id"].to_pylist())))
+    return shards.Labels(labels, np.zeros(len(labels), bool))
 
 
 def tokenise(texts, role):
@@ -58,9 +65,8 @@ def write_corpus(directory: Path, rows, *, num_shards=2, rows_a_group=8, num_neg
         stats = shards.PartitionStats()
         table = shards.drop_problems(check_rows(pa.Table.from_pylist(of_shard)), stats)
         assert stats.skipped == Counter()
-        wide = shards.widen(
-            table, sorted({row["lang"] for row in of_shard}), tokenise, stats, num_negatives=num_negatives
-        )
+        langs_of_shard = sorted({row["lang"] for row in of_shard})
+        wide = shards.widen(table, langs_of_shard, tokenise, stats, own_groups(table), num_negatives=num_negatives)
         buffer = io.BytesIO()
         groups = shards.write_shard(wide, buffer)
         infos.append(ShardInfo(*write(directory, f"train-{number:05d}.parquet", buffer.getvalue()), tuple(groups)))

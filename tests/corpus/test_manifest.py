@@ -61,7 +61,7 @@ def test_foreign_json_is_one_clear_error(corpus, directory, text):
 def test_another_version_of_the_schema(corpus, directory):
     tree = json.loads((directory / MANIFEST).read_text())
     (directory / MANIFEST).write_text(json.dumps({**tree, "schema_version": 99}))
-    with pytest.raises(CorpusError, match=r"schema_version Input should be 1 .*input_value=99"):
+    with pytest.raises(CorpusError, match=r"schema_version Input should be 2 .*input_value=99"):
         Corpus.open(corpus.directory)
 
 

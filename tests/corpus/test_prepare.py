@@ -157,6 +157,34 @@ def test_dev_ids_and_languages(run, tmp_path):
     assert corpus.manifest.skipped["language not in corpus.langs"] == sum(row["lang"] == "de" for row in long_rows())
 
 
+def test_items_that_share_a_passage_in_some_language_are_a_group_in_one_split(run, tmp_path):
+    rows = long_rows(60)
+    for row in rows:
+        item = int(row["id"][4:])
+        if row["lang"] == "de":  # five questions a paragraph, but the other languages tell them apart
+            row["passage"] = f"Absatz {item // 5}"
+    corpus, news = run(write_parquet(tmp_path / "in.parquet", rows), num_negatives=1)
+    counts, labels, split_of = corpus.manifest.groups, {}, {}
+    for split in ("train", "dev"):
+        index = ItemIndex.of(corpus, split)
+        names = item_ids(corpus, split)
+        groups = RowReader(corpus, index, split).groups(np.arange(len(names)))
+        labels |= dict(zip(names, groups.tolist(), strict=True))
+        split_of |= dict.fromkeys(names, split)
+    has_german = {row["id"] for row in rows if row["lang"] == "de"}
+    by_paragraph = {n: [f"item{i}" for i in range(5 * n, 5 * n + 5) if f"item{i}" in has_german] for n in range(12)}
+    for members in by_paragraph.values():
+        assert len({labels[id_] for id_ in members}) == len({split_of[id_] for id_ in members}) == 1
+    assert len(set(labels.values())) == 60 - len(has_german) + 12
+    assert (counts.num_groups, counts.num_items) == (12, len(has_german))
+    assert counts.largest == max(map(len, by_paragraph.values()))
+    assert any(f"{len(has_german)} items share passages in 12 groups" in line for line in news)
+    (tmp_path / "dev.txt").write_text("item0\n")
+    named, news = run(tmp_path / "in.parquet", dev_ids=str(tmp_path / "dev.txt"))
+    assert set(item_ids(named, "dev")) == {"item0", *by_paragraph[0]}
+    assert any(f"{len(set(by_paragraph[0]) - {'item0'})} items share a passage" in line for line in news)
+
+
 def test_a_directory_without_its_manifest_is_no_corpus(run, tmp_path):
     corpus, _ = run(write_parquet(tmp_path / "in.parquet", long_rows()))
     fresh = tmp_path / "half"

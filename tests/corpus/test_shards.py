@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from hbt_ray.corpus import shards
 from hbt_ray.corpus.rows import DUPLICATE, TWO_SOURCES, check_rows
-from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
-from tests.corpus.build import long_rows, tokenise
+from hbt_ray.corpus.shards import Labels, PartitionStats, coverage, drop_problems, text_hash, widen, write_shard
+from tests.corpus.build import long_rows, own_groups, tokenise
 
 LANGS = ["de", "en", "hi", "th"]
 
@@ -80,7 +80,7 @@ def test_problems_are_counted_with_the_first_example():
 def test_widening_against_plain_python(seed):
     rows = long_rows(40, LANGS, ("a", "b"), seed=seed)
     table, stats = dropped(rows)
-    wide = widen(table, LANGS, tokenise, stats)
+    wide = widen(table, LANGS, tokenise, stats, own_groups(table))
     by_item = {}
     for row in rows:
         by_item.setdefault(row["id"], {})[row["lang"]] = row
@@ -109,7 +109,7 @@ def test_widening_against_plain_python(seed):
 def test_the_weight_of_an_item_is_the_mean_of_its_rows_and_equal_passages_have_equal_hashes():
     row = {"id": "a", "lang": "en", "source": "s", "question": "q", "passage": "same", "weight": 1.0}
     table, stats = dropped([row, {**row, "lang": "de", "weight": 4.0}, {**row, "id": "b", "weight": 0.5}])
-    wide = widen(table, ["de", "en", "hi"], tokenise, stats)
+    wide = widen(table, ["de", "en", "hi"], tokenise, stats, own_groups(table))
     assert dict(zip(wide["item_id"].to_pylist(), wide["weight"].to_pylist(), strict=True)) == {"a": 2.5, "b": 0.5}
     hashes = {row[f"hash_{code}"] for row in wide.to_pylist() for code in ("de", "en")} - {None}
     assert len(hashes) == 1
@@ -119,7 +119,7 @@ def test_the_weight_of_an_item_is_the_mean_of_its_rows_and_equal_passages_have_e
 def test_very_long_texts_are_counted_as_long_as_they_are():
     row = {"id": "a", "lang": "en", "source": "s", "question": "q", "passage": "x" * 8191}
     table, stats = dropped([row])
-    widen(table, ["en"], tokenise, stats)
+    widen(table, ["en"], tokenise, stats, own_groups(table))
     assert stats.passage_tokens["en"] == {8192: 1}
 
 
@@ -127,7 +127,7 @@ def test_very_long_texts_are_counted_as_long_as_they_are():
 def test_row_groups_hold_one_source_and_bytes_are_the_same_twice(num_items, monkeypatch):
     monkeypatch.setattr(shards, "MAX_ROW_GROUP", 64)
     table, stats = dropped(long_rows(num_items, LANGS, ("a", "b", "c")))
-    wide = widen(table, LANGS, tokenise, stats)
+    wide = widen(table, LANGS, tokenise, stats, own_groups(table))
     buffers = [io.BytesIO(), io.BytesIO()]
     groups = [write_shard(wide, buffer) for buffer in buffers]
     assert groups[0] == groups[1]
@@ -147,7 +147,9 @@ def test_row_groups_of_long_rows_are_smaller():
             {"id": f"i{i}", "lang": "en", "source": "s", "question": "q", "passage": "x" * length} for i in range(600)
         ]
         table, stats = dropped(rows)
-        return max(num for _, num in write_shard(widen(table, ["en"], tokenise, stats), io.BytesIO()))
+        return max(
+            num for _, num in write_shard(widen(table, ["en"], tokenise, stats, own_groups(table)), io.BytesIO())
+        )
 
     assert largest(10) == 600
     assert shards.MIN_ROW_GROUP <= largest(5000) < 300
@@ -181,8 +183,8 @@ def test_hard_negatives_are_token_ids_and_hashes_of_the_first(tmp_path):
         {"id": "c", "lang": "de", "question": "q", "passage": "p", "negatives": []},
     ]
     table, stats = dropped(rows)
-    assert "negative_en" not in widen(table, ["de", "en"], tokenise, stats).column_names
-    wide = widen(table, ["de", "en"], tokenise, stats, num_negatives=2)
+    assert "negative_en" not in widen(table, ["de", "en"], tokenise, stats, own_groups(table)).column_names
+    wide = widen(table, ["de", "en"], tokenise, stats, own_groups(table), num_negatives=2)
     buffer = io.BytesIO()
     write_shard(wide, buffer)
     items = {row["item_id"]: row for row in pq.read_table(buffer).to_pylist()}
@@ -198,8 +200,30 @@ def test_hard_negatives_are_token_ids_and_hashes_of_the_first(tmp_path):
     }  # fmt: skip
     assert {id_: row["negative_de"] for id_, row in items.items()} == {"a": [], "b": None, "c": []}
     assert items["a"]["negative_hash_en"] == hashes("x", "yy")
+    assert items["a"]["negative_group_en"] == [0, 0]
+    assert items["c"]["negative_group_en"] is None
     assert items["c"]["negative_hash_en"] is None
     assert items["c"]["negative_hash_de"] == []
+
+
+def test_a_hard_negative_has_the_label_of_its_translations_where_they_are_as_many():
+    rows = [
+        {"id": "a", "lang": "en", "question": "q", "passage": "p", "negatives": ["x", "y", "z"]},
+        {"id": "a", "lang": "de", "question": "q", "passage": "p", "negatives": ["x-de", "y-de", "z-de"]},
+        {"id": "b", "lang": "en", "question": "q", "passage": "p", "negatives": ["x"]},
+        {"id": "b", "lang": "de", "question": "q", "passage": "p", "negatives": ["u-de", "x-de"]},
+        {"id": "c", "lang": "de", "question": "q", "passage": "p", "negatives": ["z-de"]},
+    ]
+    table, stats = dropped(rows)
+    known = {"x": 5, "y-de": 6, "z": 7, "z-de": 8}
+    hashes, labels = zip(*sorted((text_hash(text), label) for text, label in known.items()), strict=True)
+    own = own_groups(table)
+    found = Labels(own.items, own.dev, np.array(hashes, np.uint64), np.array(labels, np.uint64))
+    wide = widen(table, ["de", "en"], tokenise, stats, found, num_negatives=3)
+    items = {row["item_id"]: row for row in wide.to_pylist()}
+    assert (items["a"]["negative_group_en"], items["a"]["negative_group_de"]) == ([5, 6, 7], [5, 6, 8])
+    assert (items["b"]["negative_group_en"], items["b"]["negative_group_de"]) == ([5], [0, 0])
+    assert (items["c"]["negative_group_en"], items["c"]["negative_group_de"]) == (None, [8])
 
 
 def test_tokens_words_and_characters_are_counted_of_texts_that_are_not_cut():
@@ -208,7 +232,7 @@ def test_tokens_words_and_characters_are_counted_of_texts_that_are_not_cut():
         {"id": "b", "lang": "en", "question": "é", "passage": "one  two"},
     ]
     table, stats = dropped(rows)
-    widen(table, ["en"], tokenise, stats, limits={"query": 100, "passage": 20})
+    widen(table, ["en"], tokenise, stats, own_groups(table), limits={"query": 100, "passage": 20})
     chars = len("ab cd") + 1 + len("one  two")
     assert stats.whole == {"en": {"tokens": chars, "words": 5, "chars": chars}}  # a token a character, one of the role
     stats.add(stats)

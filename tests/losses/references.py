@@ -16,9 +16,11 @@ class Whole:
     negatives: Tensor
     """[N, k, d], k may be 0."""
     negative_hashes: Tensor
+    negative_groups: Tensor
     negative_present: Tensor
     items: Tensor
     hashes: Tensor
+    groups: Tensor
     weights: Tensor
     """[N], their mean is 1."""
     temperature: Tensor
@@ -32,14 +34,20 @@ def cross_entropy(rows: Tensor, columns: Tensor, masked: Tensor, batch: Whole) -
 
 
 def alike(batch: Whole) -> Tensor:
-    """bool [N, N]: rows, not the row itself, of one item or one passage text."""
+    """bool [N, N]: rows, not the row itself, of one item, one passage text or one group."""
     same = (batch.items[:, None] == batch.items) | (batch.hashes[:, None] == batch.hashes)
-    return same.fill_diagonal_(False)
+    return (same | (batch.groups[:, None] == batch.groups)).fill_diagonal_(False)
+
+
+def no_negatives(batch: Whole) -> Tensor:
+    """bool [N, N * k]: hard negatives that are absent, or the row's own passage in some language."""
+    same = batch.hashes[:, None] == batch.negative_hashes.flatten()
+    same |= batch.groups[:, None] == batch.negative_groups.flatten()
+    return same | ~batch.negative_present.flatten()
 
 
 def info_nce(batch: Whole) -> Tensor:
-    hashes, present = batch.negative_hashes.flatten(), batch.negative_present.flatten()
-    masked = torch.cat([alike(batch), (batch.hashes[:, None] == hashes) | ~present], dim=1)
+    masked = torch.cat([alike(batch), no_negatives(batch)], dim=1)
     return cross_entropy(batch.queries, torch.cat([batch.passages, batch.negatives.flatten(0, 1)]), masked, batch)
 
 

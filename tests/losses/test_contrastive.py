@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -141,6 +142,27 @@ def test_a_negative_that_reads_like_the_positive_is_none():
     assert int(result.stats.num_masked) == 2
     alone = ContrastiveLoss()(queries, passages, torch.arange(2), hashes)
     assert (result.stats.row_loss > alone.stats.row_loss).all()
+
+
+def test_false_negatives_are_counted_where_a_mask_misses_them(monkeypatch):
+    """Passages 0 and 1 are one text in two languages, 2 and 3 one text; the negative is passage 1, translated."""
+    rng = np.random.default_rng(4)
+    queries, passages, negatives = unit(rng, 4, 8), unit(rng, 4, 8), unit(rng, 4, 1, 8)
+    given = {
+        "items": torch.arange(4),
+        "passage_hashes": torch.tensor([1, 2, 3, 3]),
+        "groups": torch.tensor([7, 7, 8, 9]),
+        "negatives": negatives,
+        "negative_hashes": torch.arange(10, 14)[:, None],
+        "negative_groups": torch.tensor([[0], [0], [0], [7]]),
+        "negative_present": torch.tensor([[True], [True], [True], [True]]),
+    }
+    stats = ContrastiveLoss()(queries, passages, **given).stats
+    assert (int(stats.num_masked), int(stats.num_false)) == (6, 0)
+    whole = Columns.masked
+    for left_out, num in (({"groups": None}, 4), ({"hashes": None}, 2)):
+        monkeypatch.setattr(Columns, "masked", lambda self, rows, less=left_out: whole(replace(self, **less), rows))
+        assert int(ContrastiveLoss()(queries, passages, **given).stats.num_false) == num
 
 
 def test_loss_is_float32_and_exact_under_autocast():

@@ -31,11 +31,14 @@ WORLD_SIZE = 2
 ROWS = 4  # a worker
 TOLERANCE = 1e-9
 TEMPERATURE = 0.05
+HARD = ("negatives", "negative_hashes", "negative_groups", "negative_present")
 # (tokens whose activations are kept, similarities at once): a plain graph, some chunks recomputed in tiles, all of them
 WAYS = ((10**9, 0), (30, 7), (0, 7))
-# Rows 1 and 6 are one item, rows 0 and 5, as well as 2 and 3, share their passage: inside and across workers.
+# Rows 1 and 6 are one item, rows 0 and 5, as well as 2 and 3, share their passage: inside and across workers. So do the
+# items of rows 1 and 4, in a language that neither row is in.
 ITEMS = torch.tensor([10, 11, 12, 13, 14, 15, 11, 17])
 HASHES = torch.tensor([1, 2, 3, 3, 5, 1, 7, 8])
+GROUPS = torch.tensor([1, 2, 3, 3, 2, 1, 2, 8])
 
 # A term without a closed form, statistics or masks, as the simplest ones are.
 SPREAD = LossTerm(
@@ -93,7 +96,9 @@ def test_loss_and_gradients_of_vectors(case, n, num_negatives, weighted, tile, s
         negative_hashes=drawn(n, num_negatives),
         negative_present=drawn(n, num_negatives) > 0,
         items=drawn(n),
+        negative_groups=drawn(n, num_negatives),
         hashes=drawn(n),
+        groups=drawn(n),
         weights=weights / weights.mean(),
         temperature=tau,
     )
@@ -104,12 +109,13 @@ def test_loss_and_gradients_of_vectors(case, n, num_negatives, weighted, tile, s
 
     head = ContrastiveLoss(CASES[case], temperature=0.2, learned_temperature=True, tile=tile).double()
     head.temperature.log_temperature.data = tau.detach().log()
-    hard = {name: getattr(batch, name) for name in ("negatives", "negative_hashes", "negative_present")}
+    hard = {name: getattr(batch, name) for name in HARD}
     result = head(
         batch.queries,
         batch.passages,
         batch.items,
         batch.hashes,
+        groups=batch.groups,
         weights=weights if weighted else None,
         **hard if num_negatives else {},
     )
@@ -136,13 +142,16 @@ def batch_of(rows, num_negatives):
     picked = range(num)[rows]
     negative_lengths = rng.integers(0, 4, (num, num_negatives)).astype(np.int32)
     negative_hashes = np.arange(100, 100 + num * num_negatives).reshape(num, num_negatives)
+    negative_groups = np.zeros((num, num_negatives), np.int64)
     if num_negatives:  # the second worker's last one reads like the passage of the first worker's rows 2 and 3
         negative_lengths[-1, -1], negative_hashes[-1, -1] = 3, 3
+        negative_lengths[0, 0], negative_groups[0, 0] = 2, 8  # the first one is the last row's passage, translated
     negatives = [rng.integers(5, 100, int(length)) for length in negative_lengths.sum(axis=1)]
     part = replace(
         random_slice(rng, len(picked)),
         items=ITEMS[rows].numpy(),
         passage_hashes=HASHES[rows].numpy(),
+        groups=GROUPS[rows].numpy(),
         weights=weights[rows],
         query_lengths=query_lengths[rows].astype(np.int32),
         query_values=np.concatenate([queries[row] for row in picked]).astype(np.int32),
@@ -151,6 +160,7 @@ def batch_of(rows, num_negatives):
         negative_lengths=negative_lengths[rows].ravel(),
         negative_values=np.concatenate([negatives[row] for row in picked]).astype(np.int32),
         negative_hashes=negative_hashes[rows].ravel(),
+        negative_groups=negative_groups[rows].ravel(),
     )
     return collate(part, pad_id=1, token_budget=20, packed=True)
 
@@ -182,9 +192,11 @@ def reference(encoder, case, num_negatives):
             passages=passages,
             negatives=full.view(*shape, others.shape[1]),
             negative_hashes=torch.zeros(shape, dtype=torch.int64) if hard is None else hard.hashes,
+            negative_groups=torch.zeros(shape, dtype=torch.int64) if hard is None else hard.groups,
             negative_present=torch.zeros(shape, dtype=torch.bool) if hard is None else hard.present,
             items=batch.items,
             hashes=batch.passage_hashes,
+            groups=batch.groups,
             weights=(batch.weights / batch.weights.mean()).double(),
             temperature=step.loss.temperature(),
         ),
@@ -204,7 +216,7 @@ def run_step(encoder, rows, case, num_negatives, *, kept_tokens, tile, ddp):
         step.zero_grad()
         last, loss, stats = wrapped(batch_of(rows, num_negatives), StepSeed(0, step_number, 0))
         last.backward()
-    rest = {"row_loss": stats.row_loss, "masked": stats.num_masked, "synced": num_synced}
+    rest = {"row_loss": stats.row_loss, "masked": stats.num_masked, "false": stats.num_false, "synced": num_synced}
     return {"gradients": gradients_of(step), "loss": loss, **rest}
 
 
@@ -319,10 +331,11 @@ def test_two_workers_have_the_gradients_of_the_reference(references, one, worker
         torch.testing.assert_close(rows, alone["row_loss"], rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def test_rows_of_one_item_or_text_are_masked(one):
+def test_rows_of_one_item_text_or_group_are_masked(one):
     for way in WAYS:
-        assert int(one["info_nce", 2, way]["masked"]) == 8
-        assert int(one["all", 0, way]["masked"]) == int(one["symmetric", 2, way]["masked"]) == 6
+        assert int(one["info_nce", 2, way]["masked"]) == 13
+        assert int(one["all", 0, way]["masked"]) == int(one["symmetric", 2, way]["masked"]) == 10
+        assert {int(run["false"]) for run in one.values()} == {0}
 
 
 def test_a_detached_gather_has_another_gradient(references, workers):

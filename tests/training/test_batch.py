@@ -45,6 +45,7 @@ def test_chunks_hold_every_text_once_with_its_tokens(num_rows, num_negatives, to
         assert batch.negatives.present.flatten().tolist() == (part.negative_lengths > 0).tolist()
         assert batch.negatives.places.tolist() == np.flatnonzero(part.negative_lengths).tolist()
         assert batch.negatives.hashes.flatten().tolist() == part.negative_hashes.tolist()
+        assert batch.negatives.groups.flatten().tolist() == part.negative_groups.tolist()
     found = {}
     for chunk in batch.chunks:
         assert chunk.num_padded <= token_budget or len(chunk.rows) == 1
@@ -57,7 +58,8 @@ def test_chunks_hold_every_text_once_with_its_tokens(num_rows, num_negatives, to
     if packed:
         assert batch.num_padded == batch.num_tokens
     assert (batch.step, batch.monolingual) == (part.step, part.monolingual)
-    for name, dtype in (("items", torch.int64), ("passage_hashes", torch.int64), ("weights", torch.float32)):
+    dtypes = {"items": torch.int64, "passage_hashes": torch.int64, "groups": torch.int64, "weights": torch.float32}
+    for name, dtype in dtypes.items():
         assert getattr(batch, name).dtype == dtype
         np.testing.assert_array_equal(getattr(batch, name).numpy(), getattr(part, name))
 
