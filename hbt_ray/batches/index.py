@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from copy import copy
-from functools import lru_cache
 
 import numpy as np
 
@@ -23,8 +22,8 @@ class ItemIndex:
         group_start: int64 [num_groups + 1], number of the first item of each row group.
         group_source: int32 [num_groups].
         group_shard, group_row_group: int32 [num_groups], where to read a group.
-        lang_counts: int64 [num_groups, num_langs], items of the group that have the language.
-        pool_counts: int64 [num_groups], items of the group with two languages or more.
+        lang_counts: int32 [num_groups, num_langs], items of the group that have the language.
+        pool_counts: int32 [num_groups], items of the group with two languages or more.
     """
 
     def __init__(self, langs: Sequence[str], shards: Sequence[Sequence[tuple[str, int]]], packed: np.ndarray) -> None:
@@ -40,7 +39,6 @@ class ItemIndex:
         if self.num_items != len(packed):
             raise ValueError(f"{self.num_items} items in the row groups, {len(packed)} rows of coverage")
         self.lang_counts, self.pool_counts = self._count()
-        self.has_lang = lru_cache(maxsize=256)(self._unpack)
 
     @staticmethod
     def of(corpus: Corpus, split: str = "train") -> ItemIndex:
@@ -52,7 +50,6 @@ class ItemIndex:
         """The same items, under the same numbers, with no other languages than `langs`; some may have none left."""
         kept = copy(self)
         kept._packed = self._packed & np.packbits([lang in langs for lang in self.langs])
-        kept.has_lang = lru_cache(maxsize=256)(kept._unpack)
         kept.lang_counts, kept.pool_counts = kept._count()
         return kept
 
@@ -69,16 +66,36 @@ class ItemIndex:
         """bool [n, num_langs]: the languages of each item."""
         return np.unpackbits(self._packed[items], axis=1, count=len(self.langs)).astype(bool)
 
-    def _unpack(self, group: int) -> np.ndarray:
+    def has_lang(self, group: int, lang: int) -> np.ndarray:
+        """bool [items of a row group]: those that have the language."""
+        start, stop = self.group_start[group], self.group_start[group + 1]
+        return np.asarray(self._packed[start:stop, lang >> 3] & (128 >> (lang & 7)) != 0)
+
+    def pair_number(self, a: int, b: int) -> int:
+        """Row of `pair_counts` of two languages, in whatever order."""
+        low, high = min(a, b), max(a, b)
+        return low * (2 * len(self.langs) - low - 3) // 2 + high - 1
+
+    def pair_counts(self) -> np.ndarray:
+        """uint16 [num_pairs, num_groups]: items of each row group that have both languages of a pair a < b."""
+        upper = np.triu_indices(len(self.langs), 1)
+        counts = np.zeros((len(upper[0]), len(self.group_source)), np.uint16)  # a row group has at most 8,192 items
+        for group in range(counts.shape[1]):
+            has = self.langs_in(group).astype(np.float32)
+            counts[:, group] = (has.T @ has)[upper]
+        return counts
+
+    def langs_in(self, group: int) -> np.ndarray:
+        """bool [items of a row group, num_langs]: the languages of each item."""
         start, stop = self.group_start[group], self.group_start[group + 1]
         return np.unpackbits(self._packed[start:stop], axis=1, count=len(self.langs)).astype(bool)
 
     def _count(self) -> tuple[np.ndarray, np.ndarray]:
         num_groups = len(self.group_start) - 1
-        per_lang = np.zeros((num_groups, len(self.langs)), np.int64)
-        pool = np.zeros(num_groups, np.int64)
+        per_lang = np.zeros((num_groups, len(self.langs)), np.int32)
+        pool = np.zeros(num_groups, np.int32)
         for group in range(num_groups):
-            has = self._unpack(group)
+            has = self.langs_in(group)
             per_lang[group] = has.sum(axis=0)
             pool[group] = (has.sum(axis=1) >= 2).sum()
         return per_lang, pool

@@ -77,15 +77,15 @@ def wanted_sources(index: ItemIndex, config: PlanConfig) -> np.ndarray:
 
 
 def split_sources(
-    pairing: int, langs: tuple[int, ...], sizes: np.ndarray, index: ItemIndex, config: PlanConfig
+    pairing: int, langs: tuple[int, ...], sizes: np.ndarray, index: ItemIndex, config: PlanConfig, num_items: int
 ) -> list[StreamInfo]:
-    """Streams over sources of the given sizes: large ones alone, the small ones pooled."""
+    """Streams over sources of the given sizes, `num_items` a batch: large ones alone, the small ones pooled."""
     present = np.flatnonzero(sizes)
-    large = sorted((s for s in present if sizes[s] >= config.batch_size), key=lambda s: (-sizes[s], s))
-    small = [s for s in present if sizes[s] < config.batch_size]
+    large = sorted((s for s in present if sizes[s] >= num_items), key=lambda s: (-sizes[s], s))
+    small = [s for s in present if sizes[s] < num_items]
     parts = [[int(s)] for s in large]
     pooled = int(sizes[small].sum()) if small else 0
-    if pooled >= config.batch_size:
+    if pooled >= num_items:
         parts.append([int(s) for s in small])
     elif pooled and parts:
         parts[-1] += [int(s) for s in small]

@@ -12,9 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from hbt_ray.batches.forming import Pairing
 from hbt_ray.batches.index import ItemIndex
-from hbt_ray.batches.mix import Pool, StreamInfo, lang_weights
-from hbt_ray.batches.pairing import MONO, PAIRINGS, Pairing
+from hbt_ray.batches.mix import Pool, StreamInfo
+from hbt_ray.batches.pairing import PAIRINGS, Mono
 from hbt_ray.batches.schedule import alpha_at
 from hbt_ray.batches.streams import Stream
 from hbt_ray.config import PlanConfig
@@ -53,12 +54,11 @@ class BatchPlan:
         if config.langs:
             index = index.only(_wanted_langs(index, config))
         self.index, self.config, self.seed, self.num_steps = index, config, seed, num_steps
-        self._weights = lang_weights(index, config)
         draws = np.random.Generator(np.random.Philox(key=seed)).random((num_steps, 2))
         self.monolingual = draws[:, 0] < alpha_at(config, num_steps)
-        self._pairing = PAIRINGS[config.pairs]
-        mono = MONO.pool(index, config) if self.monolingual.any() else Pool()
-        cross = self._pairing.pool(index, config) if not self.monolingual.all() else Pool()
+        self._mono = Mono(index, config) if self.monolingual.any() else None
+        self._cross = PAIRINGS[config.pairs](index, config) if not self.monolingual.all() else None
+        mono, cross = (pairing.pool if pairing else Pool() for pairing in (self._mono, self._cross))
         self._check(mono, cross)
         self.streams: list[StreamInfo] = mono.streams + cross.streams
         self.notes = mono.notes + cross.notes
@@ -70,7 +70,7 @@ class BatchPlan:
         ):
             self.stream_of[steps] = first + self._choose(draws[steps, 1], mix, steps)
         self._batch_number = _occurrence(self.stream_of)
-        self._stream = lru_cache(maxsize=512)(self._make_stream)
+        self._stream = lru_cache(maxsize=64)(self._make_stream)
 
     def step(self, step: int) -> StepPlan:
         """The global batch of step `step` (0 <= step < num_steps)."""
@@ -79,20 +79,22 @@ class BatchPlan:
         number = int(self.stream_of[step])
         info, monolingual = self.streams[number], bool(self.monolingual[step])
         items = self._stream(number, monolingual).batch(int(self._batch_number[step]))
-        key = (self.seed, step)
-        query, passage = self._rows(monolingual).langs(self.index, info.langs, items, self._weights, key)
-        return StepPlan(step, monolingual, info.sources, items, query, passage)
+        pairing = self._pairing(monolingual)
+        query, passage = pairing.langs(info, items, (self.seed, step))
+        return StepPlan(step, monolingual, info.sources, items.repeat(pairing.rows_per_item), query, passage)
 
     def passes(self) -> dict[StreamInfo, float]:
         """Stream -> how many times its items are gone through in the whole run."""
         counts = np.bincount(self.stream_of, minlength=len(self.streams)) * self.config.batch_size
         return {info: float(num / info.size) for info, num in zip(self.streams, counts, strict=True)}
 
-    def _rows(self, monolingual: bool) -> Pairing:
-        return MONO if monolingual else self._pairing
+    def _pairing(self, monolingual: bool) -> Pairing:
+        pairing = self._mono if monolingual else self._cross
+        assert pairing is not None
+        return pairing
 
     def _make_stream(self, number: int, monolingual: bool) -> Stream:
-        return self._rows(monolingual).stream(self.index, self.streams[number], self.config, self.seed)
+        return self._pairing(monolingual).stream(self.streams[number], self.seed)
 
     def _choose(self, uniforms: np.ndarray, mix: Pool, steps: np.ndarray) -> np.ndarray:
         """Stream (in `mix`) of each of `steps`; one that has reached `max_passes` is drawn no more."""
@@ -129,7 +131,7 @@ class BatchPlan:
                 f"{most} in all); lower plan.batch_size, or set plan.alpha=0"
             )
         if not self.monolingual.all() and not cross.streams:
-            num, needs = int(self.index.pool_counts.sum()), self._pairing.needs
+            num, needs = int(self.index.pool_counts.sum()), PAIRINGS[self.config.pairs].needs
             raise PlanError(
                 f"X-Y steps need items with two languages or more, and plan.batch_size={size} needs {needs}; the "
                 f"corpus has {num} in all; set plan.alpha=1 for X-X only, or add translations"

@@ -46,11 +46,22 @@ class Stream:
         self._key, self._batch_size, self._window = key, batch_size, window
         self._plan_of_pass = lru_cache(maxsize=4)(self._order_groups)
         self._items_of_window = lru_cache(maxsize=2)(self._shuffle_window)
-        self._head = lru_cache(maxsize=4)(self._fix_head)
-        self._last_head: tuple[int, np.ndarray] | None = None
+        self._head = lru_cache(maxsize=4)(self._make_head)
+        self._items: np.ndarray | None = None
+        self._known_tail: tuple[int, np.ndarray] | None = None
+        if self.size < 2 * batch_size:
+            # numbered within the stream, its items are marked in an array: heads and tails depend on one another
+            self._items = np.concatenate([members(int(group)) for group in groups])
+            ends = dict(zip(groups.tolist(), np.cumsum(counts).tolist(), strict=True))
+            sizes = dict(zip(groups.tolist(), counts.tolist(), strict=True))
+            self._members = lambda group: np.arange(ends[group] - sizes[group], ends[group])
 
     def batch(self, number: int) -> np.ndarray:
         """int64 [batch_size]: the items of the stream's `number`-th batch."""
+        places = self._places(number)
+        return places if self._items is None else self._items[places]
+
+    def _places(self, number: int) -> np.ndarray:
         start = number * self._batch_size
         first, position = divmod(start, self.size)
         left = self.size - position
@@ -72,34 +83,42 @@ class Stream:
         """Items of the pass before that share a batch with the first items of this pass."""
         return (pass_ * self.size) % self._batch_size if pass_ else 0
 
-    def _fix_head(self, pass_: int) -> np.ndarray:
-        """The first `batch_size` items of a pass: those of the pass before's tail come after the shared batch.
-
-        Only a stream of fewer than two batches has heads and tails that overlap; there each head follows from
-        the one before, and they are made in order.
-        """
-        if self.size < 2 * self._batch_size:
-            known = self._last_head[0] + 1 if self._last_head and self._last_head[0] < pass_ else 1
-            for earlier in range(known, pass_):
-                self._last_head = (earlier, self._make_head(earlier))
-        head = self._make_head(pass_)
-        self._last_head = (pass_, head)
-        return head
-
     def _make_head(self, pass_: int) -> np.ndarray:
+        """The first `batch_size` items of a pass: those of the pass before's tail come after the shared batch."""
         head = self._base(pass_, 0, self._batch_size)
         carried = self._carried(pass_)
-        if not carried:
-            return head
-        tail_start = self.size - carried
-        tail = self._base(pass_ - 1, tail_start, self.size)
-        if tail_start < self._batch_size and self._last_head and self._last_head[0] == pass_ - 1:
-            overlap = self._last_head[1][tail_start:]
-            tail[: len(overlap)] = overlap
-        again = np.isin(head, tail)
-        free = head[~again]
-        room = self._batch_size - carried
+        if self._items is None:
+            again = np.isin(head, self._base(pass_ - 1, self.size - carried, self.size))
+        else:
+            again = self._tail(pass_)[head]
+        free, room = head[~again], self._batch_size - carried
         return np.concatenate([free[:room], head[again], free[room:]])
+
+    def _tail(self, pass_: int) -> np.ndarray:
+        """bool [size]: the items that the pass before a pass has after its last whole batch; of a small stream.
+
+        In a stream of fewer than two batches a tail may begin within a head, which depends on the tail before it: they
+        follow from one another, but only as far back as the last pass whose tail begins behind a head. Each pass on
+        the way carries `size - batch_size` items more.
+        """
+        size, batch_size = self.size, self._batch_size
+        more, carried = size - batch_size, self._carried(pass_)
+        first = pass_ - (carried - 1) // more
+        if self._known_tail and first <= self._known_tail[0] <= pass_:
+            first, tail = self._known_tail
+        else:
+            tail = np.zeros(size, bool)
+            tail[self._base(first - 1, size - self._carried(first), size)] = True
+        for number in range(first, pass_):
+            order = self._base(number, 0, size)
+            head, rest = order[:batch_size], order[batch_size:]
+            again = tail[head]
+            free, room = head[~again], batch_size - self._carried(number)
+            tail = np.zeros(size, bool)
+            for part in (rest, head[again], free[room:]):
+                tail[part] = True
+        self._known_tail = pass_, tail
+        return tail
 
     def _base(self, pass_: int, start: int, stop: int) -> np.ndarray:
         """Positions of a pass before items are put off."""
@@ -114,14 +133,14 @@ class Stream:
             parts.append(items[max(start - low, 0) : min(stop, high) - low])
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
-    def _order_groups(self, pass_: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """First position of every window (and the end), and the row groups of each."""
+    def _order_groups(self, pass_: int) -> tuple[np.ndarray, np.ndarray]:
+        """First position of every window (and the end), and the order of the row groups."""
         order = np.random.default_rng((*self._key, pass_)).permutation(len(self._groups))
-        windows = [order[first : first + self._window] for first in range(0, len(order), self._window)]
-        sizes = [int(self._counts[window].sum()) for window in windows]
-        return np.r_[0, np.cumsum(sizes)].astype(np.int64), [self._groups[window] for window in windows]
+        sizes = np.add.reduceat(self._counts[order], np.arange(0, len(order), self._window), dtype=np.int64)
+        return np.r_[0, np.cumsum(sizes)], order
 
     def _shuffle_window(self, pass_: int, window: int) -> np.ndarray:
-        _, windows = self._plan_of_pass(pass_)
-        items = np.concatenate([self._members(int(group)) for group in windows[window]])
+        _, order = self._plan_of_pass(pass_)
+        groups = self._groups[order[window * self._window : (window + 1) * self._window]]
+        items = np.concatenate([self._members(int(group)) for group in groups])
         return np.random.default_rng((*self._key, pass_, window)).permutation(items)

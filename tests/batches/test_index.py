@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,22 @@ def test_counts_are_those_of_the_items(index):
         mine = has[group == number]
         np.testing.assert_array_equal(index.lang_counts[number], mine.sum(axis=0))
         assert index.pool_counts[number] == (mine.sum(axis=1) >= 2).sum()
-        np.testing.assert_array_equal(index.has_lang(number), mine)
+        np.testing.assert_array_equal(index.langs_in(number), mine)
+        for lang in range(len(index.langs)):
+            np.testing.assert_array_equal(index.has_lang(number, lang), mine[:, lang])
+
+
+@given(indexes())
+@settings(max_examples=40, deadline=None)
+def test_items_of_a_pair_are_counted_in_every_row_group(index):
+    has, group, counts = coverage(index), index.group_of(np.arange(index.num_items)), index.pair_counts()
+    numbers = []
+    for a, b in itertools.combinations(range(len(index.langs)), 2):
+        numbers.append(index.pair_number(a, b))
+        assert index.pair_number(b, a) == numbers[-1]
+        both = np.bincount(group[has[:, a] & has[:, b]], minlength=len(index.group_source))
+        np.testing.assert_array_equal(counts[numbers[-1]], both)
+    assert numbers == list(range(len(counts)))
 
 
 def test_row_groups_of_several_shards():

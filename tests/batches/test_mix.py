@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.mix import lang_weights
-from hbt_ray.batches.pairing import MONO, PAIRINGS
+from hbt_ray.batches.pairing import PAIRINGS, Mono
 from hbt_ray.config import PlanConfig
 from hbt_ray.errors import PlanError
 from tests.batches.cases import coverage, full_index, index_of, indexes, item_sources, sources_index
 
-MIXED = PAIRINGS["mixed"]
+Mixed = PAIRINGS["mixed"]
 
 
 def members(index, info):
@@ -26,14 +27,15 @@ def members(index, info):
 @settings(max_examples=50, deadline=None)
 def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, pairs):
     config = PlanConfig(batch_size=batch_size, pairs=pairs)
-    mono, cross = MONO.pool(index, config), PAIRINGS[pairs].pool(index, config)
+    pairings = Mono(index, config), PAIRINGS[pairs](index, config)
+    mono, cross = (pairing.pool for pairing in pairings)
     has = coverage(index)
-    for pairing, mix in ((MONO, mono), (PAIRINGS[pairs], cross)):
-        taken = {}
+    for pairing in pairings:
+        mix, taken = pairing.pool, {}
         for info in mix.streams:
             expected = members(index, info)
             assert info.size == len(expected) >= batch_size
-            stream = pairing.stream(index, info, config, 0)
+            stream = pairing.stream(info, 0)
             one_pass = np.concatenate([stream.batch(k) for k in range(-(-info.size // batch_size))])[: info.size]
             assert sorted(one_pass.tolist()) == expected.tolist()
             taken.setdefault(info.langs, []).extend(expected.tolist())
@@ -60,17 +62,17 @@ def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, 
 
 
 def test_small_sources_are_pooled_or_join_the_smallest_large_one():
-    pooled = MIXED.pool(sources_index({"big": 90, "mid": 40, "x": 6, "y": 7}), PlanConfig(batch_size=10))
+    pooled = Mixed(sources_index({"big": 90, "mid": 40, "x": 6, "y": 7}), PlanConfig(batch_size=10)).pool
     assert [(info.sources, info.size) for info in pooled.streams] == [((0,), 90), ((1,), 40), ((2, 3), 13)]
     np.testing.assert_allclose(pooled.probabilities, np.array([90, 40, 13]) / 143, rtol=1e-12)
-    joined = MIXED.pool(sources_index({"big": 90, "mid": 40, "x": 2, "y": 3}), PlanConfig(batch_size=10))
+    joined = Mixed(sources_index({"big": 90, "mid": 40, "x": 2, "y": 3}), PlanConfig(batch_size=10)).pool
     assert [(info.sources, info.size) for info in joined.streams] == [((0,), 90), ((1, 2, 3), 45)]
 
 
 def test_languages_are_alike_whatever_their_size():
     has = np.ones((100, 3), bool)
     has[20:, 1] = False
-    mix = MONO.pool(index_of(has, [("a", 50), ("b", 50)]), PlanConfig(batch_size=10))
+    mix = Mono(index_of(has, [("a", 50), ("b", 50)]), PlanConfig(batch_size=10)).pool
     by_lang = {
         lang: sum(p for s, p in zip(mix.streams, mix.probabilities, strict=True) if s.langs == (lang,))
         for lang in range(3)
@@ -101,16 +103,16 @@ def test_a_very_small_temperature_is_the_largest_language_and_still_numbers(temp
 
 def test_source_weights_take_the_place_of_sizes():
     index = sources_index({"a": 90, "b": 40, "c": 20})
-    mix = MIXED.pool(index, PlanConfig(batch_size=10, source_weights={"a": 1, "b": 3, "c": 0}))
+    mix = Mixed(index, PlanConfig(batch_size=10, source_weights={"a": 1, "b": 3, "c": 0})).pool
     assert [info.sources for info in mix.streams] == [(0,), (1,)]
     np.testing.assert_allclose(mix.probabilities, [0.25, 0.75], rtol=1e-12)
-    partly = MIXED.pool(index, PlanConfig(batch_size=10, source_weights={"a": 40}))
+    partly = Mixed(index, PlanConfig(batch_size=10, source_weights={"a": 40})).pool
     np.testing.assert_allclose(partly.probabilities, [0.4, 0.4, 0.2], rtol=1e-12)
 
 
 def test_a_small_source_that_joins_does_not_undo_the_weight_of_the_one_it_joins():
     index = sources_index({"a": 9000, "b": 4000, "x": 3})
-    mix = MIXED.pool(index, PlanConfig(batch_size=10, source_weights={"a": 30, "b": 7}))
+    mix = Mixed(index, PlanConfig(batch_size=10, source_weights={"a": 30, "b": 7})).pool
     assert [info.sources for info in mix.streams] == [(0,), (1, 2)]
     np.testing.assert_allclose(mix.probabilities, [0.75, 0.25], rtol=1e-12)
 
@@ -121,18 +123,36 @@ def test_a_source_of_weight_zero_is_as_if_it_were_not_there():
     index = index_of(has, [("a", 30), ("b", 30)])
     for pairs in ("mixed", "single"):
         config = PlanConfig(batch_size=5, source_weights={"b": 0}, pairs=pairs, lang_temperature=1.0)
-        for mix in (MONO.pool(index, config), PAIRINGS[pairs].pool(index, config)):
+        for mix in (Mono(index, config).pool, PAIRINGS[pairs](index, config).pool):
             assert mix.notes == []
             assert {s for info in mix.streams for s in info.sources} == {0}
     assert lang_weights(index, config).tolist() == [1, 1, 0]
 
 
 def test_an_unknown_source_is_named_with_those_there_are():
-    for pairing in (MONO, *PAIRINGS.values()):
+    for pairing in (Mono, *PAIRINGS.values()):
         with pytest.raises(PlanError, match=r"plan\.source_weights\.b: the corpus has no such source; it has s"):
-            pairing.pool(full_index(20, 2), PlanConfig(batch_size=4, source_weights={"b": 1}))
+            _ = pairing(full_index(20, 2), PlanConfig(batch_size=4, source_weights={"b": 1})).pool
+
+
+@pytest.mark.parametrize("pairs", PAIRINGS)
+def test_a_batch_looks_at_the_items_of_its_windows_alone(pairs, monkeypatch):
+    """Whatever the number of row groups: a stream is made of counts, which are there."""
+    index = full_index(4000, 4, group=20)
+    config = PlanConfig(batch_size=10, pairs=pairs, shuffle_row_groups=3)
+    pairing = PAIRINGS[pairs](index, config)
+    looked = []
+    for name in ("langs_in", "has_lang"):
+        whole = getattr(ItemIndex, name)
+        monkeypatch.setattr(
+            ItemIndex,
+            name,
+            lambda self, group, *rest, whole=whole: (looked.append(group), whole(self, group, *rest))[1],
+        )
+    pairing.stream(pairing.pool.streams[-1], 0).batch(3)
+    assert len(set(looked)) == 3
 
 
 def test_every_pairing_can_be_asked_for_and_has_a_number_of_its_own():
     assert set(get_args(get_type_hints(PlanConfig)["pairs"])) == set(PAIRINGS)
-    assert len({pairing.number for pairing in (MONO, *PAIRINGS.values())}) == 1 + len(PAIRINGS)
+    assert len({pairing.number for pairing in (Mono, *PAIRINGS.values())}) == 1 + len(PAIRINGS)

@@ -88,3 +88,18 @@ def test_a_wider_window_changes_the_order_and_not_the_set():
 def test_a_stream_smaller_than_a_batch_is_refused():
     with pytest.raises(ValueError, match="3 items cannot fill a batch of 4"):
         make([1, 2], 4)
+
+
+@pytest.mark.parametrize(("size", "most"), [(150, 5), (101, 103), (133, 7), (199, 5), (250, 3)])
+def test_looking_far_ahead_makes_few_passes(size, most):
+    """A batch of a stream that is little larger than it depends on the passes before; never on all of them."""
+    sizes = [size // 5] * 4 + [size - size // 5 * 4]
+    first, second = (make(sizes, 100) for _ in range(2))
+    passes = set()
+    whole = first._order_groups
+    first._plan_of_pass = lambda pass_: (passes.add(pass_), whole(pass_))[1]
+    far = first.batch(100_000)
+    assert len(passes) <= most
+    for number in range(99_900, 100_000):
+        second.batch(number)
+    np.testing.assert_array_equal(second.batch(100_000), far)
