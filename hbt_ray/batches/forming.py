@@ -80,7 +80,7 @@ class Pairing(ABC):
             groups[used],
             counts[used],
             lambda group: self.index.group_start[group] + np.flatnonzero(self.has(group, info)),
-            key=(seed, info.pairing, *info.langs, info.sources[0]),
+            key=(seed, info.pairing, *info.langs, *[info.kind] * (info.kind > 0), info.sources[0]),
             batch_size=self.items_per_batch,
             window=self.config.shuffle_row_groups,
         )

@@ -19,7 +19,7 @@ from hbt_ray.errors import PlanError
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """A stream by what it is made of; `langs` is one language (X-X), a pair, or empty (mixed X-Y)."""
+    """A stream by what it is made of; `langs` is one language (X-X), a pair, or empty (rows draw them)."""
 
     pairing: int
     """Number of the pairing that forms its rows."""
@@ -27,7 +27,9 @@ class StreamInfo:
     sources: tuple[int, ...]
     size: int
     weight: float
-    """Among the streams of the same languages: the weights of its sources, their items where none is set."""
+    """Among the streams of the same languages and kind: the weights of its sources, their items where none is set."""
+    kind: int = 0
+    """Of the steps of its pairing, where there are several."""
 
 
 @dataclass
@@ -40,11 +42,11 @@ class Pool:
 
     @staticmethod
     def of(streams: list[StreamInfo], by_langs: list[float], notes: list[str]) -> Pool:
-        """P(stream) = P(its languages) x P(its sources | its languages); `by_langs` is the former, up to a factor."""
-        totals: dict[tuple[int, ...], float] = {}
+        """P(stream) = P(its languages and kind) x P(its sources | those); `by_langs` is the former, up to a factor."""
+        totals: dict[tuple[tuple[int, ...], int], float] = {}
         for info in streams:
-            totals[info.langs] = totals.get(info.langs, 0.0) + info.weight
-        share = np.array([info.weight / totals[info.langs] for info in streams])
+            totals[info.langs, info.kind] = totals.get((info.langs, info.kind), 0.0) + info.weight
+        share = np.array([info.weight / totals[info.langs, info.kind] for info in streams])
         weights = share * np.array(by_langs)
         return Pool(streams, weights / weights.sum() if weights.sum() > 0 else weights, notes)
 
@@ -77,7 +79,13 @@ def wanted_sources(index: ItemIndex, config: PlanConfig) -> np.ndarray:
 
 
 def split_sources(
-    pairing: int, langs: tuple[int, ...], sizes: np.ndarray, index: ItemIndex, config: PlanConfig, num_items: int
+    pairing: int,
+    langs: tuple[int, ...],
+    sizes: np.ndarray,
+    index: ItemIndex,
+    config: PlanConfig,
+    num_items: int,
+    kind: int = 0,
 ) -> list[StreamInfo]:
     """Streams over sources of the given sizes, `num_items` a batch: large ones alone, the small ones pooled."""
     present = np.flatnonzero(sizes)
@@ -91,6 +99,6 @@ def split_sources(
         parts[-1] += [int(s) for s in small]
     weight = {int(s): float(config.source_weights.get(index.sources[s], sizes[s])) for s in present}
     return [
-        StreamInfo(pairing, langs, tuple(sorted(part)), int(sizes[part].sum()), sum(weight[s] for s in part))
+        StreamInfo(pairing, langs, tuple(sorted(part)), int(sizes[part].sum()), sum(weight[s] for s in part), kind)
         for part in parts
     ]

@@ -7,6 +7,8 @@ import numpy as np
 from hbt_ray.batches.forming import Pairing, draw_columns
 from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.mix import Pool, StreamInfo, add_by_source, lang_weights, split_sources, wanted_sources
+from hbt_ray.batches.multiway import Multiway
+from hbt_ray.batches.weighted import Anchored, Independent
 from hbt_ray.config import PlanConfig
 
 
@@ -133,5 +135,11 @@ class Single(Pairing):
         return np.asarray(self._counts[self.index.pair_number(query, passage)][groups])
 
 
-PAIRINGS: dict[str, type[Pairing]] = {"mixed": Mixed, "single": Single}
+PAIRINGS: dict[str, type[Pairing]] = {
+    "mixed": Mixed,
+    "single": Single,
+    "anchored": Anchored,
+    "any": Independent,
+    "multiway": Multiway,
+}
 """What forms an X-Y row, by its name in `plan.pairs`."""

@@ -29,9 +29,9 @@ class StepPlan:
 
     Attributes:
         step: number of the step, from 0.
-        monolingual: X-X (all query and passage languages equal) or X-Y (different in every row).
+        monolingual: X-X (all query and passage languages equal) or X-Y (as `plan.pairs` forms them).
         sources: the sources the items come from.
-        items: int64 [batch_size], the item of every row; all distinct.
+        items: int64 [batch_size], the item of every row; distinct, but for the rows that `multiway` makes of one.
         query_langs, passage_langs: int16 [batch_size], which of the item's languages each side is taken in.
     """
 
@@ -85,8 +85,14 @@ class BatchPlan:
 
     def passes(self) -> dict[StreamInfo, float]:
         """Stream -> how many times its items are gone through in the whole run."""
-        counts = np.bincount(self.stream_of, minlength=len(self.streams)) * self.config.batch_size
-        return {info: float(num / info.size) for info, num in zip(self.streams, counts, strict=True)}
+        counts = np.bincount(self.stream_of, minlength=len(self.streams))
+        return {
+            info: float(num * self._items_per_batch(info) / info.size)
+            for info, num in zip(self.streams, counts, strict=True)
+        }
+
+    def _items_per_batch(self, info: StreamInfo) -> int:
+        return self._pairing(info.pairing == Mono.number).items_per_batch
 
     def _pairing(self, monolingual: bool) -> Pairing:
         pairing = self._mono if monolingual else self._cross
@@ -103,7 +109,7 @@ class BatchPlan:
             return chosen
         allowed = np.full(len(mix.streams), np.inf)
         if self.config.max_passes is not None:
-            limits = [self.config.max_passes * info.size // self.config.batch_size for info in mix.streams]
+            limits = [self.config.max_passes * info.size // self._items_per_batch(info) for info in mix.streams]
             allowed = np.array(limits, np.float64)
         begin = 0
         while begin < len(steps):

@@ -25,7 +25,8 @@ class ModelConfig:
     """Train the temperature as a parameter."""
     losses: Annotated[dict[str, PositiveFloat], Field(min_length=1)] = field(default_factory=lambda: {"info_nce": 1.0})
     """Terms of the loss and their weights (`hbt_ray.losses`): `info_nce` is query to passage (the paper), `symmetric`
-    passage to query; half of each is the symmetric loss."""
+    passage to query; half of each is the symmetric loss. `multiway` is query to all other languages' passages of the
+    item, for `plan.pairs=multiway`; in other batches it is `info_nce`."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     lora_rank: NonNegativeInt = 0

@@ -25,8 +25,14 @@ class PlanConfig:
     """`staged`: pairs (share of the run at which the stage begins, alpha), the first beginning at 0."""
     batch_size: Annotated[int, Field(ge=2)] = 100
     """Pairs in a GLOBAL batch, over all workers."""
-    pairs: Literal["mixed", "single"] = "mixed"
-    """X-Y steps: every row its own language pair (the paper), or one pair for the whole batch."""
+    pairs: Literal["mixed", "single", "anchored", "any", "multiway"] = "mixed"
+    """X-Y steps: every row its own language pair (`mixed`, the paper), one pair for the whole batch (`single`), rows
+    with `anchor_lang` on one side (`anchored`), two languages drawn independently, equal ones too (`any`), or items in
+    `ways` languages at once (`multiway`)."""
+    anchor_lang: str = ""
+    """Language (BCP-47) of one side of every `anchored` row; empty is `translate.source_lang`."""
+    ways: Annotated[int, Field(ge=2)] = 3
+    """Languages of an item in a `multiway` batch, which holds batch_size / ways items."""
     lang_temperature: PositiveFloat | None = None
     """Languages are drawn with p ~ items^(1/T); null is uniform (the paper), 1 is proportional."""
     source_weights: dict[str, NonNegativeFloat] = field(default_factory=dict)

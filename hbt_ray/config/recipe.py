@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hbt_ray.config.checks import require, section
@@ -52,12 +52,24 @@ class Recipe:
             f"a multiple of resources.num_workers={self.resources.num_workers}",
         )
 
+        if self.plan.pairs == "multiway":
+            share = self.resources.num_workers * self.plan.ways
+            allowed = f"a multiple of resources.num_workers * plan.ways={share} with plan.pairs=multiway"
+            require(self.plan.batch_size % share == 0, "plan.batch_size", self.plan.batch_size, allowed)
+            allowed = "with plan.pairs=multiway it needs the term multiway, as in model.losses={multiway: 1}"
+            require("multiway" in self.model.losses, "model.losses", self.model.losses, allowed)
         if self.tune.stops_early and self.train.steps:  # without steps there is nothing to stop
             steps, every = self.train.steps, self.train.eval_every
             how = "tune.asha" if self.tune.asha else "tune.median_stopping"
             require(0 < every < steps, "train.eval_every", every, f"1 to {steps - 1} with {how}")
             grace = self.tune.asha_grace_steps
             require(grace < steps, "tune.asha_grace_steps", grace, f"below train.steps={steps}")
+
+    def with_anchor(self) -> Recipe:
+        """The same with `plan.anchor_lang` filled in where the plan needs one."""
+        if self.plan.pairs != "anchored" or self.plan.anchor_lang:
+            return self
+        return replace(self, plan=replace(self.plan, anchor_lang=self.translate.source_lang))
 
     def resolved(self) -> dict[str, Any]:
         """Every field with its value, as plain types (sections nested)."""

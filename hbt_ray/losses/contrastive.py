@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from hbt_ray.errors import ConfigError
-from hbt_ray.losses import info_nce, symmetric
+from hbt_ray.losses import info_nce, multiway, symmetric
 from hbt_ray.losses.temperature import Temperature
 from hbt_ray.losses.terms import LossStats, LossTerm, StepVectors
 from hbt_ray.model.gather import gather_rows, sum_own_rows, world
 
-LOSSES: dict[str, LossTerm] = {"info_nce": info_nce.TERM, "symmetric": symmetric.TERM}
+LOSSES: dict[str, LossTerm] = {"info_nce": info_nce.TERM, "symmetric": symmetric.TERM, "multiway": multiway.TERM}
 """The terms by their names in `model.losses`."""
 
 
@@ -82,14 +82,16 @@ class ContrastiveLoss(nn.Module):
         negative_present: Tensor | None = None,
         groups: Tensor | None = None,
         negative_groups: Tensor | None = None,
+        query_langs: Tensor | None = None,
+        passage_langs: Tensor | None = None,
         in_place: bool = False,
     ) -> LossGradients:
         """Loss and gradients of this worker's rows.
 
         Args:
             queries, passages: [n, d] L2-normalised.
-            items, passage_hashes, groups, negatives, negative_hashes, negative_groups, negative_present: this worker's
-                part of what `StepVectors` has of all.
+            items, passage_hashes, groups, query_langs, passage_langs, negatives, negative_hashes, negative_groups,
+                negative_present: this worker's part of what `StepVectors` has of all.
             weights: float32 [n] above 0; the loss of the global batch is then a weighted mean.
             in_place: the queries' gradient may take the queries' place.
         """
@@ -100,6 +102,8 @@ class ContrastiveLoss(nn.Module):
             "items": items,
             "hashes": passage_hashes,
             "groups": groups,
+            "query_langs": query_langs,
+            "passage_langs": passage_langs,
             "weights": weights,
             "negative_hashes": negative_hashes,
             "negative_groups": negative_groups,
@@ -116,6 +120,8 @@ class ContrastiveLoss(nn.Module):
             all_items=everyone["items"],
             all_hashes=everyone.get("hashes"),
             all_groups=everyone.get("groups"),
+            all_query_langs=everyone.get("query_langs"),
+            all_passage_langs=everyone.get("passage_langs"),
             all_negative_hashes=everyone.get("negative_hashes"),
             all_negative_groups=everyone.get("negative_groups"),
             all_negative_present=everyone.get("negative_present"),

@@ -25,6 +25,23 @@ TILE = {"cpu": 1 << 20, "cuda": 1 << 26}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Softmax:
+    """What a block of n rows comes to against N columns.
+
+    Attributes:
+        loss: [n].
+        correct: bool [n], whether every positive of the row is above all its negatives.
+        gradient: [n, N], of each row's loss with respect to its scores; a row's sum is 0.
+        negatives: [n, N], the scores of the negatives, -inf elsewhere.
+    """
+
+    loss: Tensor
+    correct: Tensor
+    gradient: Tensor
+    negatives: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
 class Columns:
     """What rows are compared with.
 
@@ -50,6 +67,18 @@ class Columns:
                 same |= of_passage[positives, None] == of_passage[None, :]
         return same.scatter_(1, positives[:, None], False)
 
+    def softmax(self, scores: Tensor, own: Tensor) -> Softmax:
+        """Of `scores` [n, N] (-inf: no negative), whose place the gradient may take; `own` [n] are the positives."""
+        index = own[:, None]
+        positive, negatives = scores.gather(1, index).squeeze(1), scores.scatter(1, index, -torch.inf)
+        # Strictly above, so that a collapsed encoder (all scores equal) counts as wrong, not as chance.
+        correct = positive > negatives.amax(1)
+        total = scores.logsumexp(1)
+        loss = total - positive
+        gradient = scores.sub_(total[:, None]).exp_()
+        gradient.scatter_add_(1, index, gradient.new_full(index.shape, -1.0))
+        return Softmax(loss=loss, correct=correct, gradient=gradient, negatives=negatives)
+
     def num_false(self, scores: Tensor, positives: Tensor) -> Tensor:
         """0-dim int64: negatives in `scores` [n, N] (-inf: none) that are the row's passage, in whatever language."""
         same = torch.zeros(scores.shape, dtype=torch.bool, device=scores.device)
@@ -62,13 +91,13 @@ class Columns:
 def query_to_passage(step: StepVectors) -> tuple[Tensor, LossStats]:
     """The term: this worker's queries against the passages of all workers and their hard negatives."""
     assert step.all_passages is not None
-    return contrast(step.queries, _passages(step.all_passages, step), step, in_place=step.in_place)
+    return contrast(step.queries, passages(step.all_passages, step), step, in_place=step.in_place)
 
 
 TERM = LossTerm(function=query_to_passage, gathers=("passages", "negatives"))
 
 
-def _passages(vectors: Tensor, step: StepVectors) -> Columns:
+def passages(vectors: Tensor, step: StepVectors) -> Columns:
     """Passages of all workers, and behind them their hard negatives, which are nobody's translation."""
     items, present = step.all_items, step.all_negative_present
     hashes, groups = step.all_hashes, step.all_groups
@@ -140,16 +169,9 @@ class _InfoNCE(torch.autograd.Function):
                 if absent is not None:
                     masked |= absent
                 scores = (cosines / tau).masked_fill_(masked, -torch.inf)
-                positive = scores.gather(1, index).squeeze(1)
-                negatives = scores.scatter(1, index, -torch.inf)
-                num_false += columns.num_false(negatives, positives[block])
-                best = negatives.amax(1)
-                # Strictly above, so that a collapsed encoder (all scores equal) counts as wrong, not as chance.
-                row_correct[block] = positive > best
-                total = scores.logsumexp(1)
-                row_loss[block] = total - positive
-                by_score = scores.sub_(total[:, None]).exp_()
-                by_score.scatter_add_(1, index, by_score.new_full(index.shape, -1.0))
+                found = columns.softmax(scores, positives[block])
+                row_loss[block], row_correct[block], by_score = found.loss, found.correct, found.gradient
+                num_false += columns.num_false(found.negatives, positives[block])
                 by_score *= factors[block, None]
                 to_columns.addmm_(by_score.T, part)
                 torch.matmul(by_score, vectors, out=to_rows[block])  # the block's own rows are no longer needed

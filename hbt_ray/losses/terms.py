@@ -42,6 +42,7 @@ class StepVectors:
         all_items: int64 [N]; rows of one item are never each other's negatives.
         all_hashes: int64 [N]; neither are rows that share the passage text. None: no text is shared.
         all_groups: int64 [N]; neither are rows whose items share a passage in some language. None: no items do.
+        all_query_langs, all_passage_langs: int64 [N], languages of the rows' two texts; None: unknown.
         all_negative_hashes, all_negative_groups: int64 [N, k], the same for hard negatives.
         all_negative_present: bool [N, k], False where a row has fewer than k; None: all have k.
         positions: int64 [n], which of the N rows are this worker's.
@@ -59,6 +60,8 @@ class StepVectors:
     all_items: Tensor
     all_hashes: Tensor | None
     all_groups: Tensor | None
+    all_query_langs: Tensor | None
+    all_passage_langs: Tensor | None
     all_negative_hashes: Tensor | None
     all_negative_groups: Tensor | None
     all_negative_present: Tensor | None

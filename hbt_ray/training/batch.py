@@ -44,7 +44,7 @@ class Batch:
     Attributes:
         step, monolingual: as in the plan.
         chunks: together hold every text once.
-        items, passage_hashes, groups: [n] int64.
+        items, passage_hashes, groups, query_langs, passage_langs: [n] int64.
         weights: [n] float32.
         num_tokens: tokens of the slice.
         negatives: None where the corpus keeps none.
@@ -56,6 +56,8 @@ class Batch:
     items: Tensor
     passage_hashes: Tensor
     groups: Tensor
+    query_langs: Tensor
+    passage_langs: Tensor
     weights: Tensor
     num_tokens: int
     negatives: HardNegatives | None = None
@@ -75,7 +77,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The batch on `device`."""
-        names = ("items", "passage_hashes", "groups", "weights")
+        names = ("items", "passage_hashes", "groups", "query_langs", "passage_langs", "weights")
         moved: dict[str, Any] = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
         negatives = None if self.negatives is None else self.negatives.to(device)
         return replace(self, chunks=[chunk.to(device) for chunk in self.chunks], negatives=negatives, **moved)
@@ -108,6 +110,8 @@ def collate(part: Slice, *, pad_id: int, token_budget: int, packed: bool = False
         items=_tensor(part.items, pin),
         passage_hashes=_tensor(part.passage_hashes, pin),
         groups=_tensor(part.groups, pin),
+        query_langs=_tensor(part.query_langs.astype(np.int64), pin),
+        passage_langs=_tensor(part.passage_langs.astype(np.int64), pin),
         weights=_tensor(part.weights, pin),
         num_tokens=len(part.query_values) + len(part.passage_values) + len(part.negative_values),
         negatives=negatives,

@@ -57,8 +57,8 @@ class Experiment:
         return {"corpus": self.corpus.manifest.fingerprint, "base": model_fingerprint(self.base)}
 
     def runnable(self, recipe: Recipe) -> Recipe:
-        """A trial's recipe with the paths of its retrieval sets made absolute."""
-        return replace(recipe, evaluation=replace(recipe.evaluation, sets=self.sets))
+        """A trial's recipe with the paths of its retrieval sets made absolute, and its anchor language named."""
+        return replace(recipe.with_anchor(), evaluation=replace(recipe.evaluation, sets=self.sets))
 
 
 def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = ()) -> Experiment:
@@ -126,7 +126,7 @@ def check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> No
     index = ItemIndex.of(corpus)
     notes: dict[str, None] = {}
     for recipe in {(r.digest("plan"), r.train.steps, r.train.seed): r for r in recipes}.values():
-        plan = BatchPlan(index, recipe.plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
+        plan = BatchPlan(index, recipe.with_anchor().plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
         notes.update(dict.fromkeys(plan.notes))
     for note in notes:
         report(f"note: {note}")

@@ -117,6 +117,8 @@ class ContrastiveStep(nn.Module):
             batch.items,
             batch.passage_hashes,
             groups=batch.groups,
+            query_langs=batch.query_langs,
+            passage_langs=batch.passage_langs,
             weights=batch.weights,
             in_place=True,
             **hard,

@@ -12,31 +12,34 @@ from hbt_ray.batches.pairing import PAIRINGS, Mono
 from hbt_ray.config import PlanConfig
 from hbt_ray.errors import PlanError
 from tests.batches.cases import coverage, full_index, index_of, indexes, item_sources, sources_index
+from tests.batches.rules import ANCHOR, can_supply, item_pairs
 
 Mixed = PAIRINGS["mixed"]
 
 
-def members(index, info):
+def members(index, info, config):
     """The items a stream should have, from the coverage alone."""
     has = coverage(index)
-    rows = has[:, list(info.langs)].all(axis=1) if info.langs else has.sum(axis=1) >= 2
+    rows = has[:, list(info.langs)].all(axis=1) if info.langs else [bool(pairs) for pairs in item_pairs(has, config)]
     return np.flatnonzero(rows & np.isin(item_sources(index), info.sources))
 
 
 @given(indexes(), st.integers(2, 12), st.sampled_from(sorted(PAIRINGS)))
 @settings(max_examples=50, deadline=None)
 def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, pairs):
-    config = PlanConfig(batch_size=batch_size, pairs=pairs)
+    config = PlanConfig(batch_size=batch_size + batch_size % 2, pairs=pairs, anchor_lang=ANCHOR, ways=2)
+    batch_size = config.batch_size
     pairings = Mono(index, config), PAIRINGS[pairs](index, config)
     mono, cross = (pairing.pool for pairing in pairings)
     has = coverage(index)
     for pairing in pairings:
         mix, taken = pairing.pool, {}
         for info in mix.streams:
-            expected = members(index, info)
-            assert info.size == len(expected) >= batch_size
+            expected = members(index, info, vars(config))
+            num_items = pairing.items_per_batch
+            assert info.size == len(expected) >= num_items
             stream = pairing.stream(info, 0)
-            one_pass = np.concatenate([stream.batch(k) for k in range(-(-info.size // batch_size))])[: info.size]
+            one_pass = np.concatenate([stream.batch(k) for k in range(-(-info.size // num_items))])[: info.size]
             assert sorted(one_pass.tolist()) == expected.tolist()
             taken.setdefault(info.langs, []).extend(expected.tolist())
         for items in taken.values():
@@ -46,7 +49,7 @@ def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, 
             assert (mix.probabilities > 0).all()
         for langs, items in taken.items():  # no source is left out, however small
             everything = dataclasses.replace(mix.streams[0], langs=langs, sources=tuple(range(len(index.sources))))
-            assert sorted(items) == members(index, everything).tolist()
+            assert sorted(items) == members(index, everything, vars(config)).tolist()
     counts = has.sum(axis=0)
     assert {info.langs[0] for info in mono.streams} == set(np.flatnonzero(counts >= batch_size).tolist())
     short = [f"{index.langs[at]} ({counts[at]})" for at in np.flatnonzero((counts > 0) & (counts < batch_size))]
@@ -58,7 +61,7 @@ def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, 
         num_short = int(((together > 0) & (together < batch_size)).sum())
         assert cross.notes == [] if not num_short else f"leave out {num_short} ordered" in cross.notes[0]
     else:
-        assert bool(cross.streams) == ((has.sum(axis=1) >= 2).sum() >= batch_size)
+        assert bool(cross.streams) == can_supply(has, vars(config))
 
 
 def test_small_sources_are_pooled_or_join_the_smallest_large_one():
@@ -132,15 +135,16 @@ def test_a_source_of_weight_zero_is_as_if_it_were_not_there():
 def test_an_unknown_source_is_named_with_those_there_are():
     for pairing in (Mono, *PAIRINGS.values()):
         with pytest.raises(PlanError, match=r"plan\.source_weights\.b: the corpus has no such source; it has s"):
-            _ = pairing(full_index(20, 2), PlanConfig(batch_size=4, source_weights={"b": 1})).pool
+            _ = pairing(full_index(20, 2), PlanConfig(batch_size=6, source_weights={"b": 1}, anchor_lang=ANCHOR)).pool
 
 
 @pytest.mark.parametrize("pairs", PAIRINGS)
 def test_a_batch_looks_at_the_items_of_its_windows_alone(pairs, monkeypatch):
     """Whatever the number of row groups: a stream is made of counts, which are there."""
     index = full_index(4000, 4, group=20)
-    config = PlanConfig(batch_size=10, pairs=pairs, shuffle_row_groups=3)
+    config = PlanConfig(batch_size=12, pairs=pairs, shuffle_row_groups=3, anchor_lang=ANCHOR)
     pairing = PAIRINGS[pairs](index, config)
+    info = pairing.pool.streams[-1]
     looked = []
     for name in ("langs_in", "has_lang"):
         whole = getattr(ItemIndex, name)
@@ -149,7 +153,7 @@ def test_a_batch_looks_at_the_items_of_its_windows_alone(pairs, monkeypatch):
             name,
             lambda self, group, *rest, whole=whole: (looked.append(group), whole(self, group, *rest))[1],
         )
-    pairing.stream(pairing.pool.streams[-1], 0).batch(3)
+    pairing.stream(info, 0).batch(3)
     assert len(set(looked)) == 3
 
 

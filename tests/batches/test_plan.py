@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare
 
+from hbt_ray.batches.pairing import PAIRINGS
 from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.config import PlanConfig
 from hbt_ray.errors import PlanError
 from tests.batches.cases import coverage, full_index, index_of, indexes, sources_index
+from tests.batches.rules import ANCHOR, can_supply, check_step
 
 RARE = 1e-6
 """A statistic less likely than this is taken for a fault."""
@@ -26,31 +28,36 @@ def same(a, b):
     )
 
 
+def whole_items(config):
+    """A batch of whole items, where a pairing makes several rows of one."""
+    more = config["batch_size"] % config["ways"] if config["pairs"] == "multiway" else 0
+    return config | {"batch_size": config["batch_size"] + (config["ways"] - more) * (more > 0)}
+
+
 configs = st.fixed_dictionaries(
     {
         "alpha": st.sampled_from([0.0, 0.3, 0.5, 1.0]),
         "batch_size": st.integers(2, 10),
-        "pairs": st.sampled_from(["mixed", "single"]),
+        "pairs": st.sampled_from(sorted(PAIRINGS)),
+        "anchor_lang": st.just(ANCHOR),
+        "ways": st.integers(2, 3),
         "lang_temperature": st.sampled_from([None, 1.0, 3.0]),
         "shuffle_row_groups": st.integers(1, 4),
     }
-)
+).map(whole_items)
 
 
-def possible(index, *, batch_size, pairs, **_):
+def possible(index, config):
     """Whether X-X and X-Y batches can be made, from the coverage alone."""
-    has = coverage(index).astype(int)
-    together = has.T @ has
-    np.fill_diagonal(together, 0)
-    mixed = (has.sum(axis=1) >= 2).sum() >= batch_size
-    return (has.sum(axis=0) >= batch_size).any(), (together >= batch_size).any() if pairs == "single" else mixed
+    has = coverage(index)
+    return (has.sum(axis=0) >= config["batch_size"]).any(), can_supply(has, config)
 
 
 @given(indexes(), configs, st.integers(0, 2**40))
 @settings(max_examples=100, deadline=None)
 def test_every_step_is_pure_and_made_of_what_the_items_have(index, config, seed):
     num_steps, has = 30, coverage(index)
-    mono_ok, cross_ok = possible(index, **config)
+    mono_ok, cross_ok = possible(index, config)
     types = np.random.Generator(np.random.Philox(key=seed)).random((num_steps, 2))[:, 0] < config["alpha"]
     if (types.any() and not mono_ok) or (not types.all() and not cross_ok):
         with pytest.raises(PlanError):
@@ -60,16 +67,13 @@ def test_every_step_is_pure_and_made_of_what_the_items_have(index, config, seed)
     for number in range(num_steps):
         step = plan.step(number)
         assert (step.step, step.monolingual) == (number, bool(types[number]))
-        assert len(set(step.items.tolist())) == config["batch_size"] == len(step.query_langs) == len(step.passage_langs)
-        rows = np.arange(len(step.items))
-        assert has[step.items][rows, step.query_langs].all()
-        assert has[step.items][rows, step.passage_langs].all()
+        assert len(step.items) == config["batch_size"] == len(step.query_langs) == len(step.passage_langs)
         if step.monolingual:
+            assert len(set(step.items.tolist())) == config["batch_size"]
+            assert has[step.items, step.query_langs].all()
             assert len({*step.query_langs.tolist(), *step.passage_langs.tolist()}) == 1
         else:
-            assert (step.query_langs != step.passage_langs).all()
-            if config["pairs"] == "single":
-                assert len(set(zip(step.query_langs.tolist(), step.passage_langs.tolist(), strict=True))) == 1
+            check_step(step, has, config)
 
 
 @given(indexes(min_langs=2), configs, st.randoms(use_true_random=False))
@@ -99,7 +103,8 @@ def test_every_stream_gives_each_item_once_a_pass(index, config):
         return
     for number, info in enumerate(plan.streams):
         steps = np.flatnonzero(plan.stream_of == number)
-        items = np.concatenate([plan.step(int(t)).items for t in steps]) if len(steps) else np.zeros(0, int)
+        ways = config["ways"] if config["pairs"] == "multiway" and not info.langs else 1
+        items = np.concatenate([plan.step(int(t)).items[::ways] for t in steps]) if len(steps) else np.zeros(0, int)
         for at in range(0, len(items), info.size):
             one_pass = items[at : at + info.size]
             assert len(np.unique(one_pass)) == len(one_pass)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hbt_ray.config import CorpusConfig, PlanConfig, Recipe, TrainConfig
+from hbt_ray.config import CorpusConfig, ModelConfig, PlanConfig, Recipe, TrainConfig, TranslateConfig
 from hbt_ray.config.load import build_recipe, override_recipe
 from hbt_ray.errors import ConfigError
 
@@ -281,3 +281,14 @@ def test_round_trip_of_numbers(alpha, batch_size, seed, lr):
     assert build_recipe(recipe.resolved()) == recipe
     assert (recipe.plan.alpha, recipe.train.lr) == (alpha, lr)
     assert re.fullmatch(r"[0-9a-f]{12}", recipe.digest("plan", "train"))
+
+
+def test_pairings_ask_for_what_belongs_to_them():
+    anchored = Recipe(plan=PlanConfig(pairs="anchored"), translate=TranslateConfig(source_lang="de"))
+    assert anchored.with_anchor().plan.anchor_lang == "de"
+    assert Recipe(plan=PlanConfig(pairs="anchored", anchor_lang="hi")).with_anchor().plan.anchor_lang == "hi"
+    assert Recipe().with_anchor() == Recipe()
+    with pytest.raises(ConfigError, match=r"plan\.batch_size=100 .*plan\.ways=3"):
+        Recipe(plan=PlanConfig(pairs="multiway"), model=ModelConfig(losses={"multiway": 1.0}))
+    with pytest.raises(ConfigError, match=r"model\.losses=.*multiway"):
+        Recipe(plan=PlanConfig(pairs="multiway", batch_size=96))

@@ -21,6 +21,8 @@ class Whole:
     items: Tensor
     hashes: Tensor
     groups: Tensor
+    query_langs: Tensor
+    passage_langs: Tensor
     weights: Tensor
     """[N], their mean is 1."""
     temperature: Tensor
@@ -55,5 +57,24 @@ def symmetric(batch: Whole) -> Tensor:
     return cross_entropy(batch.passages, batch.queries, alike(batch), batch)
 
 
-REFERENCES: dict[str, Callable[[Whole], Tensor]] = {"info_nce": info_nce, "symmetric": symmetric}
+def multiway(batch: Whole) -> Tensor:
+    """Row by row, and positive by positive."""
+    same, hard = alike(batch), no_negatives(batch)
+    scores = batch.queries @ batch.passages.T / batch.temperature
+    of_hard = batch.queries @ batch.negatives.flatten(0, 1).T / batch.temperature
+    losses = []
+    for row in range(len(scores)):
+        others = (batch.items == batch.items[row]) & (batch.passage_langs != batch.query_langs[row])
+        others[row] = True
+        rest = torch.cat([scores[row][~same[row] & (torch.arange(len(scores)) != row)], of_hard[row][~hard[row]]])
+        of_row = [torch.cat([one[None], rest]).logsumexp(0) - one for one in scores[row][others]]
+        losses.append(torch.stack(of_row).mean())
+    return (torch.stack(losses) * batch.weights).mean()
+
+
+REFERENCES: dict[str, Callable[[Whole], Tensor]] = {
+    "info_nce": info_nce,
+    "symmetric": symmetric,
+    "multiway": multiway,
+}
 """Name in `LOSSES` -> the same loss."""

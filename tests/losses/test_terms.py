@@ -39,6 +39,9 @@ WAYS = ((10**9, 0), (30, 7), (0, 7))
 ITEMS = torch.tensor([10, 11, 12, 13, 14, 15, 11, 17])
 HASHES = torch.tensor([1, 2, 3, 3, 5, 1, 7, 8])
 GROUPS = torch.tensor([1, 2, 3, 3, 2, 1, 2, 8])
+# Row 1 has the passage of row 6 as a second positive, but row 6 asks in the language of row 1's passage.
+QUERY_LANGS = torch.tensor([0, 1, 2, 0, 1, 2, 2, 1])
+PASSAGE_LANGS = torch.tensor([1, 2, 0, 1, 2, 0, 0, 2])
 
 # A term without a closed form, statistics or masks, as the simplest ones are.
 SPREAD = LossTerm(
@@ -99,6 +102,8 @@ def test_loss_and_gradients_of_vectors(case, n, num_negatives, weighted, tile, s
         negative_groups=drawn(n, num_negatives),
         hashes=drawn(n),
         groups=drawn(n),
+        query_langs=drawn(n) % 3,
+        passage_langs=drawn(n) % 3,
         weights=weights / weights.mean(),
         temperature=tau,
     )
@@ -116,6 +121,8 @@ def test_loss_and_gradients_of_vectors(case, n, num_negatives, weighted, tile, s
         batch.items,
         batch.hashes,
         groups=batch.groups,
+        query_langs=batch.query_langs,
+        passage_langs=batch.passage_langs,
         weights=weights if weighted else None,
         **hard if num_negatives else {},
     )
@@ -152,6 +159,8 @@ def batch_of(rows, num_negatives):
         items=ITEMS[rows].numpy(),
         passage_hashes=HASHES[rows].numpy(),
         groups=GROUPS[rows].numpy(),
+        query_langs=QUERY_LANGS[rows].numpy().astype(np.int16),
+        passage_langs=PASSAGE_LANGS[rows].numpy().astype(np.int16),
         weights=weights[rows],
         query_lengths=query_lengths[rows].astype(np.int32),
         query_values=np.concatenate([queries[row] for row in picked]).astype(np.int32),
@@ -197,6 +206,8 @@ def reference(encoder, case, num_negatives):
             items=batch.items,
             hashes=batch.passage_hashes,
             groups=batch.groups,
+            query_langs=batch.query_langs,
+            passage_langs=batch.passage_langs,
             weights=(batch.weights / batch.weights.mean()).double(),
             temperature=step.loss.temperature(),
         ),
