@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         connect(recipe, log_to_driver=args.verbose)
         experiment = open_experiment(recipe, say, known_recipes(recipe))
         write_prepared_card(experiment.corpus)
-        check_baselines(recipe, experiment.corpus)
+        check_baselines(experiment.runnable(recipe), experiment.corpus)
         check_metric(recipe, has_dev=experiment.corpus.manifest.splits["dev"].num_items > 0)
         directory = StudyDirectory(f"{experiment.runs}/{recipe.name}")
         study = Study(recipe, experiment, directory, directory.claim(recipe, experiment.made_from))

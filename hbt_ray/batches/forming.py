@@ -25,6 +25,8 @@ class Pairing(ABC):
     """Its own, for good: the order of its streams is drawn from it."""
     needs: ClassVar[str]
     """What a corpus must have of `plan.batch_size`, for an error."""
+    can_equal: ClassVar[bool] = False
+    """Whether `plan.equal_pairs` has a meaning."""
 
     def __init__(self, index: ItemIndex, config: PlanConfig) -> None:
         self.index, self.config = index, config

@@ -85,6 +85,12 @@ class ItemIndex:
             counts[:, group] = (has.T @ has)[upper]
         return counts
 
+    def patterns(self, sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(bool [p, num_langs], int64 [p]): the sets of languages that items of `sources` [bool] have, and how many."""
+        packed = self._packed[np.repeat(sources[self.group_source], np.diff(self.group_start))]
+        rows, counts = np.unique(packed, axis=0, return_counts=True)
+        return np.unpackbits(rows, axis=1, count=len(self.langs)).astype(bool), counts
+
     def langs_in(self, group: int) -> np.ndarray:
         """bool [items of a row group, num_langs]: the languages of each item."""
         start, stop = self.group_start[group], self.group_start[group + 1]

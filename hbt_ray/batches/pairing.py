@@ -8,7 +8,7 @@ from hbt_ray.batches.forming import Pairing, draw_columns
 from hbt_ray.batches.index import ItemIndex
 from hbt_ray.batches.mix import Pool, StreamInfo, add_by_source, lang_weights, split_sources, wanted_sources
 from hbt_ray.batches.multiway import Multiway
-from hbt_ray.batches.weighted import Anchored, Independent
+from hbt_ray.batches.weighted import Anchored, Clusters, Independent
 from hbt_ray.config import PlanConfig
 
 
@@ -141,5 +141,6 @@ PAIRINGS: dict[str, type[Pairing]] = {
     "anchored": Anchored,
     "any": Independent,
     "multiway": Multiway,
+    "clusters": Clusters,
 }
 """What forms an X-Y row, by its name in `plan.pairs`."""

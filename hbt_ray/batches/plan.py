@@ -62,6 +62,8 @@ class BatchPlan:
         self._check(mono, cross)
         self.streams: list[StreamInfo] = mono.streams + cross.streams
         self.notes = mono.notes + cross.notes
+        if config.equal_pairs and self._cross and not self._cross.can_equal:
+            self.notes.append(f"plan.equal_pairs is ignored with plan.pairs={config.pairs}")
         self.stream_of = np.zeros(num_steps, np.int64)
         """int64 [num_steps]: index into `streams` of the stream that each step takes its items from."""
         for steps, mix, first in (

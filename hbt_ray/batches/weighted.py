@@ -7,8 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from hbt_ray.batches.clusters import check_partition, make_partition
+from hbt_ray.batches.equal import equal_weights
 from hbt_ray.batches.forming import Pairing, draw_columns
-from hbt_ray.batches.mix import Pool, StreamInfo, add_by_source, lang_weights, split_sources
+from hbt_ray.batches.mix import Pool, StreamInfo, add_by_source, lang_weights, split_sources, wanted_sources
 from hbt_ray.errors import PlanError
 from hbt_ray.languages import canonical_lang
 
@@ -19,14 +21,20 @@ class Weighted(Pairing):
     A kind of step has weights of its own; its streams hold the items that have one of its pairs at least.
     """
 
+    can_equal = True
+
     @abstractmethod
     def weights_of_kinds(self) -> list[tuple[float, np.ndarray]]:
         """Share of the steps and float64 [num_langs, num_langs] of every kind; 0 for pairs that never come."""
 
     @cached_property
     def kinds(self) -> list[tuple[float, np.ndarray]]:
-        """As `weights_of_kinds`, made once."""
-        return self.weights_of_kinds()
+        """As `weights_of_kinds`, with other weights where `plan.equal_pairs` asks for them."""
+        kinds = self.weights_of_kinds()
+        if not self.config.equal_pairs:
+            return kinds
+        patterns, counts = self.index.patterns(wanted_sources(self.index, self.config))
+        return [(share, equal_weights(weights > 0, patterns, counts)) for share, weights in kinds]
 
     @cached_property
     def _group_counts(self) -> np.ndarray:
@@ -105,6 +113,41 @@ class Independent(Weighted):
     def weights_of_kinds(self) -> list[tuple[float, np.ndarray]]:
         of_lang = lang_weights(self.index, self.config)
         return [(1.0, np.outer(of_lang, of_lang))]
+
+
+class Clusters(Weighted):
+    """X-Y: `plan.gamma` of the steps pair languages of one cluster in every row, the others languages of two.
+
+    Rows draw their pair by the product of its languages' weights (`plan.lang_temperature`), or all pairs alike
+    (`plan.equal_pairs`); different rows may be of different clusters. Needs a batch of items with such a pair for each
+    kind of step, and four languages or more. Source: clusters as in arXiv 1908.09324 (language families, embeddings),
+    with a random partition of the same sizes as the control.
+    """
+
+    number = 6
+    needs = "that many items with a pair of languages of each kind of step (plan.gamma, plan.clusters)"
+
+    def weights_of_kinds(self) -> list[tuple[float, np.ndarray]]:
+        config, of_lang = self.config, lang_weights(self.index, self.config)
+        used = tuple(code for code, weight in zip(self.index.langs, of_lang, strict=True) if weight)
+        cluster = np.full(len(of_lang), -1)
+        cluster[of_lang > 0] = check_partition(config.partition or make_partition(config.clusters, used), used)
+        weights = np.outer(of_lang, of_lang)
+        np.fill_diagonal(weights, 0)
+        within = cluster[:, None] == cluster
+        return [(config.gamma, weights * within), (1 - config.gamma, weights * ~within)]
+
+    def make_pool(self) -> Pool:
+        pool = super().make_pool()
+        kinds = {info.kind for info in pool.streams}
+        for kind, (share, _) in enumerate(self.kinds):
+            if share and pool.streams and kind not in kinds:
+                where = ("of one cluster", "of two clusters")[kind]
+                raise PlanError(
+                    f"plan.gamma={self.config.gamma}: fewer than plan.batch_size={self.config.batch_size} items have a "
+                    f"pair of languages {where}; lower the batch size, or set plan.gamma={kind:g}"
+                )
+        return pool
 
 
 def _have_pair(has: np.ndarray, pairs: np.ndarray) -> np.ndarray:

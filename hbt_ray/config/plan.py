@@ -25,14 +25,24 @@ class PlanConfig:
     """`staged`: pairs (share of the run at which the stage begins, alpha), the first beginning at 0."""
     batch_size: Annotated[int, Field(ge=2)] = 100
     """Pairs in a GLOBAL batch, over all workers."""
-    pairs: Literal["mixed", "single", "anchored", "any", "multiway"] = "mixed"
+    pairs: Literal["mixed", "single", "anchored", "any", "multiway", "clusters"] = "mixed"
     """X-Y steps: every row its own language pair (`mixed`, the paper), one pair for the whole batch (`single`), rows
-    with `anchor_lang` on one side (`anchored`), two languages drawn independently, equal ones too (`any`), or items in
-    `ways` languages at once (`multiway`)."""
+    with `anchor_lang` on one side (`anchored`), two languages drawn independently, equal ones too (`any`), items in
+    `ways` languages at once (`multiway`), or pairs within and across clusters of languages (`clusters`)."""
     anchor_lang: str = ""
     """Language (BCP-47) of one side of every `anchored` row; empty is `translate.source_lang`."""
     ways: Annotated[int, Field(ge=2)] = 3
     """Languages of an item in a `multiway` batch, which holds batch_size / ways items."""
+    gamma: Share = 0.5
+    """Share of the X-Y steps whose rows pair languages of one cluster; the other steps pair those of two."""
+    clusters: Annotated[str, Field(pattern=r"^(family|typology|centroids|random:\d+)$")] = "family"
+    """Clusters of languages: by `family`, by `typology` (URIEL+, needs `hbt-ray[typology]`), by the base encoder's
+    `centroids` of held-out parallel passages, or `random:SEED`, of the sizes of the families."""
+    partition: tuple[tuple[str, ...], ...] = ()
+    """The clusters themselves, as tuples of codes; empty makes them by `clusters`. A run's own are stored with it."""
+    equal_pairs: bool = False
+    """Draw pairs so that all come alike often within a kind of step, as far as the items have them (`anchored`, `any`,
+    `clusters`)."""
     lang_temperature: PositiveFloat | None = None
     """Languages are drawn with p ~ items^(1/T); null is uniform (the paper), 1 is proportional."""
     source_weights: dict[str, NonNegativeFloat] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from hbt_ray.languages import canonical_lang
 from hbt_ray.model.find import model_fingerprint, resolve_model
 from hbt_ray.retrieval.sets.catalog import absolute_set, load_set
 from hbt_ray.terminal import Report
+from hbt_ray.training.clusters import with_partition
 
 TINY = "tiny"
 TINY_ROWS_A_LANG = 3_000
@@ -57,8 +58,9 @@ class Experiment:
         return {"corpus": self.corpus.manifest.fingerprint, "base": model_fingerprint(self.base)}
 
     def runnable(self, recipe: Recipe) -> Recipe:
-        """A trial's recipe with the paths of its retrieval sets made absolute, and its anchor language named."""
-        return replace(recipe.with_anchor(), evaluation=replace(recipe.evaluation, sets=self.sets))
+        """A trial's recipe with absolute paths of its retrieval sets, its anchor language and its clusters."""
+        recipe = with_partition(recipe.with_anchor(), self.corpus, self.base, self.workspace)
+        return replace(recipe, evaluation=replace(recipe.evaluation, sets=self.sets))
 
 
 def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = ()) -> Experiment:
@@ -96,7 +98,8 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
         report=report,
     )
     _check_dev(recipe, corpus, report)
-    check_plans(recipes, corpus, report)
+    resolved = [with_partition(recipe.with_anchor(), corpus, base, workspace) for recipe in recipes]
+    check_plans(resolved, corpus, report)
     datasets = [*corpus_datasets(corpus, recipe.evaluation), *datasets]
     here = f"{workspace}/"  # which may be moved: a source in it is named as seen from there
     datasets = [replace(info, source=info.source.removeprefix(here)) for info in datasets]
@@ -126,7 +129,7 @@ def check_plans(recipes: Sequence[Recipe], corpus: Corpus, report: Report) -> No
     index = ItemIndex.of(corpus)
     notes: dict[str, None] = {}
     for recipe in {(r.digest("plan"), r.train.steps, r.train.seed): r for r in recipes}.values():
-        plan = BatchPlan(index, recipe.with_anchor().plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
+        plan = BatchPlan(index, recipe.plan, seed=recipe.train.seed, num_steps=recipe.train.steps)
         notes.update(dict.fromkeys(plan.notes))
     for note in notes:
         report(f"note: {note}")

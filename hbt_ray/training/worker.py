@@ -104,6 +104,8 @@ def _used(loop: TrainLoop) -> dict[str, str]:
     used = {"precision_used": stepper.precision.name, "why": stepper.precision.reason}
     if loop.recipe.train.compile:
         used["compile_used"] = str(stepper.compiled)
+    if loop.recipe.plan.partition:
+        used["clusters_used"] = "; ".join(" ".join(cluster) for cluster in loop.recipe.plan.partition)
     return used | {f"{name}_used": str(value) for name, value in vars(stepper.chunking).items()}
 
 

@@ -14,6 +14,15 @@ def ordered_pairs(langs):
     return set(itertools.permutations(langs, 2))
 
 
+PARTITION = (("ar", "hi", "zh"), ("de", "en", "th"))
+CLUSTER = np.array([0, 1, 1, 0, 1, 0])
+"""The cluster of each of the tests' languages."""
+
+
+def pairs_of_kind(langs, within):
+    return {(a, b) for a, b in ordered_pairs(langs) if (CLUSTER[a] == CLUSTER[b]) == within}
+
+
 @dataclass(frozen=True)
 class Rule:
     """Of one pairing.
@@ -34,6 +43,7 @@ RULES = {
     "anchored": Rule(lambda langs, config: {pair for pair in ordered_pairs(langs) if 0 in pair}),
     "any": Rule(lambda langs, config: set(itertools.product(langs, langs))),
     "multiway": Rule(lambda langs, config: ordered_pairs(langs) if len(langs) >= config["ways"] else set()),
+    "clusters": Rule(lambda langs, config: ordered_pairs(langs)),
 }
 
 
@@ -50,6 +60,9 @@ def can_supply(has, config):
     if RULES[config["pairs"]].whole_batch:
         counts = [sum(pair in of_item for of_item in pairs) for pair in ordered_pairs(range(has.shape[1]))]
         return max(counts, default=0) >= num
+    if config["pairs"] == "clusters":  # both kinds of step have to be there
+        langs = [np.flatnonzero(row).tolist() for row in has]
+        return all(sum(bool(pairs_of_kind(row, kind)) for row in langs) >= num for kind in (True, False))
     return sum(map(bool, pairs)) >= num
 
 
@@ -60,6 +73,8 @@ def check_step(step, has, config):
     assert all(pair in of_item for pair, of_item in zip(drawn, pairs, strict=True))
     if RULES[config["pairs"]].whole_batch:
         assert len(set(drawn)) == 1
+    if config["pairs"] == "clusters":
+        assert len(set((CLUSTER[step.query_langs] == CLUSTER[step.passage_langs]).tolist())) == 1
     ways = config["ways"] if config["pairs"] == "multiway" else 1
     items = step.items.reshape(-1, ways)
     assert (items == items[:, :1]).all()

@@ -12,7 +12,7 @@ from hbt_ray.batches.pairing import PAIRINGS, Mono
 from hbt_ray.config import PlanConfig
 from hbt_ray.errors import PlanError
 from tests.batches.cases import coverage, full_index, index_of, indexes, item_sources, sources_index
-from tests.batches.rules import ANCHOR, can_supply, item_pairs
+from tests.batches.rules import ANCHOR, PARTITION, can_supply, item_pairs, pairs_of_kind
 
 Mixed = PAIRINGS["mixed"]
 
@@ -20,18 +20,27 @@ Mixed = PAIRINGS["mixed"]
 def members(index, info, config):
     """The items a stream should have, from the coverage alone."""
     has = coverage(index)
-    rows = has[:, list(info.langs)].all(axis=1) if info.langs else [bool(pairs) for pairs in item_pairs(has, config)]
+    if info.langs:
+        rows = has[:, list(info.langs)].all(axis=1)
+    elif config["pairs"] == "clusters":
+        rows = [bool(pairs_of_kind(np.flatnonzero(row).tolist(), info.kind == 0)) for row in has]
+    else:
+        rows = [bool(pairs) for pairs in item_pairs(has, config)]
     return np.flatnonzero(rows & np.isin(item_sources(index), info.sources))
 
 
 @given(indexes(), st.integers(2, 12), st.sampled_from(sorted(PAIRINGS)))
 @settings(max_examples=50, deadline=None)
 def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, pairs):
-    config = PlanConfig(batch_size=batch_size + batch_size % 2, pairs=pairs, anchor_lang=ANCHOR, ways=2)
+    config = PlanConfig(
+        batch_size=batch_size + batch_size % 2, pairs=pairs, anchor_lang=ANCHOR, ways=2, partition=PARTITION
+    )
     batch_size = config.batch_size
     pairings = Mono(index, config), PAIRINGS[pairs](index, config)
-    mono, cross = (pairing.pool for pairing in pairings)
     has = coverage(index)
+    if pairs == "clusters" and not can_supply(has, vars(config)):
+        return
+    mono, cross = (pairing.pool for pairing in pairings)
     for pairing in pairings:
         mix, taken = pairing.pool, {}
         for info in mix.streams:
@@ -41,14 +50,16 @@ def test_streams_hold_every_item_that_a_batch_can_be_made_of(index, batch_size, 
             stream = pairing.stream(info, 0)
             one_pass = np.concatenate([stream.batch(k) for k in range(-(-info.size // num_items))])[: info.size]
             assert sorted(one_pass.tolist()) == expected.tolist()
-            taken.setdefault(info.langs, []).extend(expected.tolist())
+            taken.setdefault((info.langs, info.kind), []).extend(expected.tolist())
         for items in taken.values():
             assert len(set(items)) == len(items)  # no item in two streams of the same kind
         if mix.streams:
             assert mix.probabilities.sum() == pytest.approx(1, abs=1e-12)
             assert (mix.probabilities > 0).all()
-        for langs, items in taken.items():  # no source is left out, however small
-            everything = dataclasses.replace(mix.streams[0], langs=langs, sources=tuple(range(len(index.sources))))
+        for (langs, kind), items in taken.items():  # no source is left out, however small
+            everything = dataclasses.replace(
+                mix.streams[0], langs=langs, kind=kind, sources=tuple(range(len(index.sources)))
+            )
             assert sorted(items) == members(index, everything, vars(config)).tolist()
     counts = has.sum(axis=0)
     assert {info.langs[0] for info in mono.streams} == set(np.flatnonzero(counts >= batch_size).tolist())
@@ -135,14 +146,17 @@ def test_a_source_of_weight_zero_is_as_if_it_were_not_there():
 def test_an_unknown_source_is_named_with_those_there_are():
     for pairing in (Mono, *PAIRINGS.values()):
         with pytest.raises(PlanError, match=r"plan\.source_weights\.b: the corpus has no such source; it has s"):
-            _ = pairing(full_index(20, 2), PlanConfig(batch_size=6, source_weights={"b": 1}, anchor_lang=ANCHOR)).pool
+            _ = pairing(
+                full_index(20, 2),
+                PlanConfig(batch_size=6, source_weights={"b": 1}, anchor_lang=ANCHOR, partition=PARTITION),
+            ).pool
 
 
 @pytest.mark.parametrize("pairs", PAIRINGS)
 def test_a_batch_looks_at_the_items_of_its_windows_alone(pairs, monkeypatch):
     """Whatever the number of row groups: a stream is made of counts, which are there."""
     index = full_index(4000, 4, group=20)
-    config = PlanConfig(batch_size=12, pairs=pairs, shuffle_row_groups=3, anchor_lang=ANCHOR)
+    config = PlanConfig(batch_size=12, pairs=pairs, shuffle_row_groups=3, anchor_lang=ANCHOR, partition=PARTITION)
     pairing = PAIRINGS[pairs](index, config)
     info = pairing.pool.streams[-1]
     looked = []

@@ -12,7 +12,7 @@ from hbt_ray.batches.plan import BatchPlan
 from hbt_ray.config import PlanConfig
 from hbt_ray.errors import PlanError
 from tests.batches.cases import coverage, full_index, index_of, indexes, sources_index
-from tests.batches.rules import ANCHOR, can_supply, check_step
+from tests.batches.rules import ANCHOR, PARTITION, can_supply, check_step
 
 RARE = 1e-6
 """A statistic less likely than this is taken for a fault."""
@@ -41,6 +41,7 @@ configs = st.fixed_dictionaries(
         "pairs": st.sampled_from(sorted(PAIRINGS)),
         "anchor_lang": st.just(ANCHOR),
         "ways": st.integers(2, 3),
+        "partition": st.just(PARTITION),
         "lang_temperature": st.sampled_from([None, 1.0, 3.0]),
         "shuffle_row_groups": st.integers(1, 4),
     }

@@ -205,6 +205,8 @@ OTHER = {
     "evaluation.sets": ["xquad_r:/data"],
     "resources.num_workers": 2,
     "corpus.bad_rows": "skip",
+    "plan.clusters": "random:1",
+    "plan.partition": [["en", "de"], ["hi", "th"]],
     "clean.rules": ["markup"],
     "clean.contamination": "remove",
     "clean.check_against": ["xquad_r:/data"],
