@@ -15,7 +15,7 @@ from hbt_ray.errors import one_line
 from hbt_ray.records import RunRecords, read_run
 from hbt_ray.reports.corpus_card import write_prepared_card
 from hbt_ray.terminal import quiet_transformers, recipe_parser, run_job, say
-from hbt_ray.tracking.models import log_run_models
+from hbt_ray.tracking.models import RunModel, log_run_models
 from hbt_ray.tracking.session import tracking
 from hbt_ray.tracking.uri import ui_command
 from hbt_ray.training.artifacts import record_config
@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
             say(f"{name:32} {value:12.4f}")
         say(f"model   {result.model}")
         if job.close() and recipe.tracking.log_models != "none":
-            log_run_models(job.uri, job.experiment, {key: (result.model, recipe.train.steps)}, say)
+            log_run_models(job.uri, job.experiment, [RunModel(key, result.model, recipe.train.steps, recipe.name)], say)
         say(f"MLflow  {ui_command(job.uri)}")
     return 0
 

@@ -132,7 +132,7 @@ def carry_out(store: RunStore, promotion: Promotion, *, licence: str, register_f
             raise ConfigError(f"MLflow refused the run of {trial.label}; nothing is registered")
         facts = card_facts(promotion, licence)
         text = write_model_card(trial.model, promotion.analysis, trial, promotion.candidate, facts)
-        model = log_model(client, run_id, trial.model, step=trial.step)
+        model = log_model(client, run_id, trial.model, step=trial.step, label=trial.label)
         replace_card(client, model, text)
         tags = {"hbt.study": promotion.analysis.study.name, "hbt.trial": promotion.trial.label}
         if promotion.passed and replaced:

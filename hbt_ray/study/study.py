@@ -60,7 +60,7 @@ class Study:
         records = RunRecords(self.directory.of_trial(spec))
         records.start(
             f"{self.key}/{spec.name}",
-            spec.label,
+            f"{name} seed={spec.seed}" if name in self.recipe.tune.arms else spec.label,
             parent=self.key,
             tags=tags,
             settings=settings,

@@ -32,6 +32,8 @@ POLL_S, POLL_URL_S = 0.5, 5.0
 MAX_METRICS = 1000  # records in one request at most
 REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"}
 """What MLflow says of a request that will fail the same way for ever."""
+MLFLOW_NOTE = "mlflow.note.content"
+"""Of a run: its description, as Markdown."""
 MIRRORED_TAG = "hbt.mirrored"
 """Of a run: JSON of writer -> how many of its records have arrived."""
 MODEL_TAG = "hbt.model"
@@ -133,6 +135,8 @@ class RunMirror:
                 tags[ERROR_TAG] = record["error"][:250]
             if record.get("model"):
                 tags[MODEL_TAG] = f"{self.directory}/{record['model']}"
+            if record.get("description"):
+                tags[MLFLOW_NOTE] = record["description"]
             store.finish(run_id, record["status"], tags, record["time_ms"])
             self._ended = True
 

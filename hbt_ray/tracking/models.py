@@ -10,17 +10,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput
+from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -38,10 +40,27 @@ REQUIRED = ("sentence-transformers", "transformers", "torch", "numpy")
 README = "README.md"
 
 
-def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0) -> LoggedModel:
+@dataclass(frozen=True)
+class RunModel:
+    """A model of a run.
+
+    Attributes:
+        key: of the run.
+        location: directory or URL of the model.
+        step: that it was trained to.
+        label: for people; the model is named after it.
+    """
+
+    key: str
+    location: str
+    step: int
+    label: str
+
+
+def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0, label: str = NAME) -> LoggedModel:
     """Log the encoder that `Encoder.save` wrote to `location` as the model of the run that trained it to a step.
 
-    However often it is called, it is logged once.
+    However often it is called, it is logged once. It carries the run's scores of that step, with their data sets.
 
     Raises:
         ConfigError: there is no such model, or it brings code of its own, which MLflow would run at loading.
@@ -60,7 +79,11 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
             return known[0]
         run = client.get_run(run_id)
         model = client.create_logged_model(
-            run.info.experiment_id, name=NAME, source_run_id=run_id, tags={FILES_TAG: digest}, params=run.data.params
+            run.info.experiment_id,
+            name=_name(label),
+            source_run_id=run_id,
+            tags={FILES_TAG: digest},
+            params=run.data.params,
         )
         try:
             with tempfile.TemporaryDirectory() as scratch:
@@ -71,28 +94,48 @@ def log_model(client: MlflowClient, run_id: str, location: str, *, step: int = 0
             raise
         client.finalize_logged_model(model.model_id, "READY")
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=step)])
+        _log_scores(client, run, model.model_id, step)
         return client.get_logged_model(model.model_id)
 
 
 def log_run_models(
-    tracking_uri: str, experiment: str, models: Mapping[str, tuple[str, int]], report: Callable[[str], None]
+    tracking_uri: str, experiment: str, models: Iterable[RunModel], report: Callable[[str], None]
 ) -> None:
-    """Log the models of runs that ended, where that was not done; what cannot be logged is said, and ends nothing.
-
-    `models`: key of the run -> where its model is, and of which step.
-    """
+    """Log the models of runs that ended, where that was not done; what cannot be logged is said, and ends nothing."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     store = RunStore(tracking_uri, experiment)
     logged = []
-    for key, (location, step) in models.items():
+    for model in models:
         try:
-            if (run_id := store.find(key)) is None:
+            if (run_id := store.find(model.key)) is None:
                 raise ConfigError("its run is not in MLflow")
-            logged.append(log_model(store.client, run_id, location, step=step))
+            logged.append(log_model(store.client, run_id, model.location, step=model.step, label=model.label))
         except (HbtError, MlflowException, OSError) as error:
-            report(f"note: the model of {key} is not in MLflow: {one_line(error)}")
+            report(f"note: the model of {model.key} is not in MLflow: {one_line(error)}")
     if logged:
         report(f"models in MLflow: {', '.join(model.model_uri for model in logged)}")
+
+
+def _name(label: str) -> str:
+    """A label as MLflow takes the name of a model: without / : . % and quotes."""
+    return re.sub(r"[^\w\- ]+", "_", label).strip("_ ").replace(" ", "-") or NAME
+
+
+def _log_scores(client: MlflowClient, run: Run, model_id: str, step: int) -> None:
+    """The run's scores of a step as those of a model, each with the data set that it is of."""
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    digests = {each.dataset.name: each.dataset.digest for each in inputs}
+    metrics = []
+    for name in run.data.metrics:
+        on_set = name.partition("/")[0]
+        if on_set not in digests:
+            continue
+        for point in client.get_metric_history(run.info.run_id, name):
+            if point.step == step:  # the same point again is one point of the run
+                of = {"model_id": model_id, "dataset_name": on_set, "dataset_digest": digests[on_set]}
+                metrics.append(Metric(name, point.value, point.timestamp, step, run_id=run.info.run_id, **of))
+    if metrics:
+        client.log_batch(run.info.run_id, metrics=metrics)
 
 
 def logged_models(client: MlflowClient, run_id: str) -> list[LoggedModel]:

@@ -20,6 +20,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
@@ -50,6 +51,7 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """The UI opens on runs and their charts, not on what it has for chat applications."""
 
 PARAMS_PER_BATCH = 25  # MLflow takes 100, and 1 MB a request: 25 values of 6,000 escaped characters fit
+COMPARED = 100  # runs that one page compares: each is 40 characters of its address
 METRICS_PER_BATCH = 1000  # the most that MLflow takes in one request
 
 T = TypeVar("T")
@@ -191,6 +193,11 @@ class RunStore:
             token = page.token
             if not token:
                 return found
+
+    def comparison(self, keys: Sequence[str]) -> str:
+        """The page of the UI that compares the runs of these keys (at most `COMPARED`), as the end of its address."""
+        ids = [run_id for key in keys[:COMPARED] if (run_id := self.find(key))]
+        return f"/#/compare-runs?runs={quote(json.dumps(ids))}&experiments={quote(json.dumps([self._experiment_id]))}"
 
     @cached_property
     def _experiment_id(self) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import socket
 import sqlite3
+import sys
 from contextlib import closing
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -25,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hbt_ray.errors import ClusterError, one_line
 
 SERVERS = ("http", "https", "databricks")
+UI_PORT = 5000
 PLUGINS = "mlflow.tracking_store"
 """Group of the entry points by which packages add stores to MLflow."""
 ARTIFACTS = "mlartifacts"
@@ -178,13 +181,30 @@ def _last_cause(error: BaseException) -> str:
     return str(reasons[-1]).strip() if reasons else text[-160:]
 
 
-def ui_command(tracking_uri: str) -> str:
-    """What opens the MLflow UI on this store: one shell command for a database, the address for a server."""
+def ui_command(tracking_uri: str, page: str = "") -> str:
+    """What opens the MLflow UI on this store: for a database a shell command and then the address, else the address.
+
+    `page`: where the address leads (`RunStore.comparison`); empty: the front page.
+    """
     if tracking_uri.lower().startswith(("http://", "https://")):
-        return tracking_uri
+        return shown_uri(tracking_uri.rstrip("/")) + page
+    port = free_port(UI_PORT)
     # Without job execution the server is 2 processes and 0.4 GB instead of 10 processes and 1.7 GB.
-    parts = ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --workers 1 --host 127.0.0.1"]
-    parts += [f"--port 5000 --backend-store-uri {shlex.quote(tracking_uri)}"]
+    python = shlex.quote(sys.executable)
+    parts = [f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {python} -m mlflow server --workers 1 --host 127.0.0.1"]
+    parts += [f"--port {port} --backend-store-uri {shlex.quote(shown_uri(tracking_uri))}"]
     if location := artifact_location(tracking_uri):
         parts.append(f"--artifacts-destination {shlex.quote(location)}")
-    return " ".join(parts)
+    return f"{' '.join(parts)}  # then open http://127.0.0.1:{port}{page}"
+
+
+def free_port(first: int) -> int:
+    """The first port from `first` on that nothing listens at on the loopback."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    return first

@@ -17,9 +17,10 @@ def test_a_study_is_decided_from_its_workspace_and_resumed_from_it(tmp_path, mon
     train(study, TrialSpec.of({"plan.alpha": 0.0}, 0))  # and the driver was killed
     results, failed = run_study(study, print)
     assert (len(results), failed) == (3, [])
-    decision, chosen = tune.decide_study(study)
+    decision, chosen, scores = tune.decide_study(study)
     assert decision.startswith("recommended alpha = 0")
     assert chosen == []  # tracking.log_models=none
+    assert 0 < scores["dev/pool_map"] < 1
     assert (tmp_path / "runs" / "s" / "report.html").is_file()
     assert [trial.status for trial in study.directory.read().trials] == ["finished"] * 3
 

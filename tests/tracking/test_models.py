@@ -13,7 +13,7 @@ from hbt_ray.errors import ConfigError
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.release.gates import GateResult
 from hbt_ray.release.registry import Champion, crown, find_champion, register
-from hbt_ray.tracking.models import README, log_model, log_run_models, logged_models, replace_card
+from hbt_ray.tracking.models import README, RunModel, log_model, log_run_models, logged_models, replace_card
 from hbt_ray.tracking.runs import RunStore
 from tests.mlflow_store import fresh_store
 
@@ -80,13 +80,13 @@ def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch)
     replace_card(client, model, "# a card हिन्दी")
     gate = GateResult(gate="max_rank_distance", on_set="dev", passed=True, reason="rank distance is 5.0")
     assert find_champion(client, "retriever") is None
-    version = register(client, "retriever", model, [gate], tags={"hbt.study": "s"}, description="passed")
+    version = register(client, "retriever", model, [gate], "passed", tags={"hbt.study": "s"}, description="passed")
     crown(client, "retriever", version)
     assert find_champion(client, "retriever") == Champion(version=version, run_id=run_id)
     crowned = mlflow.pyfunc.load_model("models:/retriever@champion")
     np.testing.assert_allclose(crowned.predict(TEXTS), ours.encode(TEXTS, "query"), rtol=0, atol=1e-5)
     tags = client.get_model_version("retriever", version).tags
-    assert tags["hbt.gate.dev.max_rank_distance"] == "pass: rank distance is 5.0"
+    assert tags["hbt.gate.dev.max_rank_distance"] == "passed: rank distance is 5.0"
     again = Path(mlflow.artifacts.download_artifacts(uri)) / "model.sentence_transformer" / README
     assert again.read_text(encoding="utf-8") == "# a card हिन्दी"
 
@@ -122,10 +122,18 @@ def test_a_model_that_did_not_arrive_whole_is_not_taken_for_one(store, encoder, 
 def test_models_of_runs_are_logged_and_one_that_cannot_be_is_named(store, encoder):
     trained, _ = (store.get_or_create(key, key, {}) for key in ("trained", "other"))
     said = []
-    models = {"trained": (str(encoder), 5), "other": ("/nowhere", 5), "absent": (str(encoder), 5)}
+    places = {"trained": str(encoder), "other": "/nowhere", "absent": str(encoder)}
+    models = [RunModel(key, place, 5, "alpha=0.5 seed=0") for key, place in places.items()]
+    store.log_metrics(trained, [{"step": at, "time_ms": at, "values": {"dev/pool_map": at / 10}} for at in (4, 5)])
+    info = {"name": "dev", "digest": "abc", "context": "evaluation", "source": "/x", "profile": {}}
+    store.log_datasets(trained, [info])
     log_run_models(store.tracking_uri, store.experiment, models, said.append)
     assert [output.step for output in store.client.get_run(trained).outputs.model_outputs] == [5]
     (model,) = logged_models(store.client, trained)
     assert said[0].startswith("note: the model of other is not in MLflow: model '/nowhere' is not there")
     assert said[1] == "note: the model of absent is not in MLflow: its run is not in MLflow"
     assert said[2:] == [f"models in MLflow: {model.model_uri}"]
+    assert model.name == "alpha_0_5-seed_0"
+    (score,) = model.metrics
+    assert (score.key, score.value, score.dataset_name, score.dataset_digest) == ("dev/pool_map", 0.5, "dev", "abc")
+    assert [point.step for point in store.client.get_metric_history(trained, "dev/pool_map")] == [4, 5]

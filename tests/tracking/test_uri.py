@@ -2,7 +2,7 @@
 
 import http.server
 import os
-import shlex
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +18,14 @@ import pytest
 
 from hbt_ray.errors import ClusterError
 from hbt_ray.tracking.runs import RunStore
-from hbt_ray.tracking.uri import artifact_location, check_tracking, resolve_tracking_uri, sqlite_path, ui_command
+from hbt_ray.tracking.uri import (
+    artifact_location,
+    check_tracking,
+    free_port,
+    resolve_tracking_uri,
+    sqlite_path,
+    ui_command,
+)
 
 
 def test_recipe_then_environment_then_local_file(monkeypatch, tmp_path):
@@ -122,11 +129,9 @@ def test_the_ui_command_shows_runs_metrics_and_artifacts(tmp_path):
     run_id = store.get_or_create("k", "shown in the UI", {})
     store.log_metrics(run_id, [{"step": 1, "time_ms": 1, "values": {"loss": 0.25}}])
     store.log_bytes(run_id, "config/resolved.yaml", b"alpha: 0.5\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ui_command(uri).replace("mlflow server", f"timeout 60 {shlex.quote(sys.executable)} -m mlflow server")
-    command = command.replace("--port 5000", f"--port {port}")
+    command = ui_command(uri, "/#/page").replace(sys.executable, f"timeout 60 {sys.executable}", 1)
+    assert command.endswith("/#/page")
+    port = re.search(r"--port (\d+)", command)[1]
     with open(tmp_path / "log", "wb") as log:
         ui = subprocess.Popen(command, shell=True, start_new_session=True, stdout=log, stderr=log)
     try:
@@ -145,6 +150,14 @@ def test_the_ui_command_shows_runs_metrics_and_artifacts(tmp_path):
 
 def test_the_ui_of_a_server_is_its_address():
     assert ui_command("http://tracking:5000") == "http://tracking:5000"
+    assert ui_command("http://me:secret@tracking:5000/", "/#/page") == "http://me:***@tracking:5000/#/page"
+
+
+def test_the_port_of_the_ui_is_a_free_one(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert free_port(port) > port
 
 
 def _get(url, patience_s=5.0):
