@@ -17,6 +17,20 @@ UNSPACED = TOUCHING | {"Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Lana", "Tale", "
 """Scripts without spaces between words: all of Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan."""
 
 
+MISTAKEN = {
+    "cz": "cs", "jp": "ja", "gr": "el", "kr": "ko", "dk": "da", "se": "sv", "cn": "zh", "ua": "uk", "vn": "vi",
+    "sp": "es", "ir": "fa", "il": "he", "rs": "sr", "al": "sq", "at": "de", "gb": "en", "us": "en", "np": "ne",
+}  # fmt: skip
+"""Codes of countries that are taken for those of languages; `kr` (Kanuri) and `se` (Northern Sami) are both."""
+
+
+def lang_hint(code: str) -> str:
+    """`cz` -> "Czech is cs"; empty where the code is not known to be mistaken for another."""
+    text = code.strip().lower()
+    right = MISTAKEN.get(text) or _codes_by_name().get(text, "")
+    return f"{lang_name(right)} is {right}" if right else ""
+
+
 @lru_cache(maxsize=4096)
 def canonical_lang(code: str) -> str:
     """Canonical BCP-47 tag of `code`: `deu` -> `de`, `zh_hant` -> `zh-Hant`, `srp-Cyrl` -> `sr-Cyrl`.
@@ -30,7 +44,8 @@ def canonical_lang(code: str) -> str:
     """
     text = code.strip().replace("_", "-")
     if not text or not langcodes.tag_is_valid(text):
-        raise CorpusError(f"lang={code!r} is not a BCP-47 language code; use codes like en, zh, zh-Hant or deu")
+        hint = f" ({hint})" if (hint := lang_hint(code)) else ""
+        raise CorpusError(f"lang={code!r} is not a BCP-47 language code; use codes like en, zh, zh-Hant or deu{hint}")
     tag = langcodes.Language.get(text, normalize=False)
     base = tag.extlangs[-1] if tag.extlangs else tag.language or ""
     short = langcodes.standardize_tag(text)
@@ -90,6 +105,12 @@ def unspaced(lang: str) -> bool:
 def touching(lang: str) -> bool:
     """Whether a language (BCP-47) has nothing between two sentences."""
     return script_of(lang) in TOUCHING
+
+
+@lru_cache(maxsize=1)
+def _codes_by_name() -> dict[str, str]:
+    """English name in small letters -> code, as `english` is written for `en`."""
+    return {name.lower(): code for code, name in Locale("en").languages.items() if len(code) < 4}
 
 
 def _alpha3(base: str) -> set[str]:

@@ -12,7 +12,7 @@ MODULES = sorted(path for folder in ("hbt_ray", "jobs", "benchmarks") for path i
 FLOORS = (
     ("errors",),
     ("arrays", "storage", "languages", "terminal"),
-    ("config", "finished", "records"),
+    ("config", "finished", "reading", "records"),
     ("cluster", "stats", "model", "kit"),
     ("losses", "retrieval"),
     ("corpus",),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from hbt_ray.corpus.inputs import split_inputs, split_options
 from hbt_ray.corpus.sources import SOURCE
 from hbt_ray.errors import CorpusError
+from hbt_ray.reading.columns import id_of
+from hbt_ray.reading.lines import text_lines
 from hbt_ray.storage import open_fs, read_json, write_json, write_whole
 
 DEV_IDS, LICENCES = "dev_ids.txt", "licences.json"
@@ -50,7 +52,7 @@ def read_ids(location: str) -> frozenset[str]:
     """The ids that a file of dev items names, one a line, or several files by commas; none if `location` is empty.
 
     Raises:
-        CorpusError: a file is not there, or names no item.
+        CorpusError: a file is not there, is not in UTF-8, or names no item.
     """
     ids: set[str] = set()
     for file in split_inputs(location) if location else ():
@@ -59,7 +61,7 @@ def read_ids(location: str) -> frozenset[str]:
             raise CorpusError(
                 f"corpus.dev_ids={file!r} is not a file; give a file with one item id a line, or leave it out"
             )
-        named = {line.strip() for line in fs.cat_file(path).decode().splitlines()} - {""}
+        named = {id_of(line) for _, line in text_lines(file)}
         if not named:
             raise CorpusError(f"corpus.dev_ids={file!r} names no item; leave it out to use corpus.dev_share")
         ids |= named

@@ -192,8 +192,8 @@ def _spill(
         for table in read_unit(unit):
             try:
                 table = check_rows(table, langs).select(columns)
-            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # bytes that are no UTF-8
-                raise CorpusError(f"{unit.path}: a column is not text ({one_line(error)})") from None
+            except (ValueError, pa.ArrowTypeError) as error:  # bytes that are no UTF-8, a list that is none
+                raise CorpusError(f"{unit.path}: a column cannot be read ({one_line(error)})") from None
             writer.add(table, partition_of(table["id"], num_partitions))
     pa.default_memory_pool().release_unused()
     return location

@@ -34,18 +34,21 @@ from hbt_ray.corpus.grouping import (
 from hbt_ray.corpus.inputs import Inputs, find_inputs, input_name
 from hbt_ray.corpus.manifest import MANIFEST, Corpus, GroupCounts, Manifest, ShardInfo, write_file
 from hbt_ray.corpus.passages import BOILERPLATE, DevRule, hash_passages, join_groups, num_buckets, read_labels
-from hbt_ray.corpus.rows import NOT_SELECTED, SCHEMA
+from hbt_ray.corpus.rows import BAD_LANG, NOT_SELECTED, SCHEMA
 from hbt_ray.corpus.shards import PartitionStats, coverage, drop_problems, widen, write_shard
 from hbt_ray.corpus.splits import PartitionResult, count_pairs, merge_split, token_table
 from hbt_ray.corpus.tokens import RoleTokenizer
 from hbt_ray.errors import CorpusError, UnreadableError
 from hbt_ray.finished import made_otherwise
-from hbt_ray.languages import canonical_lang
+from hbt_ray.languages import canonical_lang, lang_hint, lang_name
 from hbt_ray.storage import is_local, only_job, open_fs, write_json, write_whole
 from hbt_ray.terminal import Report
 
 COUNTS = "counts.json"
 """What the corpus card needs beside the manifest: items of every pair of languages, and lengths of uncut texts."""
+
+SHOWN_IDS = 5
+"""Ids that a note lists."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ def _run(
         stats.add(result.stats)
     _check_skipped(job.config, stats, report)
     langs = tuple(sorted({lang for result in results for lang in result.langs}))
+    _check_asked(job, stats, langs, report)
     splits = {name: merge_split(name, job.directory, results, langs) for name in ("train", "dev")}
     if not splits["train"].num_items:
         raise CorpusError(f"corpus.input={job.config.input!r}: no usable rows are left for training")
@@ -187,9 +191,6 @@ def _run(
     write_json(f"{job.directory}/{COUNTS}", {"pairs": count_pairs(results, langs), "whole": stats.whole})
     write_whole(f"{job.directory}/{MANIFEST}", manifest.to_json().encode())
     train, dev = splits["train"], splits["dev"]
-    named = dev.num_items - groups.num_dev_moved
-    if job.dev.ids is not None and named < len(job.dev.ids):
-        report(f"note: {named:,} of the {len(job.dev.ids):,} ids in corpus.dev_ids are in the corpus")
     report(
         f"corpus {job.directory}: {train.num_items:,} train items ({train.num_rows:,} rows), "
         f"{dev.num_items:,} dev items, {len(langs)} languages, {len(train.shards)} shards"
@@ -234,6 +235,8 @@ def _make_shards(load: Load, part: int, job: Job) -> PartitionResult:
         wide = widen(table, langs, tokenizer, stats, labels, limits=limits, num_negatives=num_negatives)
         del table
         shards = {"train": wide.filter(pa.array(~labels.dev)), "dev": wide.filter(pa.array(labels.dev))}
+        if job.dev.ids is not None:
+            stats.dev_ids.update(job.dev.ids.intersection(wide["item_id"].to_pylist()))
         del wide
     for split in list(shards):
         shard = shards.pop(split)
@@ -253,13 +256,37 @@ def _tokenizer(base: str, config: CorpusConfig, trust_remote_code: bool) -> Role
 
 def _check_skipped(config: CorpusConfig, stats: PartitionStats, report: Report) -> None:
     problems = {name: num for name, num in sorted(stats.skipped.items()) if name != NOT_SELECTED}
+    hint = lang_hint(stats.examples.get(BAD_LANG, "").rpartition(", lang ")[2])
+    hint = f" ({hint})" if hint else ""
     if problems and config.bad_rows == "error":
         counts = "; ".join(f"{num:,} x {name} (e.g. {stats.examples[name]})" for name, num in problems.items())
         raise CorpusError(
-            f"corpus.input={config.input!r} has unusable rows: {counts}; mend them, or set corpus.bad_rows=skip"
+            f"corpus.input={config.input!r} has unusable rows: {counts}{hint}; mend them, or set corpus.bad_rows=skip"
         )
     for name, num in sorted(stats.skipped.items()):
-        report(f"left out {num:,} rows: {name} (e.g. {stats.examples[name]})")
+        report(f"left out {num:,} rows: {name} (e.g. {stats.examples[name]}{hint if name == BAD_LANG else ''})")
+
+
+def _check_asked(job: Job, stats: PartitionStats, langs: tuple[str, ...], report: Report) -> None:
+    """Languages, negatives and dev items that were asked for are there: CorpusError, or a note for some dev items."""
+    config = job.config
+    if missing := sorted(set(job.langs) - set(langs)):
+        have = ", ".join(sorted({*langs, *stats.other_langs})) or "no usable row"
+        raise CorpusError(
+            f"corpus.langs={list(job.langs)} names {', '.join(missing)}, in which corpus.input={config.input!r} has no "
+            f"usable row; it has {have}: take the others out of corpus.langs"
+        )
+    if config.num_negatives and not stats.num_negatives:
+        raise CorpusError(
+            f"corpus.num_negatives={config.num_negatives}, but no row of corpus.input={config.input!r} has any; put a "
+            "list of texts into a column `negatives` (in JSON where the file is CSV), or set it to 0"
+        )
+    for lang in langs:
+        if hint := lang_hint(lang):
+            report(f"note: {lang} is the code of {lang_name(lang)}; {hint}")
+    if job.dev.ids is not None and (absent := sorted(job.dev.ids - stats.dev_ids)):
+        shown = ", ".join(absent[:SHOWN_IDS]) + (", ..." if len(absent) > SHOWN_IDS else "")
+        report(f"note: {len(absent):,} of the {len(job.dev.ids):,} ids in corpus.dev_ids match no usable item: {shown}")
 
 
 def _digest(value: object) -> str:

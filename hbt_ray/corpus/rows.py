@@ -7,14 +7,12 @@ same pass that joins it, with one example each.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hbt_ray.errors import CorpusError
-from hbt_ray.languages import canonical_lang
+from hbt_ray.reading.columns import TEXTS, as_ids, as_langs, as_lists, as_texts
 
 SCHEMA = pa.schema(
     {
@@ -24,11 +22,12 @@ SCHEMA = pa.schema(
         "question": pa.string(),
         "passage": pa.string(),
         "weight": pa.float32(),
-        "negatives": pa.list_(pa.string()),
+        "negatives": TEXTS,
         "problem": pa.string(),
     }
 )
 NO_ID = "empty id"
+NO_LANG = "empty language code"
 BAD_LANG = "unknown language code"
 EMPTY_QUESTION = "empty question"
 EMPTY_PASSAGE = "empty passage"
@@ -46,17 +45,20 @@ def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
     `langs` (canonical codes; empty is all) have that as their problem.
     """
     n = table.num_rows
-    text = {name: _stripped(table[name]) for name in ("id", "lang", "question", "passage")}
-    source = _stripped(table["source"]) if "source" in table.column_names else pa.nulls(n, pa.string())
+    text = {name: pc.fill_null(as_texts(table[name]), "") for name in ("question", "passage")}
+    ids = pc.fill_null(as_ids(table["id"]), "")
+    source = as_texts(table["source"]) if "source" in table.column_names else pa.nulls(n, pa.string())
     source = pc.if_else(pc.equal(pc.fill_null(source, ""), ""), DEFAULT_SOURCE, source)
-    lang, lang_ok = _canonical(text["lang"])
+    lang, known = as_langs(table["lang"])
+    lang_ok = pa.array(known)
     weight, weight_ok = _weights(table)
     problems = {
         BAD_WEIGHT: pc.invert(weight_ok),
         EMPTY_PASSAGE: pc.equal(text["passage"], ""),
         EMPTY_QUESTION: pc.equal(text["question"], ""),
         BAD_LANG: pc.invert(lang_ok),
-        NO_ID: pc.equal(text["id"], ""),
+        NO_LANG: pc.equal(lang, ""),
+        NO_ID: pc.equal(ids, ""),
     }
     if langs:  # last, so that it wins: a row that nobody asked for cannot be wrong
         problems[NOT_SELECTED] = pc.and_(lang_ok, pc.invert(pc.is_in(lang, pa.array(langs, pa.string()))))
@@ -65,7 +67,7 @@ def check_rows(table: pa.Table, langs: Sequence[str] = ()) -> pa.Table:
         problem = pc.if_else(bad, name, problem)
     good = pc.is_null(problem)
     columns = {
-        "id": text["id"],
+        "id": ids,
         "lang": lang,
         "source": source,
         "question": pc.if_else(good, text["question"], None),
@@ -82,7 +84,7 @@ def _negatives(table: pa.Table, passage: pa.Array) -> pa.Array:
     kind = SCHEMA.field("negatives").type
     if "negatives" not in table.column_names:
         return pa.nulls(table.num_rows, kind)
-    lists = table["negatives"].cast(kind).combine_chunks()
+    lists = as_lists(table["negatives"])
     values = pc.utf8_trim_whitespace(pc.fill_null(pc.list_flatten(lists), ""))
     parents = pc.list_parent_indices(lists)
     keep = pc.and_(pc.not_equal(values, ""), pc.not_equal(values, passage.take(parents)))
@@ -91,33 +93,16 @@ def _negatives(table: pa.Table, passage: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, values.filter(keep), mask=pa.array(counts == 0))
 
 
-def _stripped(column: pa.ChunkedArray) -> pa.Array:
-    text = pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), ""))
-    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
-
-
-def _canonical(codes: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Canonical codes (the raw one if unknown) and whether each is known."""
-    encoded = codes.dictionary_encode()
-    canonical, known = encoded.dictionary.to_pylist(), []
-    for number, code in enumerate(canonical):
-        with suppress(CorpusError):
-            canonical[number] = canonical_lang(code)
-            known.append(number)
-    is_known = pc.is_in(encoded.indices, pa.array(known, encoded.indices.type))
-    return pa.array(canonical, pa.string()).take(encoded.indices), is_known
-
-
 def _weights(table: pa.Table) -> tuple[pa.Array, pa.Array]:
     """Weights (1 if missing or unusable) and whether each is usable."""
-    texts = table["weight"].to_pylist() if "weight" in table.column_names else [None] * table.num_rows
-    values = np.array([_float(value) for value in texts], np.float32)
+    texts = as_texts(table["weight"]).to_pylist() if "weight" in table.column_names else [None] * table.num_rows
+    values = np.array([_float(text) for text in texts], np.float32)
     ok = np.isfinite(values) & (values > 0)
     return pa.array(np.where(ok, values, np.float32(1))), pa.array(ok)
 
 
-def _float(value: object) -> float:
+def _float(text: str | None) -> float:
     try:
-        return 1.0 if value is None else float(str(value))
+        return float(text) if text else 1.0
     except ValueError:
         return float("nan")

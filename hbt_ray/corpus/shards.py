@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from hbt_ray.corpus.rows import DUPLICATE, TWO_SOURCES
+from hbt_ray.corpus.rows import DUPLICATE, NOT_SELECTED, TWO_SOURCES
 
 ROW_GROUP_BYTES = 4 << 20
 MIN_ROW_GROUP, MAX_ROW_GROUP = 64, 8192
@@ -68,6 +68,12 @@ class PartitionStats:
     passage_tokens: dict[str, Counter[int]] = field(default_factory=dict)
     whole: dict[str, Counter[str]] = field(default_factory=dict)
     """Language -> `tokens`, `words` and `chars` of the texts that were not cut, prefix and special tokens left out."""
+    num_negatives: int = 0
+    """Hard negatives that were kept."""
+    dev_ids: set[str] = field(default_factory=set)
+    """Ids of the dev items."""
+    other_langs: set[str] = field(default_factory=set)
+    """Languages of rows that were not asked for."""
 
     def skip(self, problem: str, num: int, example: str) -> None:
         """Count `num` rows left out for `problem`, keeping the first example in order of text."""
@@ -78,6 +84,9 @@ class PartitionStats:
         """Fold another partition's counts into these."""
         for problem, num in other.skipped.items():
             self.skip(problem, num, other.examples[problem])
+        self.num_negatives += other.num_negatives
+        self.dev_ids |= other.dev_ids
+        self.other_langs |= other.other_langs
         for name in ("query_tokens", "passage_tokens", "whole"):
             counts = getattr(self, name)
             for lang, more in getattr(other, name).items():
@@ -91,6 +100,8 @@ def drop_problems(table: pa.Table, stats: PartitionStats) -> pa.Table:
         rows = bad.filter(pc.equal(bad["problem"], problem))
         where = pc.min(pc.binary_join_element_wise(rows["id"], rows["lang"], ", lang "))
         stats.skip(problem, rows.num_rows, f"id {where}")
+        if problem == NOT_SELECTED:
+            stats.other_langs.update(rows["lang"].unique().to_pylist())
     good = pc.is_null(table["problem"])
     if bad.num_rows:
         table = table.filter(good)
@@ -180,6 +191,7 @@ def widen(
             columns[f"negative_{code}"], columns[f"negative_hash_{code}"], hashes, lengths = negative_columns(
                 texts, items, n, tokenise, num_negatives
             )
+            stats.num_negatives += int(lengths.sum())
             there = np.arange(num_negatives) < lengths[:, None]
             negative_labels[code] = np.where(there, np.uint64(0), NO_PLACE)
             negative_labels[code][there] = labels.of_texts(hashes)

@@ -172,12 +172,12 @@ def test_a_truncated_or_damaged_gzip_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "not valid JSON"), ("[1]", "a JSON object is needed, found list"), ("\\xff", "not valid")],
+    [("{", "not valid JSON"), ("[1]", r"is '\[1\]'; a JSON object")],
 )
 def test_malformed_json_is_named_by_its_line(tmp_path, line, message):
     path = tmp_path / "x.jsonl"
-    path.write_bytes(b"\n" + json.dumps(ROWS[0]).encode() + b"\n" + line.encode().replace(b"\\xff", b'{"a":"\xff"}'))
-    with pytest.raises(CorpusError, match=rf"x\.jsonl line 3: {message}"):
+    path.write_bytes(b"\n" + json.dumps(ROWS[0]).encode() + b"\n" + line.encode())
+    with pytest.raises(CorpusError, match=rf"x\.jsonl line 3:? {message}"):
         read(path)
 
 
@@ -212,13 +212,12 @@ def test_the_fingerprint_is_of_names_and_contents(tmp_path):
     assert len(prints) == 3
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.tsv"])
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
 def test_csv(tmp_path, monkeypatch, name):
     monkeypatch.setattr(module, "BATCH_ROWS", 4)
-    tab = "\t" if "tsv" in name else ","
     rows = [{**row, "passage": row["passage"] + '\n"x", y\tz', "more": "1"} for row in ROWS]
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], delimiter=tab)
+    writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
     writer.writerows(rows)
     data = text.getvalue().encode()
@@ -234,7 +233,13 @@ def test_a_csv_file_that_cannot_be_used(tmp_path):
     with pytest.raises(CorpusError, match=r"x\.csv: missing column lang; found id, question, passage"):
         find_inputs(str(tmp_path))
     (tmp_path / "x.csv").write_text("id,lang,question,passage\n1,en,a\n")
-    with pytest.raises(CorpusError, match=r"x\.csv: not a whole CSV file"):
+    with pytest.raises(CorpusError, match=r"x\.csv line 2 has 3 cells, its header 4"):
+        read(tmp_path)
+    (tmp_path / "x.csv").write_text('id,lang,question,passage\n1,en,a,b\n2,en,"a,b\n3,en,a,b\n')
+    with pytest.raises(CorpusError, match=r"x\.csv line 3: a cell .* quotation mark that nothing closes"):
+        read(tmp_path)
+    (tmp_path / "x.csv").write_text('id,lang,question,passage\n1,en,"a,b\n3,en,"a",b\n')
+    with pytest.raises(CorpusError, match=r"x\.csv line 2: a cell .* quotation mark that nothing closes"):
         read(tmp_path)
     (tmp_path / "x.csv").write_text("")
     with pytest.raises(CorpusError, match=r"x\.csv: is empty"):
@@ -287,11 +292,11 @@ def test_hard_negatives_are_lists_of_strings(tmp_path):
     datasets.Dataset.from_list(rows).save_to_disk(tmp_path / "hf")
     for name in ("x.parquet", "x.jsonl", "hf"):
         assert [row["negatives"] for row in read(tmp_path / name)] == [row["negatives"] for row in rows]
-    path = write_jsonl(tmp_path / "y.jsonl", [{**ROWS[0], "negatives": "a"}])
-    with pytest.raises(CorpusError, match=r"y\.jsonl line 1: negatives is a str; a list of strings is needed"):
+    path = write_jsonl(tmp_path / "y.jsonl", [{**ROWS[0], "negatives": "['a']"}])
+    with pytest.raises(CorpusError, match=r"y\.jsonl line 1: negatives .* is no list in JSON"):
         read(path)
-    path = write_parquet(tmp_path / "y.parquet", [{**ROWS[0], "negatives": [1]}])
-    with pytest.raises(CorpusError, match=r"column negatives holds list<.*int64>; a list of strings is needed"):
+    path = write_parquet(tmp_path / "y.parquet", [{**ROWS[0], "negatives": [{"a": 1}]}])
+    with pytest.raises(CorpusError, match=r"column negatives holds list<.*; a list of strings is needed"):
         find_inputs(str(path))
 
 

@@ -27,7 +27,8 @@ def read_hf(unit: Unit) -> Iterator[pa.Table]:
     """Tables of at most `BATCH_ROWS` rows."""
     dataset = load_hf(unit.path).select_columns(file_columns(unit.columns)).with_format("arrow")
     for start in range(unit.start, unit.stop, units.BATCH_ROWS):
-        yield take_columns(dataset[start : min(start + units.BATCH_ROWS, unit.stop)], unit, start)
+        stop = min(start + units.BATCH_ROWS, unit.stop)
+        yield take_columns(dataset[start:stop], unit, start, stop - start)
 
 
 def is_hf(fs: AbstractFileSystem, root: str) -> bool:

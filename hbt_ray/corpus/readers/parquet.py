@@ -45,7 +45,7 @@ def read_parquet(unit: Unit) -> Iterator[pa.Table]:
             row = sum(reader.metadata.row_group(group).num_rows for group in range(unit.start))
             groups = range(unit.start, unit.stop)
             for batch in reader.iter_batches(units.BATCH_ROWS, row_groups=groups, columns=file_columns(unit.columns)):
-                yield take_columns(pa.Table.from_batches([batch]), unit, row)
+                yield take_columns(pa.Table.from_batches([batch]), unit, row, batch.num_rows)
                 row += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise unreadable(unit.path, error, "cannot be read") from None

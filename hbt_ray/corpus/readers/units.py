@@ -10,6 +10,7 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 
 from hbt_ray.errors import CorpusError
+from hbt_ray.reading.columns import named_labels
 from hbt_ray.storage import is_local
 
 REQUIRED = ("id", "lang", "question", "passage")
@@ -72,8 +73,8 @@ def check_columns(
 
 
 def _is_texts(kind: pa.DataType) -> bool:
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    return bool(lists and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type)))
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return not pa.types.is_nested(kind.value_type if lists else kind)
 
 
 def file_columns(columns: tuple[str, ...]) -> list[str]:
@@ -82,17 +83,19 @@ def file_columns(columns: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(column for column in wanted if column[:1] not in ("=", ROW_NUMBER)))
 
 
-def take_columns(table: pa.Table, unit: Unit, first_row: int) -> pa.Table:
-    """`table`, which begins at row `first_row` of the unit's file, under the names of long form."""
+def take_columns(table: pa.Table | Mapping[str, pa.Array], unit: Unit, first_row: int, num_rows: int) -> pa.Table:
+    """`num_rows` rows, which begin at row `first_row` of the unit's file, under the names of long form."""
+    if isinstance(table, pa.Table):
+        table = named_labels(table)
     out: dict[str, Any] = {}
     for entry in unit.columns:
         name, _, column = entry.partition("=")
         if column == ROW_NUMBER:
             stem = unit.path.rsplit("/", 1)[-1].split(".")[0]
-            rows = range(first_row, first_row + table.num_rows)
+            rows = range(first_row, first_row + num_rows)
             out[name] = pa.array([f"{stem}:{row}" for row in rows], pa.string())
         elif column[:1] == "=":
-            out[name] = pa.array([column[1:]] * table.num_rows, pa.string())
+            out[name] = pa.array([column[1:]] * num_rows, pa.string())
         else:
             out[name] = table[column or name]
     return pa.table(out)

@@ -6,7 +6,16 @@ from pathlib import Path
 from hbt_ray.errors import EvaluationError
 from hbt_ray.languages import UNKNOWN
 from hbt_ray.retrieval.sets.builder import SetBuilder
-from hbt_ray.retrieval.sets.lines import choose_langs, find_file, need_file, read_beir_qrels, read_passages, read_texts
+from hbt_ray.retrieval.sets.lines import (
+    choose_langs,
+    find_file,
+    known_langs,
+    lang_of,
+    need_file,
+    read_beir_qrels,
+    read_passages,
+    read_texts,
+)
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 from hbt_ray.retrieval.sets.windows import Chunking
 
@@ -50,7 +59,7 @@ def load_beir(
         lack = f"{root} has neither queries.<lang>.jsonl nor corpus.<lang>.jsonl for"
         chosen = choose_langs(langs, have, lack)
     else:
-        chosen = tuple(langs or (UNKNOWN,))
+        chosen = known_langs(langs or (UNKNOWN,))
         if len(chosen) > 1:
             raise EvaluationError(f"{root} is of one language, but langs is {', '.join(chosen)}; give one code.")
         queries, corpus = ({chosen[0]: _whole_side(root, side)} for side in ("queries", "corpus"))
@@ -72,10 +81,14 @@ def _by_lang(root: Path, side: str) -> dict[str, list[Path]]:
     """Language -> its `<side>.<lang>.jsonl[.gz]`."""
     if not root.is_dir():
         raise EvaluationError(f"there is no directory {root}; pass the one that holds corpus.jsonl[.gz].")
-    names = {
-        path.name.removesuffix(".gz").removesuffix(".jsonl"): path for path in sorted(root.glob(f"{side}.*.jsonl*"))
-    }
-    return {name.removeprefix(f"{side}."): [path] for name, path in names.items() if path.suffix in (".jsonl", ".gz")}
+    files: dict[str, list[Path]] = {}
+    seen: set[str] = set()
+    for path in sorted(root.glob(f"{side}.*.jsonl*")):
+        name = path.name.removesuffix(".gz")
+        if name.endswith(".jsonl") and name not in seen:  # x.jsonl goes before x.jsonl.gz
+            seen.add(name)
+            files.setdefault(lang_of(name.removeprefix(f"{side}.").removesuffix(".jsonl"), path), []).append(path)
+    return files
 
 
 def _whole_side(root: Path, side: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """A retrieval set from queries, passages and judgements as files give them; what does not fit is noted."""
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,6 +45,7 @@ class SetBuilder:
         self._ids, self._texts = TextWriter(), TextWriter()
         self._num_windows = array("q")
         self._blank: list[str] = []
+        self._no_id: Counter[str] = Counter()
         self._gold: dict[str, dict[int, int]] = {}
         self._lost: dict[str, list[int]] = {}
 
@@ -60,7 +62,10 @@ class SetBuilder:
         first = len(self._ids)
         for path in files:
             for _, name, title, text in read(path):
-                self._add_passage(name, title, text)
+                if name:
+                    self._add_passage(name, title, text)
+                else:
+                    self._no_id[path.name] += 1
         self._rows[lang] = range(first, len(self._ids))
         ids = self._ids.column().chunks.slice(first)
         if pc.count_distinct(ids).as_py() < len(ids):
@@ -71,6 +76,9 @@ class SetBuilder:
         """Add queries of a language; EvaluationError, with the line, for an id that comes twice, or no text."""
         queries = self._queries[lang]
         for number, name, _, text in read(path):
+            if not name:
+                self._no_id[path.name] += 1
+                continue
             if prefix + name in queries:
                 raise EvaluationError(
                     f"{path} {unit} {number} has the id {name}, which an earlier {unit} has; keep one of them."
@@ -141,6 +149,8 @@ class SetBuilder:
                 f"no query of set {self.name!r} has a relevant passage: {' '.join(self._notes) or 'no judgements'} "
                 "Take queries, passages and judgements from one release."
             )
+        for name, count in self._no_id.items():
+            self.note(f"{count} entries of {name} have no id and are left out.")
         self._note_left_out()
         num_passages = len(self._ids)
         text_passages = None
@@ -230,7 +240,7 @@ def _raise_repeat(files: Sequence[Path], read: Read, unit: str) -> NoReturn:
     seen: set[str] = set()
     for path in files:
         for number, name, _, _ in read(path):
-            if name in seen:
+            if name and name in seen:
                 raise EvaluationError(
                     f"{path} {unit} {number} has the id {name}, which an earlier {unit} has; keep one of them."
                 )

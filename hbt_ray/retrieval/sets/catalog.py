@@ -13,6 +13,7 @@ from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.sets import hub
 from hbt_ray.retrieval.sets.beir import load_beir
 from hbt_ray.retrieval.sets.lareqa import load_lareqa
+from hbt_ray.retrieval.sets.lines import known_langs
 from hbt_ray.retrieval.sets.longform import load_longform
 from hbt_ray.retrieval.sets.miracl import load_miracl
 from hbt_ray.retrieval.sets.mldr import load_mldr
@@ -135,7 +136,8 @@ def load_set(name: str, langs: Sequence[str] = ()) -> RetrievalSet:
     """
     kind, directory, options = parse_name(name)
     entry = SETS[kind]
-    chosen = tuple(langs) or tuple(lang for lang in options.get("langs", "").split(",") if lang)
+    asked = tuple(langs) or tuple(lang for lang in options.get("langs", "").split(",") if lang)
+    chosen = known_langs(asked)
     split = options.get("split", entry.split)
     if directory != HUB:
         path = Path(directory)

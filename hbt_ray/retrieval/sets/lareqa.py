@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.sets.builder import SetBuilder
-from hbt_ray.retrieval.sets.lines import Judgement, choose_langs, first_names
+from hbt_ray.retrieval.sets.lines import Judgement, choose_langs, first_names, lang_of
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 
@@ -77,7 +77,7 @@ def _find_files(directory: Path) -> dict[str, Path]:
     for path in sorted(directory.iterdir()):
         lang = path.name.removesuffix(".gz").removesuffix(".json")
         if path.name in (f"{lang}.json", f"{lang}.json.gz") and lang != "gold_all_langs":
-            files.setdefault(lang, path)
+            files.setdefault(lang_of(lang, path), path)
     if not files:
         raise EvaluationError(
             f"{directory} holds no file <lang>.json or <lang>.json.gz; pass the one with the language files."

@@ -1,16 +1,20 @@
 """Lines of the files that benchmarks come in (.jsonl, .tsv, each also .gz; Parquet), with errors that say where."""
 
-import gzip
-import json
-import zlib
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hbt_ray.errors import EvaluationError
+from hbt_ray.errors import CorpusError, EvaluationError
+from hbt_ray.languages import canonical_lang, lang_hint
+from hbt_ray.reading.columns import as_texts, id_of, lang_if_known, named_labels, text_of
+from hbt_ray.reading.lines import json_lines, text_lines
 
+HEADERS = ("score", "label", "relevance", "rel", "grade", "")
+"""What the column of grades is called in a header of qrels."""
 SHOWN = 5
 """Names that a message lists."""
 
@@ -27,13 +31,30 @@ class Judgement(NamedTuple):
     grade: int
 
 
+def lang_of(name: str, place: Path | str) -> str:
+    """The canonical code of the language that `place` has in its name; EvaluationError where `name` is none."""
+    try:
+        return canonical_lang(name)
+    except CorpusError as error:
+        raise EvaluationError(f"{place}: {error}") from None
+
+
+def known_langs(langs: Sequence[str]) -> tuple[str, ...]:
+    """The canonical codes of the languages that were asked for, each once; what is no code stays as it is."""
+    return tuple(dict.fromkeys(lang_if_known(lang)[0] for lang in langs))
+
+
 def choose_langs(langs: Sequence[str] | None, have: Collection[str], lack: str) -> tuple[str, ...]:
-    """`langs`, or all that there are, by code; EvaluationError, which begins with `lack`, where one is not there."""
-    chosen = tuple(langs) if langs else tuple(sorted(have))
+    """`langs`, or all that there are, by canonical code.
+
+    Raises EvaluationError, which begins with `lack`, where one is not there.
+    """
+    chosen = known_langs(langs) if langs else tuple(sorted(have))
     absent = [lang for lang in chosen if lang not in have]
+    hints = "".join(f" ({hint})" for lang in absent if (hint := lang_hint(lang)))
     if absent or not chosen:
         raise EvaluationError(
-            f"{lack} {first_names(absent) or 'any language'}; it has {', '.join(sorted(have)) or 'none'}."
+            f"{lack} {first_names(absent) or 'any language'}; it has {', '.join(sorted(have)) or 'none'}{hints}."
         )
     return chosen
 
@@ -58,18 +79,8 @@ def need_file(directory: Path, *names: str) -> Path:
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number from 1, line without its end) of every line that is not blank; EvaluationError if unreadable."""
-    number = 0
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, (line.removeprefix("\ufeff") if number == 1 else line).rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise EvaluationError(f"{path} is not in UTF-8 after line {number} ({error}); convert it.") from error
-    except EOFError as error:
-        raise EvaluationError(f"{path} is cut off after line {number} ({error}); fetch it again.") from error
-    except (OSError, zlib.error) as error:
-        raise EvaluationError(f"{path} is not readable after line {number} ({error}); fetch it again.") from error
+    with _as_evaluation_error():
+        yield from text_lines(str(path))
 
 
 def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -77,23 +88,12 @@ def read_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises EvaluationError, naming file and line, where a line is no JSON object or its text is no Unicode.
     """
-    if path.suffix == ".parquet":
-        yield from read_parquet(path)
-        return
-    for number, line in lines(path):
-        try:
-            record: Any = json.loads(line)
-            if "\\ud" in line or "\\uD" in line:  # escapes can write half a pair, which no tokenizer takes
-                json.dumps(record, ensure_ascii=False).encode()
-        except ValueError as error:
-            raise EvaluationError(f"{path} line {number} is not JSON ({error}); fetch the file again.") from error
-        if not isinstance(record, dict):
-            raise EvaluationError(f"{path} line {number} is {line[:60]!r}, but needs to be an object, {{...}}.")
-        yield number, record
+    with _as_evaluation_error():
+        yield from read_parquet(path) if path.suffix == ".parquet" else json_lines(str(path))
 
 
 def read_parquet(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row number from 1, row) of a Parquet file, of `columns` alone where some are named.
+    """(row number from 1, row) of a Parquet file, of `columns` alone where some are named; cells are texts or None.
 
     Raises EvaluationError for a file that is unreadable or lacks one of them.
     """
@@ -104,7 +104,9 @@ def read_parquet(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int,
             if missing := [name for name in columns if name not in have]:
                 raise EvaluationError(f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(have)}.")
             for batch in file.iter_batches(batch_size=8192, columns=list(columns) or None):
-                for record in batch.to_pylist():
+                table = named_labels(pa.Table.from_batches([batch]))
+                plain = [name for name in table.column_names if not pa.types.is_nested(table.schema.field(name).type)]
+                for record in pa.table({name: as_texts(table[name]) for name in plain}).to_pylist():
                     number += 1
                     yield number, record
     except EvaluationError:
@@ -114,18 +116,18 @@ def read_parquet(path: Path, columns: Sequence[str] = ()) -> Iterator[tuple[int,
 
 
 def read_texts(path: Path, id_key: str = "_id", text_key: str = "text") -> Iterator[Text]:
-    """The text of each record; the title may be missing, then it is empty.
+    """The text of each record; a title or an id that is missing is empty.
 
     Raises EvaluationError, naming file and line, where a record has no `id_key` and `text_key`.
     """
     for number, record in read_records(path):
-        name, text = record.get(id_key), record.get(text_key)
-        if not isinstance(name, str | int) or not isinstance(text, str):
+        values = [record.get(key) for key in (id_key, "title", text_key)]
+        if not {id_key, text_key} <= set(record) or any(isinstance(value, list | dict) for value in values):
             raise EvaluationError(
                 f"{path} line {number} needs the keys {id_key!r} and {text_key!r} (a string); "
                 f"it has {first_names(sorted(record)) or 'none'}."
             )
-        yield number, str(name), str(record.get("title") or ""), text
+        yield number, id_of(values[0]), text_of(values[1]) or "", text_of(values[2]) or ""
 
 
 def read_passages(path: Path, id_key: str = "_id") -> Iterator[Text]:
@@ -140,14 +142,14 @@ def read_tsv_texts(path: Path) -> Iterator[Text]:
         name, tab, text = line.partition("\t")
         if not tab:
             raise EvaluationError(f"{path} line {number} is {line[:60]!r}, but needs an id, a tab and a text.")
-        yield number, name, "", text
+        yield number, id_of(name), "", text
 
 
 def read_beir_qrels(path: Path) -> Iterator[Judgement]:
     """query-id, corpus-id and score by tabs, below a header (which may be missing)."""
-    for number, line in lines(path):
+    for row, (number, line) in enumerate(lines(path)):
         fields = line.split("\t")
-        if number == 1 and fields[0].strip().lower() in ("query-id", "query_id", "qid"):
+        if not row and len(fields) == 3 and fields[2].strip().lower() in HEADERS:
             continue
         yield _judgement(path, number, fields, (0, 1, 2), "query-id, corpus-id and score by tabs")
 
@@ -163,12 +165,20 @@ def first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")
 
 
+@contextmanager
+def _as_evaluation_error() -> Iterator[None]:
+    try:
+        yield
+    except CorpusError as error:
+        raise EvaluationError(str(error)) from None
+
+
 def _judgement(path: Path, number: int, fields: Sequence[str], places: tuple[int, int, int], want: str) -> Judgement:
     query, passage, grade = places
     try:
         if len(fields) != grade + 1:
             raise ValueError
-        return Judgement(fields[query].strip(), fields[passage].strip(), int(fields[grade]))
+        return Judgement(id_of(fields[query]), id_of(fields[passage]), int(id_of(fields[grade])))  # 1.0 is 1
     except ValueError:
         shown = " ".join(fields)[:60]
         raise EvaluationError(f"{path} line {number} is {shown!r}, but needs {want} (an integer).") from None

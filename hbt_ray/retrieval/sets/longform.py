@@ -1,11 +1,14 @@
 """A parallel set in long form: Parquet rows of id, lang, question and passage, in any number of languages."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 
 from hbt_ray.errors import EvaluationError
+from hbt_ray.languages import lang_hint
+from hbt_ray.reading.columns import id_of, lang_if_known
 from hbt_ray.retrieval.sets.builder import SetBuilder
 from hbt_ray.retrieval.sets.lines import Judgement, choose_langs, first_names, read_parquet
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
@@ -27,7 +30,8 @@ def load_longform(path: str | Path, langs: Sequence[str] | None = None, *, name:
 
     A row is one item in one language. A question is answered by its item's passage in every language, and by
     passages of its languages with the same text as one of these. `langs` chooses and orders the languages;
-    None takes all, by code. Rows without a question or a passage are left out and counted in the notes.
+    None takes all, by code. Rows without an id, a known language, a question or a passage are left out and counted in
+    the notes.
 
     Raises EvaluationError for a missing or unreadable file, missing columns or languages, and an id that comes
     twice in a language.
@@ -35,9 +39,13 @@ def load_longform(path: str | Path, langs: Sequence[str] | None = None, *, name:
     root = Path(path)
     items: dict[str, list[Item]] = {}
     place: dict[str, int] = {}
-    for number, (item, lang, question, passage) in enumerate(_rows(root), start=1):
+    unusable: Counter[str] = Counter()
+    for number, (item, lang, known, question, passage) in enumerate(_rows(root), start=1):
+        if not item or not known:
+            unusable["no id" if not item else _wrong_lang(lang)] += 1
+            continue
         place.setdefault(item, len(place))
-        items.setdefault(lang, []).append(Item(number, item, question or "", passage or ""))
+        items.setdefault(lang, []).append(Item(number, item, question, passage))
     chosen = choose_langs(langs, items, f"{root} has no rows in")
     whole = {
         lang: sorted(
@@ -49,8 +57,9 @@ def load_longform(path: str | Path, langs: Sequence[str] | None = None, *, name:
     kept = {item.number for lang in chosen for item in whole[lang]}
     blank = [(item.number, item.id) for lang in chosen for item in items[lang] if item.number not in kept]
     names = first_names([name for _, name in sorted(blank)])
-    left_out = f"{len(blank)} rows have no question or no passage and are left out: {names}."
-    builder = SetBuilder(name, chosen, notes=[left_out] if blank else [])
+    notes = [f"{count} rows have {what} and are left out." for what, count in unusable.items()]
+    notes += [f"{len(blank)} rows have no question or no passage and are left out: {names}."] if blank else []
+    builder = SetBuilder(name, chosen, notes=notes)
     for lang_number, lang in enumerate(chosen):
         passages = [(item.number, item.id, "", item.passage) for item in whole[lang]]
         questions = [(item.number, item.id, "", item.question) for item in whole[lang]]
@@ -72,11 +81,17 @@ def _same_text(items: Sequence[Item]) -> Iterator[Judgement]:
         yield from (Judgement(name, other, 1) for name, other in permutations(names, 2))
 
 
-def _rows(path: Path) -> Iterator[tuple[str, str, str | None, str | None]]:
-    """The four columns of each row."""
+def _wrong_lang(lang: str) -> str:
+    hint = f" ({hint})" if (hint := lang_hint(lang)) else ""
+    return f"the unknown language code {lang!r}{hint}" if lang else "no language"
+
+
+def _rows(path: Path) -> Iterator[tuple[str, str, bool, str, str]]:
+    """Id, language, whether that is known, question and passage of each row."""
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
         raise EvaluationError(f"there is no Parquet file at {path}; pass a file, or a directory of *.parquet.")
     for file in files:
         for _, row in read_parquet(file, COLUMNS):
-            yield str(row["id"]), str(row["lang"]), row["question"], row["passage"]
+            lang, known = lang_if_known(row["lang"] or "")
+            yield id_of(row["id"]), lang, known, row["question"] or "", row["passage"] or ""

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.sets.builder import SetBuilder
-from hbt_ray.retrieval.sets.lines import choose_langs, need_file, read_passages, read_trec_qrels, read_tsv_texts
+from hbt_ray.retrieval.sets.lines import (
+    choose_langs,
+    lang_of,
+    need_file,
+    read_passages,
+    read_trec_qrels,
+    read_tsv_texts,
+)
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 
@@ -38,19 +45,21 @@ def load_miracl(
     chosen = choose_langs(langs, have, lack)
     builder = SetBuilder(name, chosen)
     for number, lang in enumerate(chosen):
-        builder.add_passages(number, have[lang], partial(read_passages, id_key="docid"))
-        topics, qrels = (_need(root, lang, kind, split) for kind in ("topics", "qrels"))
+        raw, corpus = have[lang]
+        builder.add_passages(number, corpus, partial(read_passages, id_key="docid"))
+        topics, qrels = (_need(root, raw, kind, split) for kind in ("topics", "qrels"))
         builder.add_queries(number, topics, read_tsv_texts, f"{lang}:")
         builder.judge(qrels, read_trec_qrels(qrels), number, prefix=f"{lang}:")
     return builder.build()
 
 
-def _corpora(root: Path) -> dict[str, list[Path]]:
-    """Language -> the parts of its corpus in numeric order: docs-2 before docs-10."""
-    corpora: dict[str, list[Path]] = {}
+def _corpora(root: Path) -> dict[str, tuple[str, list[Path]]]:
+    """Language -> its code in the names of files, the parts of its corpus in numeric order: docs-2 before docs-10."""
+    corpora: dict[str, tuple[str, list[Path]]] = {}
     for path in sorted(root.glob("*/*.jsonl*"), key=_numeric):
         if re.fullmatch(r"(corpus|docs-).*\.jsonl(\.gz)?", path.name):
-            corpora.setdefault(re.sub(r"^miracl-corpus-v[\d.]+-", "", path.parent.name), []).append(path)
+            raw = re.sub(r"^miracl-corpus-v[\d.]+-", "", path.parent.name)
+            corpora.setdefault(lang_of(raw, path.parent), (raw, []))[1].append(path)
     return corpora
 
 

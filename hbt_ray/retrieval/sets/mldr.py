@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from hbt_ray.errors import EvaluationError
+from hbt_ray.reading.columns import id_of
 from hbt_ray.retrieval.sets.builder import SetBuilder
 from hbt_ray.retrieval.sets.lines import (
     Judgement,
     choose_langs,
     find_file,
+    lang_of,
     need_file,
     read_passages,
     read_records,
@@ -48,7 +50,7 @@ def load_mldr(
     if not root.is_dir():
         raise EvaluationError(f"there is no directory {root}; pass the one that holds {PREFIX}<lang>.")
     have = {
-        path.name.removeprefix(PREFIX): path
+        lang_of(path.name.removeprefix(PREFIX), path): path
         for path in sorted(root.iterdir())
         if path.is_dir() and find_file(path, "corpus.jsonl") is not None
     }
@@ -69,4 +71,4 @@ def _positives(path: Path) -> Iterator[Judgement]:
         if not isinstance(passages, list) or not all(isinstance(one, dict) and "docid" in one for one in passages):
             raise EvaluationError(f"{path} line {number} needs the key 'positive_passages', a list of {{docid, text}}.")
         for passage in passages:
-            yield Judgement(str(record["query_id"]), str(passage["docid"]), 1)
+            yield Judgement(id_of(record.get("query_id")), id_of(passage["docid"]), 1)
