@@ -110,6 +110,7 @@ def worst_queries(
                 top=tuple(
                     _passage(rs, int(passage), rank, bool(passage in gold), queries[row], passages)
                     for rank, passage in enumerate(top.ids[at], start=1)
+                    if passage >= 0
                 ),
             )
         )
@@ -172,6 +173,7 @@ def _joins(character: str) -> bool:
 def _only(rs: RetrievalSet, rows: IntArray) -> RetrievalSet:
     """The set with the queries `rows` alone, in this order, and all its passages."""
     gold = [slice(rs.gold_offsets[row], rs.gold_offsets[row + 1]) for row in rows]
+    own = [np.flatnonzero(rs.own_queries == row) for row in rows]
     return replace(
         rs,
         query_langs=rs.query_langs[rows],
@@ -181,6 +183,8 @@ def _only(rs: RetrievalSet, rows: IntArray) -> RetrievalSet:
         gold_grades=None,
         lost_queries=np.empty(0, dtype=np.int64),
         lost_grades=np.empty(0, dtype=np.int64),
+        own_queries=np.concatenate([np.full(len(pairs), at) for at, pairs in enumerate(own)]),
+        own_passages=np.concatenate([rs.own_passages[pairs] for pairs in own]),
         queries=None,
         passages=None,
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from hbt_ray.arrays import IntArray, VectorArray
 from hbt_ray.errors import EvaluationError
+from hbt_ray.retrieval.scoring.own import lists_without_own, num_own, ranks_without_own, with_own
 from hbt_ray.retrieval.scoring.ranks import GoldRanks
 from hbt_ray.retrieval.scoring.search import TopK
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
@@ -38,6 +39,13 @@ def listed_ranks(
     rs = retrieval_set
     if depth < 1:
         raise EvaluationError(f"depth of the lists is {depth}; it must be 1 or more (1000, for instance).")
+    if more := num_own(rs):
+        whole, true = with_own(rs)
+        ranking = listed_ranks(whole, query_vectors, passage_vectors, depth + more, find)
+        parts = (ranks_without_own(whole, true, part, by_lang=part is ranking.ranks.within) for part in ranking.ranks)
+        return ranking._replace(
+            ranks=GoldRanks(*parts), top_ids=lists_without_own(rs, ranking.top_ids, ranking.top_ids.shape[1])[1]
+        )
     text_langs = rs.passage_langs if rs.text_passages is None else rs.passage_langs[rs.text_passages]
     every = np.arange(rs.num_texts)
     pool = _lists(rs, "the pool", query_vectors, passage_vectors, every, depth, find)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hbt_ray.arrays import IntArray, VectorArray, vector_pair
 from hbt_ray.retrieval.scoring.copies import find_copies
+from hbt_ray.retrieval.scoring.own import ranks_without_own, with_own
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 TILE_BYTES = 64 * 2**20
@@ -49,14 +50,20 @@ def gold_ranks(
     """Ranks of relevant passages by inner product; `query_vectors` [Nq, dim], `passage_vectors` [Nd, dim].
 
     Passages rank by descending float32 score, those of equal score, and copies, by ascending row. The other relevant
-    passages of a query are ranked documents like all others. Where passages have several texts each
-    (`text_passages`), the vectors are those of the texts, [Nc, dim], and a passage's score is its best one's.
-    `num_threads` rank rows of scores at the same time; None takes one a CPU. Memory: `tile_bytes`, about twice
+    passages of a query are ranked documents like all others; its own passages are none. Where passages have several
+    texts each (`text_passages`), the vectors are those of the texts, [Nc, dim], and a passage's score is its best
+    one's. `num_threads` rank rows of scores at the same time; None takes one a CPU. Memory: `tile_bytes`, about twice
     `BLOCK_BYTES` a thread, a few times the ranks, and a copy of the passages unless they come language by language.
 
     Raises EvaluationError where rows or dimensions do not match, and for NaN or infinite vectors.
     """
     rs = retrieval_set
+    if len(rs.own_queries):
+        whole, true = with_own(rs)
+        ranks = gold_ranks(whole, query_vectors, passage_vectors, tile_bytes, num_threads)
+        return GoldRanks(
+            *(ranks_without_own(whole, true, part, by_lang=part is ranks.within) for part in ranks),
+        )
     queries, passages = vector_pair(query_vectors, passage_vectors, rs.num_queries, rs.num_texts)
     # Columns of the scores are passages by language; stable, so that inside a language they keep the order of
     # rows, which breaks ties.

@@ -1,5 +1,6 @@
 """Exact top-k search by inner product (FAISS), with an order that does not depend on chance."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import faiss
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from hbt_ray.arrays import IntArray, VectorArray, vector_pair
 from hbt_ray.errors import EvaluationError
 from hbt_ray.retrieval.scoring.copies import Copies, find_copies
+from hbt_ray.retrieval.scoring.own import lists_without_own, num_own
 from hbt_ray.retrieval.sets.retrieval_set import RetrievalSet
 
 SPARE = 8
@@ -71,9 +73,17 @@ def search_set(
 ) -> TopK:
     """`search` in the pool of a set, by passage also where passages have several texts each (`text_passages`).
 
-    A passage then scores as the best of its texts; the scores are held a tile at a time.
+    A passage then scores as the best of its texts; the scores are held a tile at a time. A query's own passages are
+    left out, and -1 stands where a list so has no more.
     """
     parts = retrieval_set.text_passages
+    if more := num_own(retrieval_set):
+        with_them = replace(
+            retrieval_set, own_queries=np.empty(0, dtype=np.int64), own_passages=np.empty(0, dtype=np.int64)
+        )
+        top = search_set(with_them, query_vectors, passage_vectors, top_k + more)
+        places, ids = lists_without_own(retrieval_set, top.ids, top_k)
+        return TopK(np.take_along_axis(top.scores, places, axis=1), ids)
     if parts is None:
         return search(query_vectors, passage_vectors, top_k)
     queries, texts = vector_pair(query_vectors, passage_vectors, retrieval_set.num_queries, retrieval_set.num_texts)

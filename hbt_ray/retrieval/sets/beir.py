@@ -40,6 +40,7 @@ def load_beir(
     (`langs` chooses and orders them): queries of one id are parallel, and a judgement holds for the passage of
     that id in every language that has it. Every query language is then scored on every corpus language and on
     the pool. Without them `langs` is the one code to call the language by, "und" if it is not given.
+    A query that is a passage itself is not ranked against it (`SetBuilder.build`).
     A passage reads as its title, a space and its text; `chunking` cuts it into windows of words.
     `notes` come first among those of the set.
 
@@ -74,7 +75,7 @@ def load_beir(
         if lang not in queries:
             builder.note(f"{lang} has no queries: its passages are ranked for the other languages alone.")
     builder.judge(qrels, read_beir_qrels(qrels), whole=have <= set(chosen))
-    return builder.build()
+    return builder.build(own=True)
 
 
 def _by_lang(root: Path, side: str) -> dict[str, list[Path]]:

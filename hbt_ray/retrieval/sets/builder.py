@@ -38,6 +38,8 @@ class SetBuilder:
     ) -> None:
         self.name, self.langs = name, tuple(langs)
         self._chunking = chunking
+        self._read_as = array("q")
+        """Hashes of every passage: of its text, and of its title and text."""
         self._notes = list(notes)
         self._queries: list[dict[str, str]] = [{} for _ in self.langs]
         self._rows = [range(0) for _ in self.langs]
@@ -133,8 +135,11 @@ class SetBuilder:
                 self._lost.setdefault(prefix + query, []).extend(lost)
         self._note_absent(where, total, grades, rows, NEVER_FOUND if whole else LEFT_OUT)
 
-    def build(self) -> RetrievalSet:
+    def build(self, *, own: bool = False) -> RetrievalSet:
         """The set: passages in the order of their languages, as added; queries likewise, those with gold alone.
+
+        With `own`, a query with id and text of a passage that is not relevant to it is that passage itself, in all
+        languages: it is not ranked for it, as in BEIR (ArguAna, Quora).
 
         Raises EvaluationError where no query has a relevant passage.
         """
@@ -151,6 +156,7 @@ class SetBuilder:
             )
         for name, count in self._no_id.items():
             self.note(f"{count} entries of {name} have no id and are left out.")
+        own_pairs = self._own(kept) if own else []
         self._note_left_out()
         num_passages = len(self._ids)
         text_passages = None
@@ -173,6 +179,8 @@ class SetBuilder:
             text_passages=text_passages,
             lost_queries=np.array([row for row, _ in lost], dtype=np.int64),
             lost_grades=np.array([grade for _, grade in lost], dtype=np.int64),
+            own_queries=np.array([row for row, _ in own_pairs], dtype=np.int64),
+            own_passages=np.array([row for _, row in own_pairs], dtype=np.int64),
             queries=[self._queries[lang][name] for name, lang in kept],
             passages=self._texts.column(),
             notes=tuple(self._notes),
@@ -180,10 +188,11 @@ class SetBuilder:
 
     def _add_passage(self, name: str, title: str, text: str) -> None:
         self._ids.append(name)
+        self._read_as.extend((hash(text), hash(_joined(title, text))))
         if not title and not text:
             self._blank.append(name)
         if self._chunking is None:
-            self._texts.append(f"{title} {text}" if title and text else title or text)
+            self._texts.append(_joined(title, text))
             return
         windows = window_texts(title, text, self._chunking)
         for window in windows:
@@ -201,6 +210,25 @@ class SetBuilder:
             for row in pc.indices_nonzero(pc.is_valid(place)).to_pylist():
                 rows_of.setdefault(names[place[row].as_py()], []).append(rows.start + row)
         return rows_of
+
+    def _own(self, kept: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
+        """(row of the query, row of a passage that is itself) of `kept` queries, by query."""
+        texts: dict[str, set[int]] = {}
+        for name, lang in kept:
+            texts.setdefault(name, set()).add(hash(self._queries[lang][name].strip()))
+        same = {
+            name: rows
+            for name, rows in self._find(list(texts), range(len(self.langs))).items()
+            if not self._gold.get(name, {}).keys() & set(rows)
+            and any(texts[name] & set(self._read_as[2 * row : 2 * row + 2]) for row in rows)
+        }
+        pairs = [(at, row) for at, (name, _) in enumerate(kept) for row in sorted(same.get(name, ()))]
+        if pairs:
+            self.note(
+                f"{len({at for at, _ in pairs})} queries are passages themselves (of one id and text), which are not "
+                "ranked for them, as in BEIR."
+            )
+        return pairs
 
     def _note_absent(
         self, where: str, total: int, grades: dict[str, dict[str, int]], rows: dict[str, list[int]], effect: str
@@ -233,6 +261,10 @@ class SetBuilder:
             self.note(f"{unjudged} queries are not judged in this split and are left out.")
         if self._blank:
             self.note(f"{len(self._blank)} passages are empty, and ranked like the others: {first_names(self._blank)}.")
+
+
+def _joined(title: str, text: str) -> str:
+    return f"{title} {text}" if title and text else title or text
 
 
 def _raise_repeat(files: Sequence[Path], read: Read, unit: str) -> NoReturn:

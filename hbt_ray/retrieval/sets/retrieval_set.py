@@ -56,6 +56,10 @@ class RetrievalSet:
     """The query of each relevant passage that no language has, [M]."""
     lost_grades: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     """Their grades, 1 or more, [M]."""
+    own_queries: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Queries that are passages of the pool themselves, one a (query, passage) pair, [S]."""
+    own_passages: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """That passage, in every language that has it, [S]: it is not ranked for the query, and is never relevant to it."""
     notes: tuple[str, ...] = ()
     """What a reader of the scores has to know of how the set was made: what was left out, cut or pooled."""
 
@@ -76,6 +80,8 @@ class RetrievalSet:
         self._check("lost_queries", None, self.num_queries)
         self._check("lost_grades", len(self.lost_queries), ANY_GRADE)
         self._check("text_passages", None, self.num_passages)
+        self._check("own_queries", None, self.num_queries)
+        self._check("own_passages", len(self.own_queries), self.num_passages)
         if (self.grades < 1).any():
             raise EvaluationError(
                 f"gold_grades of set {self.name!r} holds grades below 1; leave out what is not relevant."

@@ -18,7 +18,7 @@ def set_digest(rs: RetrievalSet) -> str:
     """12 hex digits of all that decides a model's scores: languages, ids, texts, and what answers what."""
     digest = hashlib.sha256(json.dumps([FORMAT, rs.langs]).encode())
     numbers = ("query_langs", "passage_langs", "gold_offsets", "gold_passages", "lost_queries", "lost_grades")
-    for name in (*numbers, "gold_grades", "text_passages"):
+    for name in (*numbers, "own_queries", "own_passages", "gold_grades", "text_passages"):
         values = getattr(rs, name)
         digest.update(f"\n{name} ".encode())
         digest.update(b"" if values is None else np.ascontiguousarray(values, dtype="<i8").tobytes())
