@@ -11,7 +11,7 @@ import numpy as np
 
 from hbt_ray.config import CorpusConfig
 from hbt_ray.errors import one_line
-from hbt_ray.model.find import find_source, unknown_model
+from hbt_ray.model.find import find_source, no_token, unknown_model
 from hbt_ray.model.layout import read_layout
 
 CHUNK = 2048
@@ -24,7 +24,7 @@ class RoleTokenizer:
         """ConfigError where `name_or_path` is no model that can be loaded."""
         from transformers import AutoTokenizer
 
-        source = find_source(name_or_path)
+        self.source = source = find_source(name_or_path)
         where = {"subfolder": read_layout(source).subfolder, "trust_remote_code": trust_remote_code}
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(source, **where)
@@ -47,6 +47,9 @@ class RoleTokenizer:
                 return_attention_mask=False,
                 return_token_type_ids=False,
             )["input_ids"]
+            empty = [text for text, ids in zip(chunk, encoded, strict=True) if text and not ids]
+            if empty:
+                raise no_token(self.source, empty[0])
             values.extend(np.asarray(ids, np.int32) for ids in encoded)
             lengths.extend(len(ids) for ids in encoded)
         flat = np.concatenate(values) if values else np.zeros(0, np.int32)

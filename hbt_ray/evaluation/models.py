@@ -61,11 +61,14 @@ def evaluate_model(
         trust_remote_code=reading.trust_remote_code,
         max_query_tokens=reading.max_query_tokens,
         max_passage_tokens=reading.max_passage_tokens,
+        similarity="auto",
         device=device,
     )
     precision = reading.precision if reading.on_cluster else resolve_precision(device, reading.precision).name
     spec = EncoderSpec.of(encoder, resolve_model(name), precision, trust_remote_code=reading.trust_remote_code)
     say(f"{name} on {'the cluster' if reading.on_cluster else device}: {precision}")
+    for note in encoder.notes:
+        say(f"note: {note}")
     settings = {
         "precision": precision,
         "pooling": spec.pooling,
@@ -73,6 +76,7 @@ def evaluate_model(
         "passage prefix": spec.passage_prefix or "none",
         "query tokens": spec.max_query_tokens,
         "passage tokens": spec.max_passage_tokens,
+        "similarity": spec.similarity,
     }
     for rs in sets:
         with counting("texts") as progress:

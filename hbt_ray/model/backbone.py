@@ -3,17 +3,30 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextEncoding,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from hbt_ray.errors import ConfigError, one_line
 from hbt_ray.model import packed_attention
 from hbt_ray.model.find import unknown_model
+
+ENCODER_TAKEN = ("t5", "mt5", "umt5")
+"""Architectures with a decoder of which the encoder alone is taken, as sentence-transformers does."""
+NO_SDPA = "scaled_dot_product_attention"
+"""In transformers' error for an architecture without it."""
 
 
 def load_backbone(
@@ -24,10 +37,11 @@ def load_backbone(
     attn_implementation: str,
     trust_remote_code: bool,
     dtype: torch.dtype,
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model, in evaluation mode, and its tokenizer.
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, tuple[str, ...]]:
+    """The model, in evaluation mode, its tokenizer, and what a user has to know of them.
 
-    Without `with_pooler` no pooler is built: its weights would receive no gradient, which DDP refuses.
+    An architecture without scaled dot-product attention gets transformers' eager attention in its place. Without
+    `with_pooler` no pooler is built: its weights would receive no gradient, which DDP refuses.
 
     Raises:
         ConfigError: nothing loadable under that name, or no encoder.
@@ -38,14 +52,23 @@ def load_backbone(
         tokenizer = AutoTokenizer.from_pretrained(source, **where)
     except (OSError, ValueError) as error:
         raise unknown_model(source, one_line(error)) from error
-    if getattr(config, "is_encoder_decoder", False):
+    auto: Any = AutoModel
+    if config.model_type in ENCODER_TAKEN:
+        auto = AutoModelForTextEncoding
+    elif getattr(config, "is_encoder_decoder", False):
         raise ConfigError(
             f"model {source!r} ({config.model_type}) has a decoder; allowed are encoders such as "
             "XLM-RoBERTa, BERT or ModernBERT"
         )
     if getattr(tokenizer, "pad_token_id", None) is None:
         raise ConfigError(f"model {source!r}: its tokenizer has no pad token; set one and save it again")
-    if (known := len(tokenizer)) < config.vocab_size / 2:
+    known = len(tokenizer)
+    if known > config.vocab_size:
+        raise ConfigError(
+            f"model {source!r}: its tokenizer has {known} tokens, its embeddings only {config.vocab_size}; take the "
+            "tokenizer of this model, or resize the embeddings (resize_token_embeddings) and save it again"
+        )
+    if known < config.vocab_size / 2:
         raise ConfigError(
             f"model {source!r}: its tokenizer knows {known} tokens, its embeddings {config.vocab_size}; the files of "
             "the tokenizer (tokenizer.json, vocab.txt, ...) are missing or those of another model: add them"
@@ -54,16 +77,17 @@ def load_backbone(
         attn_implementation = packed_attention.NAME  # the same, and packed texts besides
     if _builds_pooler(config):
         where["add_pooling_layer"] = with_pooler
+    notes: tuple[str, ...] = ()
+    load = partial(auto.from_pretrained, source, config=config, dtype=dtype, output_loading_info=True, **where)
     try:
         with _quiet_report():
-            model, loading = AutoModel.from_pretrained(
-                source,
-                config=config,
-                attn_implementation=attn_implementation,
-                dtype=dtype,
-                output_loading_info=True,
-                **where,
-            )
+            try:
+                model, loading = load(attn_implementation=attn_implementation)
+            except ValueError as error:
+                if attn_implementation != "sdpa" or NO_SDPA not in str(error):
+                    raise
+                model, loading = load(attn_implementation="eager")
+                notes = (f"model {source!r}: {type(model).__name__} has no sdpa attention, so eager is used: slower.",)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise unknown_model(source, one_line(error)) from error
     if missing := sorted(loading["missing_keys"]):
@@ -76,7 +100,7 @@ def load_backbone(
     if not with_pooler and isinstance(getattr(model, "pooler", None), nn.Module):
         # An architecture that always builds one: frozen, so that DDP leaves it out.
         model.pooler.requires_grad_(False)
-    return cast(PreTrainedModel, model), cast(PreTrainedTokenizerBase, tokenizer)
+    return cast(PreTrainedModel, model), cast(PreTrainedTokenizerBase, tokenizer), notes
 
 
 def token_capacity(model: PreTrainedModel) -> int:

@@ -24,8 +24,8 @@ from hbt_ray.model.backbone import (
     whole_layer,
 )
 from hbt_ray.model.chunks import Chunk, PackedChunk, make_chunks
-from hbt_ray.model.find import find_source
-from hbt_ray.model.layout import OWN_FILE, read_layout, resolve_lengths, write_layout
+from hbt_ray.model.find import find_source, no_token
+from hbt_ray.model.layout import OWN_FILE, SIMILARITIES, read_layout, resolve_lengths, write_layout
 from hbt_ray.model.pooling import POOLINGS, first_packed, mean_packed
 from hbt_ray.model.precision import at_least_float32
 from hbt_ray.model.roles import ROLES, Role
@@ -36,7 +36,7 @@ _TEXTS_AT_A_TIME = 10_000
 
 
 class Encoder(nn.Module):
-    """A Hugging Face encoder, a pooling and L2 normalisation; the cosine of two texts is a dot product.
+    """A Hugging Face encoder, a pooling and L2 normalisation: the cosine of two texts is a dot product.
 
     Make one with `Encoder.load`; `save` writes a directory that sentence-transformers, transformers and
     `load` itself read.
@@ -47,6 +47,8 @@ class Encoder(nn.Module):
         prefixes: role -> text put in front of every text of that role.
         max_tokens: role -> most tokens, prefix and special tokens included; longer texts are cut.
         dim: length of a vector.
+        similarity: cosine; or dot, where the vectors are not normalised.
+        notes: what a user has to know of how it was loaded.
         packs: whether `forward_chunk` takes packed chunks (BERT and RoBERTa's family with sdpa attention).
     """
 
@@ -58,6 +60,8 @@ class Encoder(nn.Module):
         pooling: str,
         prefixes: dict[Role, str],
         max_tokens: dict[Role, int],
+        similarity: str = "cosine",
+        notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -65,6 +69,8 @@ class Encoder(nn.Module):
         self.pooling = pooling
         self.prefixes = prefixes
         self.max_tokens = max_tokens
+        self.similarity = similarity
+        self.notes = notes
         self.dim = int(backbone.config.hidden_size)
         self.packs = packed_attention.packs(backbone)
         self._pool = POOLINGS[pooling]
@@ -80,6 +86,7 @@ class Encoder(nn.Module):
         passage_prefix: str | None = None,
         max_query_tokens: int | None = None,
         max_passage_tokens: int | None = None,
+        similarity: str = "cosine",
         attn_implementation: str = "sdpa",
         gradient_checkpointing: bool = False,
         trust_remote_code: bool = False,
@@ -96,8 +103,10 @@ class Encoder(nn.Module):
                 says, else mean.
             query_prefix, passage_prefix: else the directory's prompts, else none.
             max_query_tokens, max_passage_tokens: prefix and special tokens included; else as saved, else
-                sentence-transformers' length for both, else 512 or what the model can read if less.
-            attn_implementation: transformers' name: sdpa, eager, flash_attention_2 ...
+                sentence-transformers' length for both (`resolve_lengths`).
+            similarity: cosine, dot, or auto: as the directory says, else cosine.
+            attn_implementation: transformers' name: sdpa, eager, flash_attention_2 ...; eager in place of sdpa where
+                the architecture has none, which is noted.
             gradient_checkpointing: recompute activations in the backward pass, for memory.
             trust_remote_code: run model code that comes with the model.
             device: where the weights go; None: stay on the CPU.
@@ -111,7 +120,10 @@ class Encoder(nn.Module):
             raise ConfigError(f"pooling is {pooling!r}; allowed are auto, {', '.join(POOLINGS)}")
         layout = read_layout(source)
         resolved = (layout.pooling or "mean") if pooling == "auto" else pooling
-        backbone, tokenizer = load_backbone(
+        compared = (layout.similarity or "cosine") if similarity == "auto" else similarity
+        if compared not in SIMILARITIES:
+            raise ConfigError(f"model {source!r}: similarity is {compared!r}; allowed are {', '.join(SIMILARITIES)}")
+        backbone, tokenizer, notes = load_backbone(
             source,
             subfolder=layout.subfolder,
             with_pooler=resolved == "pooler",
@@ -136,7 +148,15 @@ class Encoder(nn.Module):
         }
         asked: dict[Role, int | None] = {"query": max_query_tokens, "passage": max_passage_tokens}
         lengths = resolve_lengths(asked, layout, int(tokenizer.model_max_length), token_capacity(backbone))
-        encoder = cls(backbone, tokenizer, pooling=resolved, prefixes=prefixes, max_tokens=lengths)
+        encoder = cls(
+            backbone,
+            tokenizer,
+            pooling=resolved,
+            prefixes=prefixes,
+            max_tokens=lengths,
+            similarity=compared,
+            notes=notes,
+        )
         return encoder.to(device).eval()
 
     @property
@@ -146,13 +166,12 @@ class Encoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Token ids [n, t] and mask [n, t] (1 = token), padded on the right -> vectors [n, dim].
 
-        The vectors are L2-normalised float32 under autocast as well: bf16 has 8 significant bits, too
-        few for cosines that are divided by a temperature.
+        The vectors are float32 under autocast as well: bf16 has 8 significant bits, too few for cosines that are
+        divided by a temperature.
         """
         output = self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True)
         with torch.autocast(input_ids.device.type, enabled=False):
-            pooled = self._pool(output.last_hidden_state, attention_mask, output.get("pooler_output"))
-            return F.normalize(pooled.to(at_least_float32(pooled.dtype)), dim=-1)
+            return self._finish(self._pool(output.last_hidden_state, attention_mask, output.get("pooler_output")))
 
     def forward_chunk(self, chunk: Chunk) -> Tensor:
         """A chunk of k texts, padded or packed -> vectors [k, dim], as `forward` gives them."""
@@ -175,7 +194,11 @@ class Encoder(nn.Module):
                 pooler: Any = self.backbone.pooler
                 pooled = pooler(pooled[:, None])
         with torch.autocast(pooled.device.type, enabled=False):
-            return F.normalize(pooled.to(at_least_float32(pooled.dtype)), dim=-1)
+            return self._finish(pooled)
+
+    def _finish(self, pooled: Tensor) -> Tensor:
+        vectors = pooled.to(at_least_float32(pooled.dtype))
+        return F.normalize(vectors, dim=-1) if self.similarity == "cosine" else vectors
 
     def tokenize(self, texts: Sequence[str], role: Role) -> list[list[int]]:
         """Token ids of each text behind its role's prefix, with special tokens, cut to the role's length."""
@@ -192,6 +215,8 @@ class Encoder(nn.Module):
             return_token_type_ids=False,
         )
         ids: list[list[int]] = encoded["input_ids"]
+        if [] in ids:
+            raise no_token(self.backbone.name_or_path, texts[ids.index([])])
         return ids
 
     def encode(self, texts: Sequence[str], role: Role, *, token_budget: int | None = None) -> npt.NDArray[np.float32]:
@@ -239,8 +264,9 @@ class Encoder(nn.Module):
     def save(self, directory: str | Path, state: dict[str, Tensor] | None = None) -> None:
         """Writes a directory for SentenceTransformer, AutoModel and `Encoder.load` (safetensors weights).
 
-        The prefixes become the prompts "query" and "passage" (and "document"). sentence-transformers has one
-        length for both roles and gets the longer; `load` restores both. The directory appears whole
+        The prefixes become the prompts "query" and "passage" (and "document"). sentence-transformers cuts as this
+        encoder does with `encode_query` and `encode_document`, and at the longer length with `encode`. The directory
+        appears whole
         or not at all; an encoder saved there before is replaced. `state` are the backbone's weights by name where the
         module itself does not hold them as they are to be saved (shards, adapters).
 
@@ -267,6 +293,7 @@ class Encoder(nn.Module):
                 pooling=self.pooling,
                 prefixes={role: self.prefixes[role] for role in ROLES},
                 max_tokens={role: self.max_tokens[role] for role in ROLES},
+                similarity=self.similarity,
             )
             if target.exists():
                 target.rename(stale)

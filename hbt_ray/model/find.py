@@ -63,6 +63,14 @@ def unknown_model(name: str, reason: str) -> ConfigError:
     )
 
 
+def no_token(name: str, text: str) -> ConfigError:
+    """The one line for a text of which a tokenizer makes nothing."""
+    return ConfigError(
+        f"model {name!r}: its tokenizer makes no token of the text {text[:60]!r}; give it special tokens around every "
+        "text (a post-processor) or one for what is unknown, and save it again"
+    )
+
+
 def model_directory(
     name: str, missing: Missing = unknown_model, *, files: Sequence[str] = PATTERNS, fetch: bool = True
 ) -> Path:

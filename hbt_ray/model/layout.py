@@ -15,7 +15,15 @@ if TYPE_CHECKING:  # tasks that only tokenise need no torch
     from torch import nn
 
 OWN_FILE = "hbt_encoder.json"
-DEFAULT_TOKENS = 512  # where a model does not say what it was made for; a model that reads more is told so
+TRANSFORMER_FILES = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+"""Names of the Transformer module's settings, which older releases called after the architecture; the first counts."""
+SIMILARITIES = ("cosine", "dot")
+DEFAULT_TOKENS = 512  # where neither tokenizer nor model has a limit
+NO_LIMIT = 10**9
+"""From so many tokens on a length stands for none."""
 FEWEST_TOKENS = 4  # two special tokens, and something between them
 # modules.json as every sentence-transformers release since 2.0 reads it.
 _TYPE = "sentence_transformers.models."
@@ -42,6 +50,8 @@ class Layout:
     max_passage_tokens: int | None = None
     lowercase: bool = False
     """sentence-transformers lowercases the text before the tokenizer sees it."""
+    similarity: str | None = None
+    """cosine or dot: how vectors are compared; unit vectors are by cosine."""
 
 
 def read_layout(source: str) -> Layout:
@@ -67,7 +77,8 @@ def read_layout(source: str) -> Layout:
         ["Transformer", "Pooling", "Dense"],
     ) or "Normalize" in kinds[:-1]:
         raise ConfigError(f"model {source!r}: modules {', '.join(kinds)} are not supported; allowed: {_LAYOUTS}")
-    transformer = _read_json(directory / paths["Transformer"] / "sentence_bert_config.json") or {}
+    files = (_read_json(directory / paths["Transformer"] / name) for name in TRANSFORMER_FILES)
+    transformer = next(filter(None, files), {})
     lengths = _read_json(directory / OWN_FILE) or {}
     prompts = _read_json(directory / "config_sentence_transformers.json") or {}
     return Layout(
@@ -77,18 +88,20 @@ def read_layout(source: str) -> Layout:
         query_prefix=_prompt(prompts, "query"),
         passage_prefix=_prompt(prompts, "document", "passage", "corpus"),
         max_tokens=transformer.get("max_seq_length"),
-        max_query_tokens=lengths.get("max_query_tokens"),
-        max_passage_tokens=lengths.get("max_passage_tokens"),
+        max_query_tokens=lengths.get("max_query_tokens", transformer.get("query_length")),
+        max_passage_tokens=lengths.get("max_passage_tokens", transformer.get("document_length")),
         lowercase=bool(transformer.get("do_lower_case", False)),
+        similarity="cosine" if "Normalize" in kinds else prompts.get("similarity_fn_name"),
     )
 
 
 def resolve_lengths(
     asked: dict[Role, int | None], layout: Layout, tokenizer_length: int, capacity: int
 ) -> dict[Role, int]:
-    """Most tokens a role: as asked, else as saved, else what the model was made for.
+    """Most tokens a role: as asked, else as saved, else as sentence-transformers has it.
 
-    That is sentence-transformers' length where the directory has one, else 512, or what the model can read if less.
+    That is the length that the directory names, else the tokenizer's, or what the model can read if less; 512 where
+    nothing has a limit.
 
     Raises:
         ConfigError: a length below 4 or above `capacity`.
@@ -98,7 +111,8 @@ def resolve_lengths(
     for role in ROLES:
         length = asked[role] if asked[role] is not None else saved[role]
         if length is None:
-            length = min(layout.max_tokens or DEFAULT_TOKENS, tokenizer_length, capacity)
+            length = min(layout.max_tokens or tokenizer_length, capacity)
+            length = DEFAULT_TOKENS if length >= NO_LIMIT else length
         if not FEWEST_TOKENS <= length <= capacity:
             raise ConfigError(
                 f"max_{role}_tokens is {length}; allowed is {FEWEST_TOKENS} to {capacity}, the most the model reads"
@@ -115,12 +129,13 @@ def write_layout(
     pooling: str,
     prefixes: dict[str, str],
     max_tokens: dict[str, int],
+    similarity: str = "cosine",
 ) -> None:
     """Puts around a saved Hugging Face model what makes it a sentence-transformers directory, and OWN_FILE.
 
     A pooler is written as LaBSE's is: Pooling (cls), then a Dense layer with tanh.
     """
-    kinds = ["Pooling", "Dense", "Normalize"] if pooling == "pooler" else ["Pooling", "Normalize"]
+    kinds = ["Pooling", *(["Dense"] if pooling == "pooler" else []), *(["Normalize"] if similarity == "cosine" else [])]
     modules = [{"idx": 0, "name": "0", "path": "", "type": f"{_TYPE}Transformer"}]
     for index, kind in enumerate(kinds, start=1):
         path = f"{index}_{kind}"
@@ -135,15 +150,17 @@ def write_layout(
             _save_dense(directory / path, pooler)
         modules.append({"idx": index, "name": str(index), "path": path, "type": _TYPE + kind})
     _write_json(directory / "modules.json", modules)
-    # One length for both roles is all that every release can read, so the longer one.
-    length = max(max_tokens.values())
-    _write_json(directory / "sentence_bert_config.json", {"max_seq_length": length, "do_lower_case": False})
+    # `encode` has one length, the longer one; encode_query and encode_document have theirs, from release 6 on.
+    lengths = {"max_seq_length": max(max_tokens.values()), "do_lower_case": False}
+    if len(set(max_tokens.values())) > 1:
+        lengths |= {"query_length": max_tokens["query"], "document_length": max_tokens["passage"]}
+    _write_json(directory / TRANSFORMER_FILES[0], lengths)
     query, passage = prefixes["query"], prefixes["passage"]
     # encode_document looks for "document" first.
     prompts = {"query": query, "passage": passage, "document": passage}
     _write_json(
         directory / "config_sentence_transformers.json",
-        {"prompts": prompts, "default_prompt_name": None, "similarity_fn_name": "cosine"},
+        {"prompts": prompts, "default_prompt_name": None, "similarity_fn_name": similarity},
     )
     _write_json(directory / OWN_FILE, {f"max_{role}_tokens": tokens for role, tokens in max_tokens.items()})
 

@@ -25,6 +25,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from hbt_ray.errors import ConfigError, HbtError, one_line
@@ -38,6 +39,8 @@ FILES_TAG = "hbt.files"
 EXAMPLE = "What is the capital of France?"
 REQUIRED = ("sentence-transformers", "transformers", "torch", "numpy")
 README = "README.md"
+LOADER = "retriever_pyfunc"
+"""File beside this one by which `mlflow.pyfunc` reads a model."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,10 @@ def _write(target: str, directory: Path, logged: LoggedModel, run_id: str) -> No
             ),
             input_example=([EXAMPLE], {"prompt_name": "query"}),
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIRED],
+            code_paths=[f"{Path(__file__).with_name(LOADER)}.py"],
         )
+        description.flavors["python_function"]["loader_module"] = LOADER
+        description.save(f"{target}/{MLMODEL_FILE_NAME}")
     finally:
         set_verbosity(verbosity)
     # The files as training wrote them, which sentence-transformers would write anew without what it does not know:

@@ -9,11 +9,33 @@ from transformers import (
     AlbertModel,
     BertConfig,
     BertModel,
+    CamembertConfig,
+    CamembertModel,
+    DebertaConfig,
+    DebertaModel,
+    DebertaV2Config,
+    DebertaV2Model,
+    DistilBertConfig,
+    DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
     ModernBertConfig,
     ModernBertModel,
+    MPNetConfig,
+    MPNetModel,
+    MT5Config,
+    MT5EncoderModel,
     PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+    T5Config,
+    T5EncoderModel,
+    XLMConfig,
+    XLMModel,
     XLMRobertaConfig,
     XLMRobertaModel,
+    XLNetConfig,
+    XLNetModel,
 )
 
 TEXTS = [
@@ -36,10 +58,44 @@ SIZE = {
 # XLM-RoBERTa's ids of the special tokens, which its position counting depends on.
 _SPECIAL = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
 
+_T5 = {"vocab_size": 120, "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "pad_token_id": 1}
+_RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+
 ARCHITECTURES = {
     "xlm-roberta": lambda: XLMRobertaModel(XLMRobertaConfig(**SIZE, max_position_embeddings=66, pad_token_id=1)),
     "bert": lambda: BertModel(BertConfig(**SIZE, max_position_embeddings=64, pad_token_id=1)),
     "albert": lambda: AlbertModel(AlbertConfig(**SIZE, embedding_size=16, max_position_embeddings=64, pad_token_id=1)),
+    "roberta": lambda: RobertaModel(RobertaConfig(**SIZE, max_position_embeddings=66, pad_token_id=1)),
+    "camembert": lambda: CamembertModel(CamembertConfig(**SIZE, max_position_embeddings=66, pad_token_id=1)),
+    "distilbert": lambda: DistilBertModel(
+        DistilBertConfig(
+            vocab_size=120, dim=32, n_layers=2, n_heads=4, hidden_dim=64, max_position_embeddings=64, pad_token_id=1
+        )
+    ),
+    "electra": lambda: ElectraModel(
+        ElectraConfig(**SIZE, embedding_size=16, max_position_embeddings=64, pad_token_id=1)
+    ),
+    "mpnet": lambda: MPNetModel(MPNetConfig(**SIZE, max_position_embeddings=66, pad_token_id=1)),
+    "deberta": lambda: DebertaModel(DebertaConfig(**SIZE, **_RELATIVE, max_position_embeddings=64, pad_token_id=1)),
+    "deberta-v2": lambda: DebertaV2Model(
+        DebertaV2Config(
+            **SIZE,
+            **_RELATIVE,
+            position_buckets=16,
+            share_att_key=True,
+            norm_rel_ebd="layer_norm",
+            max_position_embeddings=64,
+            pad_token_id=1,
+        )
+    ),
+    "xlm": lambda: XLMModel(
+        XLMConfig(vocab_size=120, emb_dim=32, n_layers=2, n_heads=4, max_position_embeddings=64, pad_index=1)
+    ),
+    "xlnet": lambda: XLNetModel(
+        XLNetConfig(vocab_size=120, d_model=32, n_layer=2, n_head=4, d_inner=64, pad_token_id=1)
+    ),
+    "t5": lambda: T5EncoderModel(T5Config(**_T5)),
+    "mt5": lambda: MT5EncoderModel(MT5Config(**_T5)),
     "modernbert": lambda: ModernBertModel(
         ModernBertConfig(**SIZE, max_position_embeddings=64, pad_token_id=1, local_attention=8)
     ),

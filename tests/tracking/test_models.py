@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -17,7 +18,7 @@ from hbt_ray.tracking.models import README, RunModel, log_model, log_run_models,
 from hbt_ray.tracking.runs import RunStore
 from tests.mlflow_store import fresh_store
 
-TEXTS = ["What is the currency of Japan?", "Ποιο είναι το νόμισμα;", "货币是什么?", ""]
+TEXTS = ["What is the currency of Japan?", "Ποιο είναι το νόμισμα;", "货币是什么?", "", "What is the currency? " * 40]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,10 @@ def test_mlflow_loads_it_and_gives_the_same_vectors(place, encoder, monkeypatch)
         expected = ours.encode(TEXTS, role)
         by_pyfunc = loaded.predict(TEXTS, params={"prompt_name": role})
         np.testing.assert_allclose(by_pyfunc, expected, rtol=0, atol=1e-5)
-        np.testing.assert_allclose(theirs.encode(TEXTS, prompt_name=role), expected, rtol=0, atol=1e-5)
+        by_role = theirs.encode_query if role == "query" else theirs.encode_document
+        np.testing.assert_allclose(by_role(TEXTS), expected, rtol=0, atol=1e-5)
+        for texts in (pd.DataFrame({"text": TEXTS}), pd.Series(TEXTS)):
+            np.testing.assert_allclose(loaded.predict(texts, params={"prompt_name": role}), expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(loaded.predict(TEXTS), ours.encode(TEXTS, "query"), rtol=0, atol=1e-5)
     assert np.abs(ours.encode(TEXTS, "query") - ours.encode(TEXTS, "passage")).max() > 0.01
 

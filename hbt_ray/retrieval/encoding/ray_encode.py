@@ -36,6 +36,7 @@ class EncoderSpec:
     max_passage_tokens: int
     precision: str
     """"fp32" or "bf16"."""
+    similarity: str = "cosine"
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
@@ -55,6 +56,7 @@ class EncoderSpec:
             max_query_tokens=encoder.max_tokens["query"],
             max_passage_tokens=encoder.max_tokens["passage"],
             precision=precision,
+            similarity=encoder.similarity,
             trust_remote_code=trust_remote_code,
         )
 
@@ -78,6 +80,7 @@ class EncoderSpec:
             passage_prefix=self.passage_prefix,
             max_query_tokens=self.max_query_tokens,
             max_passage_tokens=self.max_passage_tokens,
+            similarity=self.similarity,
             trust_remote_code=self.trust_remote_code,
             device=device,
         )
@@ -94,6 +97,7 @@ class EncoderSpec:
             prefix={"query": self.query_prefix, "passage": self.passage_prefix}[role],
             max_tokens={"query": self.max_query_tokens, "passage": self.max_passage_tokens}[role],
             precision=self.precision,
+            similarity=self.similarity,
         )
 
 
