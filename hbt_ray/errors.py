@@ -1,5 +1,8 @@
 """The errors that users can meet; every message names the field or file, its value and what to do next."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 MAX_CHARS = 300
 """Characters of another library's error that a message quotes: enough for its cause, not for its traceback."""
 
@@ -40,3 +43,14 @@ def one_line(error: BaseException | str, limit: int = MAX_CHARS) -> str:
     """An error's own words on one line of at most `limit` characters; its type where it has none."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= limit else words[: limit - 3] + "..."
+
+
+@contextmanager
+def asked_by(field: str) -> Iterator[None]:
+    """Errors of the block name the field of the recipe, or the option, that asked for what fails."""
+    try:
+        yield
+    except HbtError as error:
+        if field.partition("=")[0] in str(error):
+            raise
+        raise type(error)(f"{field}: {error}") from None

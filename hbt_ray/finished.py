@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hbt_ray.storage import open_fs, read_json, write_whole
+from hbt_ray.storage import open_fs, read_json, url_of, write_whole
 
 MADE_FROM = "made_from.json"
 READERS = 8
@@ -58,8 +58,9 @@ class FinishedFiles:
     def remove_parts(self) -> None:
         """Remove what killed writers left."""
         fs, path = open_fs(self.directory)
-        for part in fs.glob(f"{path}/*.part"):
-            fs.rm_file(part)
+        for part in fs.ls(path, detail=False) if fs.isdir(path) else ():
+            if part.endswith(".part"):
+                fs.rm_file(part)
 
 
 def made_otherwise(root: str, name: str, file: str, made_from: Mapping[str, str]) -> list[tuple[str, list[str]]]:
@@ -69,9 +70,11 @@ def made_otherwise(root: str, name: str, file: str, made_from: Mapping[str, str]
     """
     fs, path = open_fs(root)
     others = []
-    for location in sorted(fs.glob(f"{path}/{name}-*/{file}")):
-        theirs = (read_json(str(fs.unstrip_protocol(location))) or {}).get("made_from")
+    for directory in sorted(fs.ls(path, detail=False)) if fs.isdir(path) else ():
+        if not directory.rstrip("/").rsplit("/", 1)[-1].startswith(f"{name}-"):
+            continue
+        theirs = (read_json(f"{url_of(fs, directory)}/{file}") or {}).get("made_from")
         changed = [key for key, value in made_from.items() if theirs.get(key) != value] if theirs else []
         if changed:
-            others.append((location.rsplit("/", 1)[0], changed))
+            others.append((directory, changed))
     return others

@@ -45,6 +45,11 @@ def is_local(fs: AbstractFileSystem) -> bool:
     return "file" in (fs.protocol if isinstance(fs.protocol, tuple | list) else (fs.protocol,))
 
 
+def url_of(fs: AbstractFileSystem, path: str) -> str:
+    """A path that opens from anywhere: as it is on local disks, with its protocol elsewhere."""
+    return path if is_local(fs) else str(fs.unstrip_protocol(path))
+
+
 def read_json(location: str) -> dict[str, Any] | None:
     """The JSON object at `location`; None if the file is missing or was cut off."""
     fs, path = open_fs(location)

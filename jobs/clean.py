@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hbt_ray.cleaning.clean_corpus import clean
-from hbt_ray.cleaning.rejected import rejected_table, sample_lines, sample_rejected
+from hbt_ray.cleaning.rejected import check_reason, rejected_table, sample_lines, sample_rejected
 from hbt_ray.cluster.capacity import check_shared, local_cpus
 from hbt_ray.cluster.connect import join, resolve_workspace
 from hbt_ray.config.load import load_recipe
@@ -28,6 +28,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     quiet_transformers()
     recipe = load_recipe(args.recipe, args.overrides)
+    check_reason(args.show or "")
     join(local_cpus(recipe.resources), log_to_driver=args.verbose)
     workspace = resolve_workspace(recipe.workspace)
     check_shared(workspace)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow.parquet as pq
 from rich.table import Table
 
+from hbt_ray.cleaning import duplicates
 from hbt_ray.cleaning.clean_corpus import Cleaned
+from hbt_ray.config.clean import RuleName
+from hbt_ray.errors import ConfigError
 from hbt_ray.storage import open_fs
 
 MAX_LANGS, MAX_CHARS = 6, 400
+REASONS = (*get_args(RuleName), "similarity", duplicates.REASON, "contamination")
+"""How the reasons begin for which rows are rejected."""
 
 
 def rejected_table(cleaned: Cleaned) -> Table:
@@ -34,6 +40,15 @@ def rejected_table(cleaned: Cleaned) -> Table:
             most = ", ".join(f"{lang} {num:,}" for lang, num in langs.most_common(MAX_LANGS))
             table.add_row(f"found in {name}: {kind}", f"{langs.total():,}", f"{langs.total() / total:.2%}", most)
     return table
+
+
+def check_reason(reason: str) -> None:
+    """ConfigError where no reason begins so: `--show numbers`, `--show "numbers: passage"`; empty is any."""
+    name = reason.partition(":")[0].strip()
+    if not any(known.startswith(name) for known in REASONS):
+        near = difflib.get_close_matches(name, REASONS, 1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ConfigError(f"--show {reason!r} is not allowed{hint}: rows are rejected for {', '.join(REASONS)}")
 
 
 def sample_rejected(directory: str, reason: str = "", num: int = 10, seed: int = 0) -> list[dict[str, Any]]:
@@ -72,7 +87,7 @@ def sample_lines(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _rejected(directory: str, reason: str) -> Iterator[dict[str, Any]]:
     fs, root = open_fs(f"{directory}/rejected")
-    for path in sorted(fs.glob(f"{root}/*.parquet")):
+    for path in sorted(path for path in fs.ls(root, detail=False) if path.endswith(".parquet")):
         for batch in pq.ParquetFile(io.BytesIO(fs.cat_file(path))).iter_batches():
             yield from (row for row in batch.to_pylist() if row["reason"].startswith(reason))
 

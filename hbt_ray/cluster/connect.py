@@ -104,6 +104,12 @@ def resolve_workspace(workspace: str) -> str:
 
 def _connection_error(error: Exception) -> ClusterError:
     text = one_line(error)
+    if "AF_UNIX" in text:
+        name = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "RAY_TMPDIR")
+        return ClusterError(
+            f"{name}={os.environ.get(name, '')}: the directory is too long for Ray's sockets, whose paths may have 107 "
+            f"bytes, of which Ray takes about 60; set RAY_TMPDIR to a short directory, such as /tmp ({text[:80]})"
+        )
     address = os.environ.get("RAY_ADDRESS", "this machine")
     if "uthenticat" in text or "token" in text:
         return ClusterError(

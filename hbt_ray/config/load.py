@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
-from hbt_ray.config import Recipe
+from hbt_ray.config import Recipe, TuneConfig
 from hbt_ray.errors import ConfigError, one_line
 
 SECTIONS = frozenset(field.name for field in dataclasses.fields(Recipe) if field.name not in ("name", "workspace"))
 
 
+SPACE = object()
+"""The type of tune.space: the values of a field are lists of what the field holds."""
 MAPPINGS = (
     *("tune.space", "tune.arms", "tune.weights", "tune.guards", "tune.traffic"),
     *("plan.source_weights", "model.losses"),
@@ -24,8 +27,38 @@ MAPPINGS = (
 """Fields that hold a mapping: `tune.space.plan.alpha=[0.2, 0.8]` sets its key `plan.alpha`, and leaves the others."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """A scalar without quotes as it stands in YAML, and what YAML takes it for: `no`, False."""
+
+    text: str
+    """With its blanks, but not those at its ends."""
+    value: Any
+    """False, a number, a date, or None."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads `3e-5` as a string; people mean a number."""
+    """Keeps scalars as they were written, and refuses a key that comes twice.
+
+    YAML 1.1 reads `3e-5` as a string; people mean a number.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        value = super().construct_object(node, deep=deep)  # type: ignore[no-untyped-call]
+        written = isinstance(node, yaml.ScalarNode) and node.style is None and not isinstance(value, str)
+        return Written(node.value, value) if written else value
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: dict[str, yaml.Node] = {}
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen and name != "<<":
+                line = seen[name].start_mark.line + 1
+                problem = f"{name!r} comes twice, first in line {line}: put both into one"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen[name] = key
+        self.flatten_mapping(node)
+        return {str(key.value): self.construct_object(value, deep=True) for key, value in node.value}
 
 
 _Loader.add_implicit_resolver(
@@ -41,25 +74,31 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     path = Path(path)
     try:
-        tree = yaml.load(path.read_text(), _Loader) or {}
+        tree = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader) or {}
     except (FileNotFoundError, IsADirectoryError):
         near = ", ".join(sorted(p.name for p in path.parent.glob("*.yaml"))) or "none"
         raise ConfigError(f"recipe {path} is not a file (YAML files beside it: {near})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"recipe {path} is not valid YAML: {one_line(error)}") from None
+        hint = "; put a text that has ': ' in it in quotes" if "mapping values" in str(error) else ""
+        raise ConfigError(f"recipe {path} is not valid YAML: {one_line(error)}{hint}") from None
     if not isinstance(tree, dict):
-        raise ConfigError(f"recipe {path} must be a mapping of sections, found {type(tree).__name__}")
+        raise ConfigError(f"recipe {path} must be a mapping of sections, found {type(_typed(tree, Any)).__name__}")
+    tree = _typed(tree, Recipe)
     tree.setdefault("name", path.stem)
     return build_recipe(tree, dict(map(parse_override, overrides)))
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """`"plan.alpha=0.3"` -> `("plan.alpha", 0.3)`."""
+    """`"plan.alpha=0.3"` -> `("plan.alpha", 0.3)`; a field that holds a text takes what stands there, or in quotes."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise ConfigError(f"override {text!r} is not of the form section.field=value, e.g. train.steps=500")
+    name = name.strip()
+    kind = _kind(name)
+    if kind is str and value.strip()[:1] not in ("'", '"'):
+        return name, value
     try:
-        return name.strip(), yaml.load(value, _Loader)
+        return name, _typed(yaml.load(value, _Loader), kind)
     except yaml.YAMLError:
         raise ConfigError(f"override {text!r}: the value is not valid YAML") from None
 
@@ -77,6 +116,43 @@ def build_recipe(tree: Mapping[str, Any], overrides: Mapping[str, Any] | None = 
                 raise ConfigError(f"{name}: {section!r} is a field, not a section; fields are section.field")
         node[field] = value
     return Recipe(**merged)
+
+
+def _typed(node: Any, kind: Any) -> Any:
+    """`node` with each `Written` as its text where `kind`, the type of a field, holds texts, else as its value."""
+    if isinstance(node, Written):
+        missing = node.value is None and node.text  # null, ~
+        takes_text = kind is str or node.text in get_args(kind)
+        return node.text if takes_text and not missing else node.value
+    if isinstance(node, list):
+        item = next(iter(get_args(kind)), Any)
+        return [_typed(each, item) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if kind is SPACE:
+        return {name: _typed(values, list[_kind(name)]) for name, values in node.items()}  # type: ignore[misc]
+    fields = _fields(kind)
+    item = get_args(kind)[1] if get_origin(kind) is dict else Any
+    return {name: _typed(each, fields.get(name, item)) for name, each in node.items()}
+
+
+def _kind(name: str) -> Any:
+    """The type of a dotted field; Any where there is none of that name."""
+    sections, field = _split(name)
+    kind: Any = Recipe
+    for part in (*sections, field):
+        if kind is SPACE:
+            return list[_kind(field)]  # type: ignore[misc]
+        kind = get_args(kind)[1] if get_origin(kind) is dict else _fields(kind).get(part, Any)
+    return kind
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    """Names and types of a section's fields; the space of a study is `SPACE`."""
+    if not dataclasses.is_dataclass(kind):
+        return {}
+    hints = get_type_hints(kind)
+    return hints | {"space": SPACE} if kind is TuneConfig else hints
 
 
 def _default(mapping: str) -> dict[str, Any]:

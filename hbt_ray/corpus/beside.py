@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hbt_ray.corpus.inputs import split_inputs, split_options
+from hbt_ray.corpus.inputs import find_glob, is_glob, split_inputs, split_options
 from hbt_ray.corpus.sources import SOURCE
 from hbt_ray.errors import CorpusError
 from hbt_ray.reading.columns import id_of
@@ -24,8 +24,8 @@ def files_beside(location: str, name: str) -> list[str]:
         if part.startswith(SOURCE):
             continue
         fs, path = open_fs(split_options(part)[0])
-        if any(c in path for c in "*?["):
-            directories = sorted({_parent(match) for match in fs.glob(path)})
+        if is_glob(fs, path):
+            directories = sorted({_parent(match) for match in find_glob(fs, path)})
         else:
             directories = [path.rstrip("/") if fs.isdir(path) else _parent(path)]
         places = [f"{directory}/{name}" for directory in directories if fs.isfile(f"{directory}/{name}")]

@@ -12,6 +12,7 @@ row, and `id=#` numbers the rows. `source:NAME` is one of `hbt_ray.corpus.source
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -118,11 +119,25 @@ def split_inputs(location: str) -> list[str]:
 
 
 def split_options(location: str) -> tuple[str, dict[str, str]]:
-    """`PATH?name=value&...` as the path and its options; a question mark without them belongs to a glob."""
+    """`PATH?name=value&...` as the path and its options; a question mark without them belongs to a path or glob."""
     match = re.fullmatch(r"(.*)\?(\w+=[^?]*)", location)
-    if match is None:
+    if match is None or os.path.exists(location):
         return location, {}
     return match[1], dict(part.partition("=")[::2] for part in match[2].split("&") if part)
+
+
+def is_glob(fs: AbstractFileSystem, path: str) -> bool:
+    """Whether a path is a pattern: it has `*`, `?` or `[` in it, and nothing is called so."""
+    return any(c in path for c in "*?[") and not fs.exists(path)
+
+
+def find_glob(fs: AbstractFileSystem, pattern: str) -> list[str]:
+    """What a pattern finds; the directories that are there are taken as they are called, `[v2]` too."""
+    parts = pattern.split("/")
+    places = (("/".join(parts[:number]), "/".join(parts[number:])) for number in range(len(parts) - 1, 0, -1))
+    parent, rest = next(((parent, rest) for parent, rest in places if parent and fs.isdir(parent)), ("", ""))
+    found: list[str] = fs.glob(f"{glob.escape(parent)}/{rest}" if parent else pattern)
+    return found
 
 
 def input_name(location: str) -> str:
@@ -160,8 +175,8 @@ def _find(location: str) -> _Part:
 
 
 def _list_files(fs: AbstractFileSystem, root: str, location: str) -> list[str]:
-    if any(c in root for c in "*?["):
-        paths = fs.glob(root)
+    if is_glob(fs, root):
+        paths = find_glob(fs, root)
     elif fs.isdir(root):
         paths = [path for path in fs.find(root) if not any(p[:1] in "._" for p in path[len(root) :].split("/") if p)]
     elif fs.exists(root):

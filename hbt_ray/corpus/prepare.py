@@ -168,7 +168,9 @@ def _run(
     _check_asked(job, stats, langs, report)
     splits = {name: merge_split(name, job.directory, results, langs) for name in ("train", "dev")}
     if not splits["train"].num_items:
-        raise CorpusError(f"corpus.input={job.config.input!r}: no usable rows are left for training")
+        why = "; ".join(f"{num:,} x {name} (e.g. {stats.examples[name]})" for name, num in stats.skipped.items())
+        why = f"left out: {why}" if why else "all items are dev items: change corpus.dev_ids or corpus.dev_share"
+        raise CorpusError(f"corpus.input={job.config.input!r}: no usable rows are left for training; {why}")
     manifest = Manifest(
         fingerprint=fingerprint,
         made_from=made_from,

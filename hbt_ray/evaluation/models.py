@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from hbt_ray.arrays import VectorArray
-from hbt_ray.errors import ConfigError
+from hbt_ray.errors import ConfigError, asked_by
 from hbt_ray.evaluation.evaluate import Encode, Evaluation, evaluate
 from hbt_ray.model.encoder import Encoder
 from hbt_ray.model.find import resolve_model
@@ -53,17 +53,18 @@ def evaluate_model(
     """Evaluations of one model on all sets, one at a time; what `store` has vectors of is not encoded again."""
     device = torch.device("cuda" if torch.cuda.is_available() and not reading.on_cluster else "cpu")
     torch.set_num_threads(os.cpu_count() or 1)
-    encoder = Encoder.load(
-        resolve_model(name),
-        pooling=reading.pooling,
-        query_prefix=reading.query_prefix,
-        passage_prefix=reading.passage_prefix,
-        trust_remote_code=reading.trust_remote_code,
-        max_query_tokens=reading.max_query_tokens,
-        max_passage_tokens=reading.max_passage_tokens,
-        similarity="auto",
-        device=device,
-    )
+    with asked_by(f"--model {name}"):
+        encoder = Encoder.load(
+            resolve_model(name),
+            pooling=reading.pooling,
+            query_prefix=reading.query_prefix,
+            passage_prefix=reading.passage_prefix,
+            trust_remote_code=reading.trust_remote_code,
+            max_query_tokens=reading.max_query_tokens,
+            max_passage_tokens=reading.max_passage_tokens,
+            similarity="auto",
+            device=device,
+        )
     precision = reading.precision if reading.on_cluster else resolve_precision(device, reading.precision).name
     spec = EncoderSpec.of(encoder, resolve_model(name), precision, trust_remote_code=reading.trust_remote_code)
     say(f"{name} on {'the cluster' if reading.on_cluster else device}: {precision}")

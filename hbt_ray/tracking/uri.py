@@ -45,7 +45,12 @@ PLACES = (
 def resolve_tracking_uri(recipe_uri: str, default_dir: Path) -> str:
     """The store to use: the recipe's URI if set, else `MLFLOW_TRACKING_URI`, else SQLite in `default_dir`."""
     configured = recipe_uri.strip() or os.environ.get("MLFLOW_TRACKING_URI", "").strip()
-    return configured or f"sqlite:///{default_dir.absolute() / 'mlflow.db'}"
+    return configured or f"sqlite:///{quoted(str(default_dir.absolute() / 'mlflow.db'))}"
+
+
+def quoted(path: str) -> str:
+    """A path in a URI: what would end it, or be decoded, is encoded; the rest stays readable."""
+    return path.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
 
 def sqlite_path(tracking_uri: str) -> Path | None:

@@ -19,9 +19,9 @@ from hbt_ray.corpus.inputs import find_inputs, read_unit
 from hbt_ray.corpus.manifest import Corpus
 from hbt_ray.corpus.prepare import prepare
 from hbt_ray.corpus.resolve import SAMPLE, local_directory, resolve_input
-from hbt_ray.corpus.rows import check_rows
-from hbt_ray.errors import ConfigError
-from hbt_ray.languages import canonical_lang
+from hbt_ray.corpus.rows import BAD_LANG, NOT_SELECTED, check_rows
+from hbt_ray.errors import ConfigError, CorpusError, asked_by
+from hbt_ray.languages import canonical_lang, lang_hint
 from hbt_ray.model.find import model_fingerprint, resolve_model
 from hbt_ray.retrieval.sets.catalog import absolute_set, load_set
 from hbt_ray.terminal import Report
@@ -82,13 +82,15 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     sets = tuple(absolute_set(name) for name in recipe.evaluation.sets)
     datasets = []
     for name in sets:
-        retrieval_set = load_set(name)
+        with asked_by(f"evaluation.sets={name!r}"):
+            retrieval_set = load_set(name)
         datasets.append(set_dataset(retrieval_set, name))
         for note in retrieval_set.notes:
             report(f"note: {name}: {note}")
     config = resolve_input(recipe.corpus, workspace, report)
     base = resolve_base(recipe, config, workspace, report)
-    _check_models(recipes, base)
+    with asked_by(f"model.base={recipe.model.base!r}"):
+        _check_models(recipes, base, report)
     corpus = prepare(
         config,
         base,
@@ -106,11 +108,12 @@ def open_experiment(recipe: Recipe, report: Report, recipes: Iterable[Recipe] = 
     return Experiment(recipe, workspace, base, corpus, sets, tuple(datasets))
 
 
-def _check_models(recipes: Sequence[Recipe], base: str) -> None:
+def _check_models(recipes: Sequence[Recipe], base: str, report: Report) -> None:
     from hbt_ray.training.stepper import load_encoder, make_loss
 
     for recipe in {recipe.digest("model", "corpus"): recipe for recipe in recipes}.values():
-        load_encoder(recipe, base)
+        for note in load_encoder(recipe, base).notes:
+            report(f"note: {note}")
         make_loss(recipe)
 
 
@@ -160,13 +163,26 @@ def _tiny(config: CorpusConfig, workspace: str, vocab_size: int, report: Report)
 
 
 def _texts(config: CorpusConfig) -> Iterator[str]:
-    """Questions and passages for a tokenizer: at most as many rows of every language."""
+    """Questions and passages for a tokenizer: at most as many rows of every language.
+
+    Raises:
+        CorpusError: no row can be used; names the reasons.
+    """
     wanted = {canonical_lang(code) for code in config.langs}
     taken: Counter[str] = Counter()
+    problems: Counter[str] = Counter()
     for unit in find_inputs(config.input).units:
         for table in read_unit(unit):
             for row in check_rows(table, sorted(wanted)).to_pylist():
-                if row["problem"] is None and taken[row["lang"]] < TINY_ROWS_A_LANG:
+                if row["problem"] is not None:
+                    wrong = f" {row['lang']!r}" if row["problem"] in (BAD_LANG, NOT_SELECTED) else ""
+                    problems[f"{row['problem']}{wrong}"] += 1
+                elif taken[row["lang"]] < TINY_ROWS_A_LANG:
                     taken[row["lang"]] += 1
                     yield row["question"]
                     yield row["passage"]
+    if not taken:
+        reasons = "; ".join(f"{num:,} x {problem}" for problem, num in problems.most_common(5)) or "it is empty"
+        hints = {lang_hint(problem.split("'")[1]) for problem in problems if problem.startswith(BAD_LANG)} - {""}
+        hint = f" ({', '.join(sorted(hints))})" if hints else ""
+        raise CorpusError(f"corpus.input={config.input!r} has no usable row: {reasons}{hint}; mend them")

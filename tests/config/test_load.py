@@ -126,7 +126,7 @@ def test_an_override_that_is_not_yaml():
         ("model: {losses: {info_nce: 0}}", r"^model\.losses\.info_nce=0 is not allowed: above 0$"),
         ("plan: {pairs: both}", r"^plan\.pairs='both' is not allowed: .*'mixed', 'single'"),
         ("plan: 3", r"^plan=3 is not allowed: "),
-        ("corpus: {langs: [en, no]}", r"^corpus\.langs\.1=False is not allowed: .*string"),
+        ("corpus: {langs: [en, [no]]}", r"^corpus\.langs\.1=\[False\] is not allowed: .*string"),
         ("train: {steps: 1.5}", r"^train\.steps=1\.5 is not allowed: .*integer"),
         ("plan: {alpha: a, batch_size: b, pairs: c}", r"and 2 more problems\)$"),
         (

@@ -9,8 +9,9 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 
 from hbt_ray.corpus.readers import units
-from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns, url_of
+from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns
 from hbt_ray.reading.lines import csv_rows
+from hbt_ray.storage import url_of
 
 
 def csv_units(fs: AbstractFileSystem, path: str, mapping: Columns) -> list[Unit] | str:

@@ -10,10 +10,11 @@ import pyarrow as pa
 from fsspec import AbstractFileSystem
 
 from hbt_ray.corpus.readers import units
-from hbt_ray.corpus.readers.units import NAMES, Columns, Unit, check_columns, file_columns, take_columns, url_of
+from hbt_ray.corpus.readers.units import NAMES, Columns, Unit, check_columns, file_columns, take_columns
 from hbt_ray.errors import CorpusError
 from hbt_ray.reading.columns import TEXTS, list_of, text_of
 from hbt_ray.reading.lines import json_lines
+from hbt_ray.storage import url_of
 
 
 def jsonl_units(fs: AbstractFileSystem, path: str, mapping: Columns) -> list[Unit] | str:

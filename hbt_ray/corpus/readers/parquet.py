@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 from fsspec import AbstractFileSystem
 
 from hbt_ray.corpus.readers import units
-from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns, url_of
+from hbt_ray.corpus.readers.units import Columns, Unit, check_columns, file_columns, take_columns
 from hbt_ray.errors import CorpusError, one_line
-from hbt_ray.storage import open_fs, unreadable
+from hbt_ray.storage import open_fs, unreadable, url_of
 
 
 def parquet_units(fs: AbstractFileSystem, path: str, mapping: Columns) -> list[Unit] | str:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from fsspec import AbstractFileSystem
 
 from hbt_ray.errors import CorpusError
 from hbt_ray.reading.columns import named_labels
-from hbt_ray.storage import is_local
 
 REQUIRED = ("id", "lang", "question", "passage")
 OPTIONAL = ("source", "weight", "negatives")
@@ -99,8 +97,3 @@ def take_columns(table: pa.Table | Mapping[str, pa.Array], unit: Unit, first_row
         else:
             out[name] = table[column or name]
     return pa.table(out)
-
-
-def url_of(fs: AbstractFileSystem, path: str) -> str:
-    """A path that opens from anywhere: as it is on local disks, with its protocol elsewhere."""
-    return path if is_local(fs) else str(fs.unstrip_protocol(path))

@@ -183,7 +183,7 @@ def load_sets(names: Sequence[str], langs: Sequence[str] = ()) -> list[Retrieval
 def parse_name(name: str) -> tuple[str, str, dict[str, str]]:
     """(kind, directory, options) of the name of a set; EvaluationError for an unknown kind or option."""
     kind, _, rest = name.partition(":")
-    directory, _, query = rest.partition("?")
+    directory, query = _split_query(rest)
     if kind not in SETS or not directory:
         raise EvaluationError(
             f"retrieval set {name!r} is not KIND:DIRECTORY or KIND:hub with KIND one of {', '.join(SETS)}"
@@ -235,4 +235,13 @@ def sets_help() -> str:
 def absolute_set(name: str) -> str:
     """`KIND:DIRECTORY` with the directory made absolute; `KIND:hub` as it is."""
     kind, _, place = name.partition(":")
-    return name if place.partition("?")[0] == HUB else f"{kind}:{absolute(place)}"
+    directory, query = _split_query(place)
+    return name if directory == HUB else f"{kind}:{absolute(directory)}{'?' if query else ''}{query}"
+
+
+def _split_query(place: str) -> tuple[str, str]:
+    """`DIRECTORY?option=value&...` as both parts; a question mark may be in the name of a directory that is there."""
+    directory, mark, query = place.rpartition("?")
+    if not mark or "=" not in query.partition("&")[0] or Path(place).expanduser().exists():
+        return place, ""
+    return directory, query
