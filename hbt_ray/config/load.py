@@ -44,7 +44,7 @@ class _Loader(yaml.SafeLoader):
     """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        value = super().construct_object(node, deep=deep)  # type: ignore[no-untyped-call]
+        value = super().construct_object(node, deep=deep)
         written = isinstance(node, yaml.ScalarNode) and node.style is None and not isinstance(value, str)
         return Written(node.value, value) if written else value
 

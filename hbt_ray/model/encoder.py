@@ -148,15 +148,8 @@ class Encoder(nn.Module):
         }
         asked: dict[Role, int | None] = {"query": max_query_tokens, "passage": max_passage_tokens}
         lengths = resolve_lengths(asked, layout, int(tokenizer.model_max_length), token_capacity(backbone))
-        encoder = cls(
-            backbone,
-            tokenizer,
-            pooling=resolved,
-            prefixes=prefixes,
-            max_tokens=lengths,
-            similarity=compared,
-            notes=notes,
-        )
+        kept: dict[str, Any] = {"prefixes": prefixes, "max_tokens": lengths, "similarity": compared, "notes": notes}
+        encoder = cls(backbone, tokenizer, pooling=resolved, **kept)
         return encoder.to(device).eval()
 
     @property
@@ -216,7 +209,7 @@ class Encoder(nn.Module):
         )
         ids: list[list[int]] = encoded["input_ids"]
         if [] in ids:
-            raise no_token(self.backbone.name_or_path, texts[ids.index([])])
+            raise no_token(str(self.backbone.name_or_path), texts[ids.index([])])
         return ids
 
     def encode(self, texts: Sequence[str], role: Role, *, token_budget: int | None = None) -> npt.NDArray[np.float32]:

@@ -78,7 +78,7 @@ def read_layout(source: str) -> Layout:
     ) or "Normalize" in kinds[:-1]:
         raise ConfigError(f"model {source!r}: modules {', '.join(kinds)} are not supported; allowed: {_LAYOUTS}")
     files = (_read_json(directory / paths["Transformer"] / name) for name in TRANSFORMER_FILES)
-    transformer = next(filter(None, files), {})
+    transformer: dict[str, Any] = next(filter(None, files), {})
     lengths = _read_json(directory / OWN_FILE) or {}
     prompts = _read_json(directory / "config_sentence_transformers.json") or {}
     return Layout(
