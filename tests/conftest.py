@@ -45,6 +45,7 @@ def ray_session():
     import ray
 
     ray.init(
+        address="local",  # not one whose address another program left on this machine
         num_cpus=4,
         resources={"hbt_driver": 8},
         include_dashboard=True,
